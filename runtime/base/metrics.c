@@ -1,0 +1,102 @@
+#include "runtime/base/metrics.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct series {
+	struct ftp_metric metric; /* first: callers hold its address */
+	int family;
+	char *labels;
+	struct series *next;
+};
+
+struct ftp_metrics {
+	const struct ftp_metric_family *families;
+	int n_families;
+	pthread_mutex_t lock; /* guards the list, not the values */
+	struct series *first, **last;
+	void (*refresh)(void *arg);
+	void *refresh_arg;
+};
+
+struct ftp_metrics *ftp_metrics_new(const struct ftp_metric_family *families, int n_families)
+{
+	struct ftp_metrics *m = calloc(1, sizeof(*m));
+
+	ftp_assert(m);
+	m->families = families;
+	m->n_families = n_families;
+	m->last = &m->first;
+	pthread_mutex_init(&m->lock, NULL);
+	return m;
+}
+
+void ftp_metrics_free(struct ftp_metrics *m)
+{
+	struct series *next;
+
+	if (!m)
+		return;
+	for (struct series *s = m->first; s; s = next) {
+		next = s->next;
+		free(s->labels);
+		free(s);
+	}
+	pthread_mutex_destroy(&m->lock);
+	free(m);
+}
+
+struct ftp_metric *ftp_metrics_series(struct ftp_metrics *m, int family, const char *labels)
+{
+	struct series *s = calloc(1, sizeof(*s));
+
+	ftp_assert(s && family >= 0 && family < m->n_families);
+	s->family = family;
+	s->labels = strdup(labels);
+	ftp_assert(s->labels);
+	pthread_mutex_lock(&m->lock);
+	*m->last = s;
+	m->last = &s->next;
+	pthread_mutex_unlock(&m->lock);
+	return &s->metric;
+}
+
+void ftp_metrics_on_scrape(struct ftp_metrics *m, void (*refresh)(void *arg), void *arg)
+{
+	m->refresh = refresh;
+	m->refresh_arg = arg;
+}
+
+static void render_family(FILE *f, const struct ftp_metrics *m, int family)
+{
+	const struct ftp_metric_family *d = &m->families[family];
+	int n = 0;
+
+	for (struct series *s = m->first; s; s = s->next) {
+		if (s->family != family)
+			continue;
+		if (n++ == 0)
+			fprintf(f, "# HELP %s %s\n# TYPE %s %s\n", d->name, d->help, d->name,
+				d->type == FTP_METRIC_COUNTER ? "counter" : "gauge");
+		fprintf(f, s->labels[0] ? "%s{%s} %.17g\n" : "%s%s %.17g\n", d->name, s->labels,
+			ftp_metric_get(&s->metric));
+	}
+}
+
+char *ftp_metrics_render(struct ftp_metrics *m, size_t *bytes)
+{
+	char *page = NULL;
+	FILE *f = open_memstream(&page, bytes);
+
+	ftp_assert(f);
+	if (m->refresh)
+		m->refresh(m->refresh_arg);
+	pthread_mutex_lock(&m->lock);
+	for (int i = 0; i < m->n_families; i++)
+		render_family(f, m, i);
+	pthread_mutex_unlock(&m->lock);
+	fclose(f);
+	return page;
+}

@@ -1,0 +1,63 @@
+/* Metrics as a table of families, rendered as Prometheus text 0.0.4.
+ *
+ * A daemon registers its series once at start-up; after that a series is one atomic double that one
+ * thread writes (no lock, no allocation) and the exporter's thread reads.
+ */
+#ifndef FTP_BASE_METRICS_H
+#define FTP_BASE_METRICS_H
+
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "runtime/base/error.h"
+
+enum ftp_metric_type { FTP_METRIC_COUNTER, FTP_METRIC_GAUGE };
+
+/* name: "ftp_" prefix, base units (_seconds, _bytes, _ratio), counters end in _total. */
+struct ftp_metric_family {
+	const char *name;
+	enum ftp_metric_type type;
+	const char *help;
+};
+
+struct ftp_metric {
+	_Atomic double value;
+};
+
+struct ftp_metrics; /* opaque */
+
+/* families is lent for the registry's life; its order is the order of the page. */
+struct ftp_metrics *ftp_metrics_new(const struct ftp_metric_family *families, int n_families);
+void ftp_metrics_free(struct ftp_metrics *m);
+
+/* A new series of families[family]; labels is the text between the braces, e.g.
+ * "stage=\"1\",dir=\"tx\"", or "" (copied). Lent until ftp_metrics_free. Call at start-up or from
+ * the control thread: it takes the registry's lock. */
+struct ftp_metric *ftp_metrics_series(struct ftp_metrics *m, int family, const char *labels);
+
+/* Single writer per series. */
+static inline void ftp_metric_set(struct ftp_metric *s, double v)
+{
+	atomic_store_explicit(&s->value, v, memory_order_relaxed);
+}
+
+static inline void ftp_metric_add(struct ftp_metric *s, double v)
+{
+	atomic_store_explicit(&s->value, atomic_load_explicit(&s->value, memory_order_relaxed) + v,
+		memory_order_relaxed);
+}
+
+static inline double ftp_metric_get(struct ftp_metric *s)
+{
+	return atomic_load_explicit(&s->value, memory_order_relaxed);
+}
+
+/* Called on the exporter's thread just before a page is rendered, to bring slow gauges (memory)
+ * up to date. */
+void ftp_metrics_on_scrape(struct ftp_metrics *m, void (*refresh)(void *arg), void *arg);
+
+/* The whole page; *bytes is its length; free() it. */
+char *ftp_metrics_render(struct ftp_metrics *m, size_t *bytes);
+
+#endif
