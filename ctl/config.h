@@ -1,0 +1,112 @@
+/* The cluster's configuration: one YAML file, read by schema (libcyaml), defaults filled in, every
+ * value checked. All other code sees only this struct. Any thread once loaded: it is immutable.
+ *
+ * Errors name file, line and column where the parser knows them, the key's path always, what was
+ * expected and what to do.
+ */
+#ifndef FTP_CTL_CONFIG_H
+#define FTP_CTL_CONFIG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "runtime/base/digest.h"
+#include "runtime/base/error.h"
+
+#define FTP_CONFIG_MAX_NODES 64
+
+enum ftp_config_restart { FTP_RESTART_NEVER, FTP_RESTART_ON_FAILURE };
+enum ftp_config_schedule { FTP_SCHEDULE_FLUSH };	       /* later: 1f1b */
+enum ftp_config_port { FTP_NET_AUTO, FTP_NET_MEMIF, FTP_NET_UDP }; /* auto: memif within a box */
+enum ftp_config_strides { FTP_CONFIG_CIFAR, FTP_CONFIG_IMAGENET };
+enum ftp_config_lr { FTP_CONFIG_LR_CONSTANT, FTP_CONFIG_LR_STEP, FTP_CONFIG_LR_COSINE };
+enum ftp_config_log_level { FTP_CONFIG_LOG_ERROR, FTP_CONFIG_LOG_WARNING, FTP_CONFIG_LOG_INFO,
+	FTP_CONFIG_LOG_DEBUG };
+enum ftp_config_log_format { FTP_CONFIG_LOG_TEXT, FTP_CONFIG_LOG_JSON };
+
+struct ftp_config_emulate {
+	double loss;		  /* probability of one packet, [0, 1) */
+	uint64_t bandwidth_bytes; /* per second; 0: unlimited */
+	uint64_t delay_ns;	  /* one way */
+};
+
+struct ftp_config_node {
+	char *name;	 /* [a-z0-9-]{1,32}, unique */
+	char *host;	 /* numeric address; default 127.0.0.1 */
+	char *cores;	 /* "auto" or "0-3,6" */
+	char *net_core;	 /* "" (folded into the worker's loop) or "3" */
+	uint64_t memory_bytes; /* tensor region; default "8GiB" */
+	enum ftp_config_restart restart;
+	char *data_dir;	 /* default: the cluster's */
+	char *metrics;	 /* "host:port", "" for the cluster's port + 1 + index, "off" */
+	struct ftp_config_emulate emulate;
+};
+
+struct ftp_config {
+	char *file; /* where it came from */
+	struct {
+		char *name;
+		char *key_file;
+		char *coordinator_listen; /* "127.0.0.1:9469" */
+		char *data_dir;
+	} cluster;
+	struct ftp_config_node *nodes;
+	uint32_t n_nodes;
+	struct {
+		char *model; /* "mlp", "lenet5", "mobilenetv2" */
+		double width;
+		enum ftp_config_strides strides;
+		struct {
+			char *kind; /* "idx" */
+			char *path; /* a directory */
+			bool augment; /* pad 4, crop, flip */
+		} dataset;
+		uint32_t batch, micro_batches; /* batch % micro_batches == 0 */
+		uint32_t threads;
+		char *isa; /* "auto", "sse41", "avx2", "avx512" */
+		uint64_t steps, epochs; /* exactly one is not 0 */
+		uint64_t seed;
+		enum ftp_config_schedule schedule;
+		char *cuts; /* "auto", "equal" or "3,9" */
+		struct {
+			char *kind; /* "sgd" */
+			double momentum, weight_decay;
+			bool nesterov;
+		} optimizer;
+		struct {
+			enum ftp_config_lr kind;
+			double base, gamma, final;
+			uint64_t warmup, step_every;
+		} lr;
+		uint64_t eval_every; /* steps; 0: only at the end */
+	} training;
+	struct {
+		enum ftp_config_port port;
+		uint32_t mtu; /* 0: ask the route */
+		char *wire;   /* "f32" */
+		char *protect; /* "none": ports bind to loopback only */
+		char *eal;
+		bool hugepages;
+	} net;
+	char *metrics_listen; /* coordinator's "host:port", or "off" */
+	enum ftp_config_log_level log_level;
+	enum ftp_config_log_format log_format;
+};
+
+/* overrides: "training.steps=20", "nodes.n1.emulate.loss=0.05": any key, nodes by name; values in
+ * YAML. -ENOENT, -EACCES, -EINVAL with the readable reason. The caller owns *out. */
+int ftp_config_load(struct ftp_config **out, const char *file, const char *const *overrides,
+	int n_overrides, struct ftp_error *err);
+void ftp_config_free(struct ftp_config *c);
+
+/* The whole effective configuration as YAML that ftp_config_load() reads back to the same struct;
+ * free() it. */
+char *ftp_config_dump(const struct ftp_config *c);
+
+/* Identity of what must be the same on every node (all but data_dir, log and metrics). */
+struct ftp_digest ftp_config_digest(const struct ftp_config *c);
+
+/* -1 when there is none of that name. */
+int ftp_config_find_node(const struct ftp_config *c, const char *name);
+
+#endif
