@@ -4,10 +4,10 @@
  *   forward   y = act(gamma * (z - mean) / sqrt(var + eps) + beta + residual)
  *   backward  from dy: dz, dgamma, dbeta, and the gradient of the residual
  *
- * A pure oneDNN step spends half its time in these memory-bound passes; here the forward reads z twice
- * and writes y once, the backward reads z and dy twice and writes dz once. Two implementations: AVX512
- * and a portable C twin that is its oracle. Reductions run in a fixed order, so results do not depend
- * on anything but shape, data and implementation.
+ * A pure oneDNN step spends half its time in these memory-bound passes; here the forward reads z
+ * twice and writes y once, the backward reads z and dy twice and writes dz once. Two
+ * implementations: AVX512 and a portable C twin that is its oracle. Reductions run in a fixed
+ * order, so results do not depend on anything but shape, data and implementation.
  *
  * No allocation; the worker's thread.
  */
@@ -23,11 +23,13 @@ struct ftp_bnact {
 	int n, c, hw; /* samples, true channels, pixels */
 	enum ftp_act act;
 	float eps;
-	float momentum; /* running = (1 - momentum) * running + momentum * batch (unbiased variance) */
+	float momentum; /* running = (1 - momentum) * running + momentum * batch (unbiased variance)
+			 */
 };
 
-/* All channel vectors have c padded up to 16 floats. mean and inv_std are outputs, kept for backward;
- * running_* are updated. residual may be NULL; y may equal residual's storage, never z's. */
+/* All channel vectors have c padded up to 16 floats. mean and inv_std are outputs, kept for
+ * backward; running_* are updated. residual may be NULL; y may equal residual's storage, never z's.
+ */
 void ftp_bnact_forward(const struct ftp_bnact *p, const float *z, const float *gamma,
 	const float *beta, const float *residual, float *y, float *mean, float *inv_std,
 	float *running_mean, float *running_var);
