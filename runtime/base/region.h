@@ -1,5 +1,5 @@
-/* The tensor region: one budgeted piece of address space from which every tensor of a node comes, so
- * that any tensor may be handed to any packet port and heap use is visible per region.
+/* The tensor region: one budgeted piece of address space from which every tensor of a node comes,
+ * so that any tensor may be handed to any packet port and heap use is visible per region.
  *
  * Allocation by jemalloc, in an arena of its own whose extent hooks carve the region; transparent
  * huge pages are asked for. Sanitizer builds use the system allocator with the same budget.
@@ -12,11 +12,13 @@
 
 #include "runtime/base/error.h"
 
-#define FTP_REGION_ALIGN 64 /* bytes; every allocation starts on a cache line and is zeroed */
+#define FTP_REGION_ALIGN     64 /* bytes; every allocation starts on a cache line and is zeroed */
+#define FTP_REGION_MAX_BYTES ((size_t)1 << 44)
 
 struct ftp_region; /* opaque */
 
-/* budget_bytes bounds the sum of all allocations. -ENOMEM with have and need in err. */
+/* budget_bytes bounds the sum of all allocations, each rounded up to FTP_REGION_ALIGN. -EINVAL,
+ * -ENOMEM with have and need in err. */
 int ftp_region_new(struct ftp_region **out, size_t budget_bytes, struct ftp_error *err);
 void ftp_region_free(struct ftp_region *r); /* asserts that nothing is allocated */
 
