@@ -22,8 +22,8 @@ struct ftp_dataset {
 };
 
 /* dir holds train-images-idx3-ubyte[.gz], train-labels-idx1-ubyte[.gz], and t10k-... or test-...
- * likewise. -ENOENT, -EINVAL (bad magic, truncated, counts that differ, label out of range) with the
- * file's name, what was expected and what to do. */
+ * likewise. -ENOENT, -EINVAL (bad magic, truncated, counts that differ, label out of range) with
+ * the file's name, what was expected and what to do. */
 int ftp_dataset_open(struct ftp_dataset **out, const char *dir, struct ftp_error *err);
 void ftp_dataset_close(struct ftp_dataset *d);
 

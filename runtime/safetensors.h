@@ -11,8 +11,8 @@ struct ftp_safetensors_info {
 	const char *params_digest;
 };
 
-/* states[i]: canonical state of unit i. Written to a temporary name, synced, renamed. Parameters and
- * running statistics under their tensor names; moments are left out. */
+/* states[i]: canonical state of unit i. Written to a temporary name, synced, renamed. Parameters
+ * and running statistics under their tensor names; moments are left out. */
 int ftp_safetensors_write(const char *path, const struct ftp_model *m, const void *const *states,
 	const struct ftp_safetensors_info *info, struct ftp_error *err);
 
