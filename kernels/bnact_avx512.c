@@ -26,6 +26,17 @@ INLINE void add_wide(__m512d total[2], const __m512 part[4])
 	total[1] = _mm512_add_pd(total[1], _mm512_cvtps_pd(high));
 }
 
+INLINE struct totals totals_load(const struct ftp_bnact_sums *sums)
+{
+	struct totals t;
+
+	for (int i = 0; i < 2; i++) {
+		t.a[i] = _mm512_loadu_pd(sums->a + 8 * i);
+		t.b[i] = _mm512_loadu_pd(sums->b + 8 * i);
+	}
+	return t;
+}
+
 INLINE void totals_store(const struct totals *t, struct ftp_bnact_sums *sums)
 {
 	for (int i = 0; i < 2; i++) {
@@ -46,7 +57,7 @@ AVX512 static void statistics(const struct ftp_bnact_block *k, const float *z, c
 	struct ftp_bnact_sums *sums)
 {
 	const __m512 sh = _mm512_load_ps(shift);
-	struct totals t = {0};
+	struct totals t = totals_load(sums);
 
 	for (int s = 0; s < k->n; s++) {
 		const float *v = z + (size_t)s * k->sample_floats;
@@ -150,7 +161,7 @@ INLINE void grad_sums_block(const struct ftp_bnact_block *k, const struct ftp_bn
 	struct ftp_bnact_sums *sums, const enum ftp_bnact_mask mask)
 {
 	const struct affine f = affine_load(&g->affine);
-	struct totals t = {0};
+	struct totals t = totals_load(sums);
 
 	for (int s = 0; s < k->n; s++) {
 		size_t i = (size_t)s * k->sample_floats;

@@ -4,6 +4,7 @@
  *
  * The order of every sum: pixels of a sample in chunks of FTP_BNACT_CHUNK; within a chunk four f32
  * partial sums (pixel index modulo 4), joined as (0 + 1) + (2 + 3); chunks in memory order in f64.
+ * So samples may be passed all at once or one by one, with the same bits.
  */
 #ifndef FTP_KERNELS_BNACT_PASSES_H
 #define FTP_KERNELS_BNACT_PASSES_H
@@ -46,13 +47,13 @@ struct ftp_bnact_grad_coefs {
 };
 
 struct ftp_bnact_passes {
-	/* a: sum of z - shift, b: sum of its square. */
+	/* Adds to a the sum of z - shift, to b that of its square. */
 	void (*statistics)(const struct ftp_bnact_block *k, const float *z, const float *shift,
 		struct ftp_bnact_sums *sums);
 	/* residual may be NULL. */
 	void (*apply)(const struct ftp_bnact_block *k, const struct ftp_bnact_affine *affine,
 		const float *z, const float *residual, float *y);
-	/* a: sum of g, b: sum of g * (z - mean). */
+	/* Adds to a the sum of g, to b that of g * (z - mean). */
 	void (*grad_sums)(const struct ftp_bnact_block *k, const struct ftp_bnact_grad *g,
 		struct ftp_bnact_sums *sums);
 	/* d_residual may be NULL. */

@@ -26,7 +26,6 @@ static void partial_flush(const struct partial *p, struct ftp_bnact_sums *sums)
 static void statistics(const struct ftp_bnact_block *k, const float *z, const float *shift,
 	struct ftp_bnact_sums *sums)
 {
-	*sums = (struct ftp_bnact_sums){0};
 	for (int s = 0; s < k->n; s++) {
 		for (int begin = 0; begin < k->hw; begin += CHUNK) {
 			int end = begin + CHUNK < k->hw ? begin + CHUNK : k->hw;
@@ -89,7 +88,6 @@ static float masked(const struct ftp_bnact_grad *g, size_t at_float, size_t lane
 static void grad_sums(const struct ftp_bnact_block *k, const struct ftp_bnact_grad *g,
 	struct ftp_bnact_sums *sums)
 {
-	*sums = (struct ftp_bnact_sums){0};
 	for (int s = 0; s < k->n; s++) {
 		for (int begin = 0; begin < k->hw; begin += CHUNK) {
 			int end = begin + CHUNK < k->hw ? begin + CHUNK : k->hw;
