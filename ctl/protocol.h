@@ -41,7 +41,8 @@ struct ftp_join {
 	uint16_t udp_port; /* bound already */
 	char metrics[64];  /* "" when off */
 	struct ftp_digest config;
-	struct ftp_digest dataset; /* 0 where the node has no data */
+	struct ftp_digest dataset; /* 0 where the node has no data: only the first node needs it */
+	uint64_t n_train, n_test;  /* its samples */
 };
 
 struct ftp_joined { /* the answer */
@@ -70,6 +71,7 @@ struct ftp_plan {
 	uint64_t run, term;
 	char isa[16];
 	uint64_t first_step, last_step; /* to train: [first_step, last_step] */
+	uint32_t n_eval;		/* micro-batches of one evaluation: ceil(n_test / micro-batch) */
 	uint32_t n_stages;
 	struct ftp_plan_stage stages[FTP_CONFIG_MAX_NODES]; /* stage 0 is the central node */
 };
