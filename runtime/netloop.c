@@ -10,7 +10,7 @@
 #include "runtime/base/spsc.h"
 #include "runtime/poller.h"
 
-#define N_RING	    1024
+#define N_RING	     1024
 #define MAX_SLEEP_NS (10 * FTP_NS_PER_MS) /* also bounds how late a lost doorbell can be */
 
 enum request_kind { REQUEST_ADD, REQUEST_SEND, REQUEST_POST };
@@ -36,8 +36,8 @@ struct ftp_netloop {
 	_Atomic bool stop;
 	pthread_t thread;
 	struct ftp_spsc requests, events;
-	struct ftp_waker waker;		 /* ends the loop's sleep */
-	struct ftp_waker *worker_waker;	 /* lent */
+	struct ftp_waker waker;		/* ends the loop's sleep */
+	struct ftp_waker *worker_waker; /* lent */
 };
 
 static int turn_links(struct ftp_netloop *n, uint64_t now_ns)
@@ -94,8 +94,8 @@ static uint64_t links_deadline(const struct ftp_netloop *n)
 	uint64_t deadline = FTP_NS_NEVER;
 
 	for (int i = 0; i < n->n_peers; i++) {
-		uint64_t d = n->used[i] ? ftp_connection_deadline(n->links[i].connection)
-					: FTP_NS_NEVER;
+		uint64_t d =
+			n->used[i] ? ftp_connection_deadline(n->links[i].connection) : FTP_NS_NEVER;
 
 		if (d < deadline)
 			deadline = d;
@@ -104,16 +104,14 @@ static uint64_t links_deadline(const struct ftp_netloop *n)
 }
 
 /* Arms every port, looks once more, then polls. */
-static void sleep_on_links(struct ftp_netloop *n, struct pollfd *extra, int n_extra,
-	uint64_t now_ns, uint64_t deadline_ns)
+static void sleep_on_links(
+	struct ftp_netloop *n, struct pollfd *extra, int n_extra, uint64_t now_ns)
 {
 	struct pollfd fds[FTP_NETLOOP_MAX_PEERS + 4];
 	uint64_t until = links_deadline(n);
 	int n_fds = 0;
 
 	ftp_assert(n_extra <= 4);
-	if (deadline_ns < until)
-		until = deadline_ns;
 	if (until > now_ns + MAX_SLEEP_NS)
 		until = now_ns + MAX_SLEEP_NS;
 	for (int i = 0; i < n_extra; i++)
@@ -162,7 +160,7 @@ static void *loop_main(void *arg)
 			continue;
 		ftp_waker_arm(&n->waker);
 		if (!serve_worker(n, now_ns))
-			sleep_on_links(n, &fd, 1, now_ns, FTP_NS_NEVER);
+			sleep_on_links(n, &fd, 1, now_ns);
 		ftp_waker_disarm(&n->waker);
 	}
 	return NULL;
@@ -186,14 +184,14 @@ static int start_thread(struct ftp_netloop *n, int core, struct ftp_error *err)
 	rc = pthread_create(&n->thread, &attr, loop_main, n);
 	pthread_attr_destroy(&attr);
 	if (rc)
-		return ftp_error_set(err, rc, "cannot start the net loop on core %d: %s", core,
-			strerror(rc));
+		return ftp_error_set(
+			err, rc, "cannot start the net loop on core %d: %s", core, strerror(rc));
 	n->threaded = true;
 	return 0;
 }
 
-int ftp_netloop_new(struct ftp_netloop **out, int core, struct ftp_waker *waker,
-	struct ftp_error *err)
+int ftp_netloop_new(
+	struct ftp_netloop **out, int core, struct ftp_waker *waker, struct ftp_error *err)
 {
 	struct ftp_netloop *n = calloc(1, sizeof(*n));
 	int rc;
@@ -275,17 +273,12 @@ bool ftp_netloop_next_event(struct ftp_netloop *n, struct ftp_netloop_event *e)
 	return n->threaded ? ftp_spsc_pop(&n->events, e) : take_event(n, e);
 }
 
-void ftp_netloop_sleep(struct ftp_netloop *n, struct pollfd *fds, int n_fds, uint64_t now_ns,
-	uint64_t deadline_ns)
+void ftp_netloop_sleep(struct ftp_netloop *n, struct pollfd *fds, int n_fds, uint64_t now_ns)
 {
-	if (!n->threaded) {
-		sleep_on_links(n, fds, n_fds, now_ns, deadline_ns);
-		return;
-	}
-	if (deadline_ns > now_ns + MAX_SLEEP_NS)
-		deadline_ns = now_ns + MAX_SLEEP_NS;
-	if (deadline_ns > now_ns)
-		ftp_poller_sleep(fds, n_fds, deadline_ns - now_ns);
+	if (n->threaded)
+		ftp_poller_sleep(fds, n_fds, MAX_SLEEP_NS);
+	else
+		sleep_on_links(n, fds, n_fds, now_ns);
 }
 
 const struct ftp_connection_stats *ftp_netloop_stats(const struct ftp_netloop *n, int peer)

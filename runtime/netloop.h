@@ -1,6 +1,6 @@
 /* Net loop: every link of a node, turned by one thread. Folded into the worker's loop (the worker
- * calls turn()), or on a core of its own (a thread turns, the worker talks to it through rings). The
- * worker's calls are the same in both cases.
+ * calls turn()), or on a core of its own (a thread turns, the worker talks to it through rings).
+ * The worker's calls are the same in both cases.
  *
  * Peers are numbered by their index in the plan. Worker's thread unless stated otherwise.
  */
@@ -23,8 +23,8 @@ struct ftp_netloop_event {
 
 /* core < 0: folded. Else a thread pinned to core; waker ends the worker's sleep when an event
  * comes (lent). */
-int ftp_netloop_new(struct ftp_netloop **out, int core, struct ftp_waker *waker,
-	struct ftp_error *err);
+int ftp_netloop_new(
+	struct ftp_netloop **out, int core, struct ftp_waker *waker, struct ftp_error *err);
 
 /* Closes every link; all memory that was lent is the caller's again. */
 void ftp_netloop_free(struct ftp_netloop *n, uint64_t now_ns);
@@ -32,8 +32,8 @@ void ftp_netloop_free(struct ftp_netloop *n, uint64_t now_ns);
 /* Takes the link's port and connection. */
 void ftp_netloop_add(struct ftp_netloop *n, int peer, const struct ftp_link *link);
 
-/* As ftp_connection_send() and _post(), but the limits are the caller's: more messages open than the
- * connection was made for is a broken invariant. */
+/* As ftp_connection_send() and _post(), but the limits are the caller's: more messages open than
+ * the connection was made for is a broken invariant. */
 void ftp_netloop_send(struct ftp_netloop *n, int peer, const struct ftp_message_id *id,
 	enum ftp_message_class class, struct ftp_buffer *b, uint64_t now_ns);
 void ftp_netloop_post(struct ftp_netloop *n, int peer, const struct ftp_message_id *id, void *data,
@@ -43,12 +43,12 @@ void ftp_netloop_post(struct ftp_netloop *n, int peer, const struct ftp_message_
 int ftp_netloop_turn(struct ftp_netloop *n, uint64_t now_ns);
 bool ftp_netloop_next_event(struct ftp_netloop *n, struct ftp_netloop_event *e);
 
-/* Sleeps until a packet, one of fds, or deadline_ns; folded: arms the doorbells of all ports, and
- * returns at once if a packet came meanwhile. */
-void ftp_netloop_sleep(struct ftp_netloop *n, struct pollfd *fds, int n_fds, uint64_t now_ns,
-	uint64_t deadline_ns);
+/* Sleeps until a packet, one of fds, or a deadline of a connection, a few milliseconds at most;
+ * folded: arms the doorbells of all ports, and returns at once if a packet came meanwhile. */
+void ftp_netloop_sleep(struct ftp_netloop *n, struct pollfd *fds, int n_fds, uint64_t now_ns);
 
-/* Sums over the peer's connection, for the metrics; a copy, at most a turn old. NULL: no such peer. */
+/* Sums over the peer's connection, for the metrics; a copy, at most a turn old. NULL: no such peer.
+ */
 const struct ftp_connection_stats *ftp_netloop_stats(const struct ftp_netloop *n, int peer);
 const struct ftp_port_caps *ftp_netloop_caps(const struct ftp_netloop *n, int peer);
 

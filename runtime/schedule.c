@@ -16,8 +16,8 @@ int ftp_schedule_n_slots(int n_stages, int stage, uint32_t n_micro)
 	return window_of(n_stages, stage, n_micro) + 1;
 }
 
-void ftp_schedule_init(struct ftp_schedule *s, const struct ftp_sequence *sequence, int n_stages,
-	int stage)
+void ftp_schedule_init(
+	struct ftp_schedule *s, const struct ftp_sequence *sequence, int n_stages, int stage)
 {
 	memset(s, 0, sizeof(*s));
 	s->sequence = *sequence;
@@ -155,21 +155,19 @@ static bool is_drained(const struct ftp_schedule *s)
 	return true;
 }
 
-static struct ftp_task task_on(struct ftp_schedule *s, enum ftp_task_kind kind,
-	struct ftp_item item)
+static struct ftp_task task_on(
+	struct ftp_schedule *s, enum ftp_task_kind kind, struct ftp_item item)
 {
 	s->running = true;
-	return (struct ftp_task){.kind = kind,
-		.slot = (int)(item.index % (uint64_t)s->n_slots),
-		.item = item};
+	return (struct ftp_task){
+		.kind = kind, .slot = (int)(item.index % (uint64_t)s->n_slots), .item = item};
 }
 
 struct ftp_task ftp_schedule_next(struct ftp_schedule *s)
 {
 	ftp_assert(!s->running);
 	if (s->updated_step < s->sequence.last_step && step_has_flowed_back(s))
-		return task_on(s, FTP_TASK_UPDATE,
-			(struct ftp_item){.step = s->updated_step + 1});
+		return task_on(s, FTP_TASK_UPDATE, (struct ftp_item){.step = s->updated_step + 1});
 	if (can_backward(s))
 		return task_on(s, FTP_TASK_BACKWARD, s->next_backward);
 	if (can_forward(s))

@@ -5,14 +5,14 @@
  * forward when both may run, one update when every micro-batch of the step has flowed back. Both
  * directions run in micro-batch order, so timing moves work about but never changes a result.
  *
- * A slot holds one micro-batch on this stage, from the moment its buffers are posted until everything
- * that is sent from it has been acknowledged:
+ * A slot holds one micro-batch on this stage, from the moment its buffers are posted until
+ * everything that is sent from it has been acknowledged:
  *
  *   EMPTY --admit--> ARRIVING --forward--> HELD --backward--> DRAINING --released--> EMPTY
  *                       '------- evaluation: forward only ------^
  *
- * Item i of the sequence takes slot i % n_slots. One more slot than micro-batches in flight lets the
- * next input arrive while the others are held.
+ * Item i of the sequence takes slot i % n_slots. One more slot than micro-batches in flight lets
+ * the next input arrive while the others are held.
  *
  * One thread. No allocation.
  */
@@ -26,12 +26,12 @@
 
 #define FTP_SCHEDULE_MAX_SLOTS 80
 
-enum ftp_schedule_part { /* bits: what a slot awaits or lends */
-	FTP_PART_INPUT = 1,	    /* arrives: from the feed or the previous stage */
-	FTP_PART_LABELS = 2,	    /* arrives on the last stage, is sent by stage 0 */
-	FTP_PART_OUTPUT_GRAD = 4,   /* arrives from the next stage */
-	FTP_PART_OUTPUT = 8,	    /* sent to the next stage */
-	FTP_PART_INPUT_GRAD = 16,   /* sent to the previous stage */
+enum ftp_schedule_part {	  /* bits: what a slot awaits or lends */
+	FTP_PART_INPUT = 1,	  /* arrives: from the feed or the previous stage */
+	FTP_PART_LABELS = 2,	  /* arrives on the last stage, is sent by stage 0 */
+	FTP_PART_OUTPUT_GRAD = 4, /* arrives from the next stage */
+	FTP_PART_OUTPUT = 8,	  /* sent to the next stage */
+	FTP_PART_INPUT_GRAD = 16, /* sent to the previous stage */
 };
 
 enum ftp_task_kind {
@@ -61,9 +61,9 @@ struct ftp_schedule_slot {
 struct ftp_schedule {
 	struct ftp_sequence sequence;
 	int n_stages, stage;
-	int window;  /* forwards ahead of backwards, at most */
+	int window; /* forwards ahead of backwards, at most */
 	int n_slots;
-	bool running; /* a task was given out and has not finished */
+	bool running;	       /* a task was given out and has not finished */
 	uint64_t updated_step; /* every update up to here is done */
 	struct ftp_item next_admit, next_forward, next_backward;
 	struct ftp_schedule_slot slots[FTP_SCHEDULE_MAX_SLOTS];
@@ -72,8 +72,8 @@ struct ftp_schedule {
 /* How many slots a stage needs: its window and one. */
 int ftp_schedule_n_slots(int n_stages, int stage, uint32_t n_micro);
 
-void ftp_schedule_init(struct ftp_schedule *s, const struct ftp_sequence *sequence, int n_stages,
-	int stage);
+void ftp_schedule_init(
+	struct ftp_schedule *s, const struct ftp_sequence *sequence, int n_stages, int stage);
 
 /* true: the next item of the sequence has taken a slot; the caller posts its buffers (or fills its
  * input, on stage 0). */

@@ -1,5 +1,5 @@
-/* The run as one sequence of micro-batches, the same on every stage: those of step 1, of step 2, ...;
- * after each step that eval_every divides, and after the last, one pass over the held-out
+/* The run as one sequence of micro-batches, the same on every stage: those of step 1, of step 2,
+ * ...; after each step that eval_every divides, and after the last, one pass over the held-out
  * micro-batches. Pure; any thread. */
 #ifndef FTP_RUNTIME_SEQUENCE_H
 #define FTP_RUNTIME_SEQUENCE_H
@@ -26,7 +26,6 @@ struct ftp_item ftp_sequence_first(const struct ftp_sequence *s);
 struct ftp_item ftp_sequence_next(const struct ftp_sequence *s, struct ftp_item item);
 
 /* The index of an item that the peer names; UINT64_MAX when there is no such item. */
-uint64_t ftp_sequence_index(const struct ftp_sequence *s, bool eval, uint64_t step,
-	uint32_t micro);
+uint64_t ftp_sequence_index(const struct ftp_sequence *s, bool eval, uint64_t step, uint32_t micro);
 
 #endif

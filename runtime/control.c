@@ -1,0 +1,308 @@
+#include "runtime/control.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ctl/jsonrpc.h"
+#include "runtime/base/clock.h"
+#include "runtime/base/log.h"
+#include "runtime/base/waker.h"
+
+#define CONNECT_DEADLINE_NS (10 * FTP_NS_PER_S)
+#define CONNECT_RETRY_NS    (50 * FTP_NS_PER_MS)
+#define JOIN_DEADLINE_NS    (30 * FTP_NS_PER_S)
+#define PROGRESS_EVERY_NS   (200 * FTP_NS_PER_MS)
+
+struct control {
+	const struct ftp_control_params *params;
+	struct ftp_jsonrpc *rpc;
+	uint64_t profile_call, prepare_call; /* open calls to answer; 0: none */
+	uint64_t term;			     /* of the plan; 0: none yet */
+	struct ftp_progress progress;	     /* collects rows between notifications */
+	uint64_t progress_due_ns;
+	bool stop;
+	bool refused; /* the coordinator did not let us join */
+	struct ftp_error *err;
+};
+
+static void send_progress(struct control *c)
+{
+	struct ftp_node_metrics *m = c->params->metrics;
+	struct ftp_progress *p = &c->progress;
+
+	if (!m->steps || !c->term)
+		return;
+	p->term = c->term;
+	p->step = (uint64_t)ftp_metric_get(m->steps);
+	p->samples = (uint64_t)ftp_metric_get(m->samples);
+	p->compute_s = ftp_metric_get(m->compute);
+	p->wait_s = ftp_metric_get(m->wait);
+	p->poll_s = ftp_metric_get(m->poll);
+	ftp_jsonrpc_notify(c->rpc, FTP_METHOD_PROGRESS, ftp_progress_encode(p));
+	p->n_rows = 0;
+}
+
+static void on_step(struct control *c, struct ftp_outcome *o)
+{
+	struct ftp_progress *p = &c->progress;
+
+	p->row_step[p->n_rows] = o->step;
+	p->row_loss[p->n_rows] = o->loss;
+	if (++p->n_rows == FTP_PROGRESS_MAX_ROWS)
+		send_progress(c);
+}
+
+static void on_evaluated(struct control *c, struct ftp_outcome *o)
+{
+	const struct ftp_evaluated e = {.term = c->term,
+		.step = o->step,
+		.n_correct = o->n_correct,
+		.n_samples = o->n_samples,
+		.loss = o->loss};
+
+	send_progress(c);
+	ftp_jsonrpc_notify(c->rpc, FTP_METHOD_EVALUATED, ftp_evaluated_encode(&e));
+}
+
+static void on_finished(struct control *c, struct ftp_outcome *o)
+{
+	struct ftp_finished f = {.term = c->term, .step = o->step, .train_s = o->train_s};
+
+	if (o->text)
+		memcpy(f.params_digest, o->text, sizeof(f.params_digest));
+	send_progress(c);
+	ftp_jsonrpc_notify(c->rpc, FTP_METHOD_FINISHED, ftp_finished_encode(&f));
+}
+
+static void answer(struct control *c, uint64_t *call, int code, json_t *result, const char *text)
+{
+	if (*call)
+		ftp_jsonrpc_answer(c->rpc, *call, code, result, text);
+	*call = 0;
+}
+
+static void on_failed(struct control *c, struct ftp_outcome *o)
+{
+	const char *text = o->text ? o->text : "out of memory";
+
+	ftp_log_error("%s", text);
+	send_progress(c);
+	answer(c, &c->profile_call, FTP_JSONRPC_STATE, NULL, text);
+	answer(c, &c->prepare_call, FTP_JSONRPC_STATE, NULL, text);
+	ftp_jsonrpc_notify(c->rpc, FTP_METHOD_FAILED, json_pack("{s:s}", "reason", text));
+}
+
+static void on_prepared(struct control *c, struct ftp_outcome *o)
+{
+	const struct ftp_prepared p = {.term = c->term, .memory_bytes = o->memory_bytes};
+
+	answer(c, &c->prepare_call, 0, ftp_prepared_encode(&p), NULL);
+}
+
+static void on_profiled(struct control *c, struct ftp_outcome *o)
+{
+	answer(c, &c->profile_call, 0, ftp_profile_encode(o->profile), NULL);
+}
+
+static void take_outcomes(struct control *c)
+{
+	static void (*const handlers[])(struct control *, struct ftp_outcome *) = {
+		[FTP_OUTCOME_PROFILED] = on_profiled,
+		[FTP_OUTCOME_PREPARED] = on_prepared,
+		[FTP_OUTCOME_STEP] = on_step,
+		[FTP_OUTCOME_EVALUATED] = on_evaluated,
+		[FTP_OUTCOME_FINISHED] = on_finished,
+		[FTP_OUTCOME_FAILED] = on_failed,
+	};
+	struct ftp_outcome o;
+
+	while (ftp_worker_outcome(c->params->worker, &o)) {
+		handlers[o.kind](c, &o);
+		free(o.profile);
+		free(o.text);
+	}
+}
+
+/* Hands a command to the worker; the call that asked for it is answered when it is done. */
+static int command(struct control *c, const struct ftp_command *cmd, uint64_t *open_call,
+	uint64_t call, struct ftp_error *err)
+{
+	if (*open_call || ftp_worker_command(c->params->worker, cmd)) {
+		free(cmd->plan);
+		ftp_error_set(err, EBUSY, "the node is busy with the call before");
+		return FTP_JSONRPC_STATE;
+	}
+	*open_call = call;
+	return 1;
+}
+
+static int handle_profile(void *arg, struct ftp_jsonrpc *peer, uint64_t call, const json_t *params,
+	json_t **result, struct ftp_error *err)
+{
+	struct ftp_command cmd = {.kind = FTP_COMMAND_PROFILE};
+	const char *isa = json_string_value(json_object_get(params, "isa"));
+	struct control *c = arg;
+
+	(void)peer;
+	(void)result;
+	if (!isa || strlen(isa) >= sizeof(cmd.isa)) {
+		ftp_error_set(err, EINVAL, "isa: expected an instruction set's name");
+		return FTP_JSONRPC_PARAMS;
+	}
+	strcpy(cmd.isa, isa);
+	return command(c, &cmd, &c->profile_call, call, err);
+}
+
+static int handle_prepare(void *arg, struct ftp_jsonrpc *peer, uint64_t call, const json_t *params,
+	json_t **result, struct ftp_error *err)
+{
+	struct ftp_command cmd = {.kind = FTP_COMMAND_PREPARE};
+	struct control *c = arg;
+
+	(void)peer;
+	(void)result;
+	cmd.plan = calloc(1, sizeof(*cmd.plan));
+	ftp_assert(cmd.plan);
+	if (ftp_plan_decode(cmd.plan, params, err)) {
+		free(cmd.plan);
+		return FTP_JSONRPC_PARAMS;
+	}
+	if (cmd.plan->term <= c->term) {
+		free(cmd.plan);
+		ftp_error_set(err, EINVAL, "term: the plan is older than the one here");
+		return FTP_JSONRPC_STATE;
+	}
+	c->term = cmd.plan->term;
+	return command(c, &cmd, &c->prepare_call, call, err);
+}
+
+static int handle_commit(void *arg, struct ftp_jsonrpc *peer, uint64_t call, const json_t *params,
+	json_t **result, struct ftp_error *err)
+{
+	const struct ftp_command cmd = {.kind = FTP_COMMAND_COMMIT};
+	const json_t *term = json_object_get(params, "term");
+	struct control *c = arg;
+
+	(void)peer;
+	(void)call;
+	(void)result;
+	if (!json_is_integer(term) || (uint64_t)json_integer_value(term) != c->term) {
+		ftp_error_set(err, EINVAL, "term: not the term of the prepared plan");
+		return FTP_JSONRPC_STATE;
+	}
+	if (ftp_worker_command(c->params->worker, &cmd)) {
+		ftp_error_set(err, EBUSY, "the worker is busy");
+		return FTP_JSONRPC_STATE;
+	}
+	return 0;
+}
+
+static int handle_stop(void *arg, struct ftp_jsonrpc *peer, uint64_t call, const json_t *params,
+	json_t **result, struct ftp_error *err)
+{
+	struct control *c = arg;
+
+	(void)peer;
+	(void)call;
+	(void)params;
+	(void)result;
+	(void)err;
+	c->stop = true;
+	return 0;
+}
+
+static const struct ftp_jsonrpc_method methods[] = {
+	{FTP_METHOD_PROFILE, handle_profile},
+	{FTP_METHOD_PREPARE, handle_prepare},
+	{FTP_METHOD_COMMIT, handle_commit},
+	{FTP_METHOD_STOP, handle_stop},
+	{NULL, NULL},
+};
+
+static void on_joined(void *arg, int code, const json_t *result, const char *text)
+{
+	struct control *c = arg;
+
+	(void)result;
+	if (!code)
+		return;
+	c->refused = true;
+	ftp_error_set(c->err, EACCES, "the coordinator at %s did not admit this node: %s",
+		c->params->coordinator, text);
+}
+
+/* The coordinator may still be starting. */
+static int connect_to_coordinator(const struct ftp_control_params *params, struct ftp_error *err)
+{
+	uint64_t deadline_ns = ftp_clock_now_ns() + CONNECT_DEADLINE_NS;
+	int fd;
+
+	for (;;) {
+		fd = ftp_jsonrpc_connect(params->coordinator, deadline_ns, err);
+		if (fd >= 0 || ftp_clock_now_ns() + CONNECT_RETRY_NS >= deadline_ns)
+			return fd;
+		ftp_clock_sleep_ns(CONNECT_RETRY_NS);
+	}
+}
+
+static int poll_timeout_ms(struct control *c, uint64_t now_ns)
+{
+	uint64_t until = c->progress_due_ns, rpc = ftp_jsonrpc_deadline(c->rpc);
+
+	if (rpc < until)
+		until = rpc;
+	return until <= now_ns ? 0 : (int)((until - now_ns) / FTP_NS_PER_MS + 1);
+}
+
+static int serve(struct control *c, int stop_fd, struct ftp_error *err)
+{
+	struct ftp_waker *waker = ftp_worker_waker(c->params->worker);
+	int rc;
+
+	while (!c->stop && !c->refused) {
+		uint64_t now_ns = ftp_clock_now_ns();
+		struct pollfd fds[] = {
+			{.fd = ftp_jsonrpc_fd(c->rpc), .events = ftp_jsonrpc_poll_events(c->rpc)},
+			{.fd = waker->fd, .events = POLLIN},
+			{.fd = stop_fd, .events = POLLIN},
+		};
+
+		ftp_waker_arm(waker);
+		take_outcomes(c);
+		fds[0].events = ftp_jsonrpc_poll_events(c->rpc);
+		poll(fds, 3, poll_timeout_ms(c, now_ns));
+		ftp_waker_disarm(waker);
+		now_ns = ftp_clock_now_ns();
+		if (fds[2].revents)
+			return 0;
+		take_outcomes(c);
+		if (now_ns >= c->progress_due_ns) {
+			c->progress_due_ns = now_ns + PROGRESS_EVERY_NS;
+			send_progress(c);
+		}
+		rc = ftp_jsonrpc_turn(c->rpc, now_ns, err);
+		if (rc)
+			return ftp_error_prefix(
+				err, rc, "lost the coordinator at %s", c->params->coordinator);
+	}
+	return c->refused ? -EACCES : 0;
+}
+
+int ftp_control_run(const struct ftp_control_params *params, int stop_fd, struct ftp_error *err)
+{
+	struct control c = {.params = params, .err = err};
+	int fd = connect_to_coordinator(params, err), rc;
+
+	if (fd < 0)
+		return fd;
+	c.rpc = ftp_jsonrpc_new(fd, methods, &c);
+	ftp_jsonrpc_call(c.rpc, FTP_METHOD_JOIN, ftp_join_encode(params->join),
+		ftp_clock_now_ns() + JOIN_DEADLINE_NS, on_joined, &c);
+	rc = serve(&c, stop_fd, err);
+	c.refused = false; /* free() ends open calls: no news any more */
+	c.err = NULL;
+	ftp_jsonrpc_free(c.rpc);
+	return rc;
+}

@@ -1,0 +1,22 @@
+/* Control: a node's thread for everything that is not training. It speaks the control protocol with
+ * the coordinator, hands plans to the worker and its outcomes back, and ends the node when it is
+ * told to, or when the coordinator is gone. */
+#ifndef FTP_RUNTIME_CONTROL_H
+#define FTP_RUNTIME_CONTROL_H
+
+#include "ctl/protocol.h"
+#include "runtime/node_metrics.h"
+#include "runtime/worker.h"
+
+struct ftp_control_params {	 /* lent for the call */
+	const char *coordinator; /* "host:port" */
+	const struct ftp_join *join;
+	struct ftp_worker *worker;
+	struct ftp_node_metrics *metrics;
+};
+
+/* Runs the node's life; returns 0 when it was told to stop, or a negative errno with the reason.
+ * stop_fd (a signalfd) becoming readable ends it too. */
+int ftp_control_run(const struct ftp_control_params *params, int stop_fd, struct ftp_error *err);
+
+#endif

@@ -1,0 +1,114 @@
+#include "runtime/mesh.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "net/dpdk/memif.h"
+#include "net/impair.h"
+#include "net/udp.h"
+#include "runtime/base/clock.h"
+#include "runtime/base/prng.h"
+
+#define IDLE_TIMEOUT_NS (10 * FTP_NS_PER_S)
+
+static bool is_local(const struct ftp_config *config, const char *a, const char *b)
+{
+	return config->net.port != FTP_NET_UDP && !strcmp(a, b);
+}
+
+bool ftp_mesh_needs_memif(const struct ftp_config *config, int node)
+{
+	for (int i = 0; i < (int)config->n_nodes; i++)
+		if (i != node && is_local(config, config->nodes[i].host, config->nodes[node].host))
+			return true;
+	return false;
+}
+
+bool ftp_mesh_connects(int a, int b)
+{
+	return a != b && (a == 0 || b == 0 || a - b == 1 || b - a == 1);
+}
+
+/* The lower incarnation first, so that both ends derive the same name. */
+static void memif_name(char *name, size_t bytes, const struct ftp_plan *plan, int a, int b)
+{
+	int low = a < b ? a : b, high = a < b ? b : a;
+
+	snprintf(name, bytes, "ftpipe-%016" PRIx64 "-%016" PRIx64 "-%016" PRIx64, plan->run,
+		plan->stages[low].incarnation, plan->stages[high].incarnation);
+}
+
+static int open_port(
+	struct ftp_port **port, const struct ftp_mesh_spec *spec, int peer, struct ftp_error *err)
+{
+	const struct ftp_plan_stage *self = &spec->plan->stages[spec->index];
+	const struct ftp_plan_stage *other = &spec->plan->stages[peer];
+	char name[100];
+
+	if (!is_local(spec->config, self->host, other->host))
+		return ftp_udp_open(port, self->host, self->udp_port, other->host, other->udp_port,
+			spec->config->net.mtu, err);
+	memif_name(name, sizeof(name), spec->plan, spec->index, peer);
+	return ftp_memif_open(port,
+		&(struct ftp_memif_params){.socket = name, .server = self->node < other->node},
+		err);
+}
+
+static struct ftp_port *emulate(struct ftp_port *port, const struct ftp_mesh_spec *spec, int peer)
+{
+	const struct ftp_plan_stage *self = &spec->plan->stages[spec->index];
+	const struct ftp_config_emulate *e = &spec->config->nodes[self->node].emulate;
+	const struct ftp_impair impair = {.loss = e->loss,
+		.delay_ns = e->delay_ns,
+		.bandwidth_bytes_per_s = e->bandwidth_bytes};
+
+	if (e->loss <= 0 && !e->delay_ns && !e->bandwidth_bytes)
+		return port;
+	return ftp_impair_wrap(port, &impair,
+		ftp_prng_key(spec->config->training.seed, FTP_PRNG_FAULT,
+			(uint64_t)(self->node * FTP_CONFIG_MAX_NODES) +
+				spec->plan->stages[peer].node),
+		ftp_clock_now_ns);
+}
+
+static int open_link(struct ftp_link *link, const struct ftp_mesh_spec *spec, int peer,
+	uint64_t now_ns, struct ftp_error *err)
+{
+	const struct ftp_plan *plan = spec->plan;
+	struct ftp_connection_params params = {.run = plan->run,
+		.term = plan->term,
+		.local = plan->stages[spec->index].incarnation,
+		.remote = plan->stages[peer].incarnation,
+		.n_messages = spec->n_messages,
+		.max_ack_delay_ns = spec->max_ack_delay_ns,
+		.idle_timeout_ns = IDLE_TIMEOUT_NS};
+	int rc = open_port(&link->port, spec, peer, err);
+
+	if (rc)
+		return rc;
+	link->port = emulate(link->port, spec, peer);
+	params.caps = link->port->caps;
+	rc = ftp_connection_new(&link->connection, &params, now_ns, err);
+	if (rc)
+		link->port->ops->close(link->port);
+	return rc;
+}
+
+int ftp_mesh_open(struct ftp_netloop *net, const struct ftp_mesh_spec *spec, uint64_t now_ns,
+	struct ftp_error *err)
+{
+	for (int peer = 0; peer < (int)spec->plan->n_stages; peer++) {
+		struct ftp_link link;
+		int rc;
+
+		if (!ftp_mesh_connects(spec->index, peer))
+			continue;
+		rc = open_link(&link, spec, peer, now_ns, err);
+		if (rc)
+			return ftp_error_prefix(
+				err, rc, "link to %s", spec->plan->stages[peer].name);
+		ftp_netloop_add(net, peer, &link);
+	}
+	return 0;
+}

@@ -1,0 +1,28 @@
+/* Mesh: the links that a stage of a plan needs, opened over the port that the config asks for:
+ * memif between processes of one box, kernel UDP elsewhere. One port per pair and incarnation. */
+#ifndef FTP_RUNTIME_MESH_H
+#define FTP_RUNTIME_MESH_H
+
+#include "ctl/config.h"
+#include "ctl/protocol.h"
+#include "runtime/netloop.h"
+
+struct ftp_mesh_spec {
+	const struct ftp_config *config;
+	const struct ftp_plan *plan;
+	int index;	     /* this stage */
+	uint32_t n_messages; /* open at once on one connection */
+	uint64_t max_ack_delay_ns;
+};
+
+/* Does this node ever need DPDK: another node has its host and the port is not UDP. */
+bool ftp_mesh_needs_memif(const struct ftp_config *config, int node);
+
+/* Whether stages a and b talk: neighbours, and the central node with all. */
+bool ftp_mesh_connects(int a, int b);
+
+/* Opens and adds every link of the stage; they are established later. */
+int ftp_mesh_open(struct ftp_netloop *net, const struct ftp_mesh_spec *spec, uint64_t now_ns,
+	struct ftp_error *err);
+
+#endif

@@ -1,0 +1,158 @@
+#include "runtime/node_metrics.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+static const struct ftp_metric_family families[FTP_N_NODE_METRICS] = {
+	[FTP_NODE_BUILD_INFO] = {"ftp_build_info", FTP_METRIC_GAUGE,
+		"Version and instruction set of this process; always 1."},
+	[FTP_NODE_STEPS] = {"ftp_steps_total", FTP_METRIC_COUNTER,
+		"Optimizer steps that this stage has finished."},
+	[FTP_NODE_SAMPLES] = {"ftp_samples_total", FTP_METRIC_COUNTER,
+		"Training samples that this stage has finished."},
+	[FTP_NODE_LOSS] = {"ftp_loss", FTP_METRIC_GAUGE,
+		"Mean training loss of the last step; last stage only."},
+	[FTP_NODE_COMPUTE_SECONDS] = {"ftp_stage_compute_seconds_total", FTP_METRIC_COUNTER,
+		"Time in kernels."},
+	[FTP_NODE_WAIT_SECONDS] = {"ftp_stage_wait_seconds_total", FTP_METRIC_COUNTER,
+		"Time asleep while no task could run."},
+	[FTP_NODE_POLL_SECONDS] = {"ftp_stage_poll_seconds_total", FTP_METRIC_COUNTER,
+		"Time awake outside kernels: serving the network and polling."},
+	[FTP_NODE_BUBBLE_SECONDS] = {"ftp_stage_bubble_seconds_total", FTP_METRIC_COUNTER,
+		"Time in which no task could run, asleep or awake."},
+	[FTP_NODE_REORDERS] = {"ftp_layout_reorders_total", FTP_METRIC_COUNTER,
+		"Tensor layout reorders run by the stage."},
+	[FTP_NODE_REGION_BYTES] = {"ftp_region_bytes", FTP_METRIC_GAUGE, "Tensor memory in use."},
+	[FTP_NODE_REGION_LIMIT_BYTES] = {"ftp_region_limit_bytes", FTP_METRIC_GAUGE,
+		"Tensor memory allowed by nodes[].memory."},
+	[FTP_NODE_RESIDENT_BYTES] = {"ftp_resident_memory_bytes", FTP_METRIC_GAUGE,
+		"Resident memory of the process."},
+	[FTP_NODE_LINK_BYTES] = {"ftp_link_bytes_total", FTP_METRIC_COUNTER,
+		"Payload bytes on the link, retransmissions included."},
+	[FTP_NODE_LINK_PACKETS] = {"ftp_link_packets_total", FTP_METRIC_COUNTER,
+		"Packets on the link."},
+	[FTP_NODE_LINK_RETRANSMITS] = {"ftp_link_retransmits_total", FTP_METRIC_COUNTER,
+		"Packets whose payload was sent again."},
+	[FTP_NODE_LINK_PROBE_TIMEOUTS] = {"ftp_link_probe_timeouts_total", FTP_METRIC_COUNTER,
+		"Times that the peer was silent for a probe timeout."},
+	[FTP_NODE_LINK_REJECTED] = {"ftp_link_rejected_packets_total", FTP_METRIC_COUNTER,
+		"Packets refused: malformed, corrupt, stale or strange."},
+	[FTP_NODE_LINK_COPIED_BYTES] = {"ftp_link_copied_bytes_total", FTP_METRIC_COUNTER,
+		"Payload bytes copied by our code."},
+	[FTP_NODE_LINK_PORT_COPIED_BYTES] = {"ftp_link_port_copied_bytes_total", FTP_METRIC_COUNTER,
+		"Payload bytes copied by the packet port."},
+	[FTP_NODE_LINK_RTT_SECONDS] = {"ftp_link_rtt_seconds", FTP_METRIC_GAUGE,
+		"Smoothed round-trip time."},
+};
+
+static void refresh_resident(void *arg)
+{
+	struct ftp_metric *resident = arg;
+	unsigned long pages = 0;
+	FILE *f = fopen("/proc/self/statm", "r");
+
+	if (!f)
+		return;
+	if (fscanf(f, "%*u %lu", &pages) == 1)
+		ftp_metric_set(resident, (double)pages * (double)sysconf(_SC_PAGESIZE));
+	fclose(f);
+}
+
+void ftp_node_metrics_init(struct ftp_node_metrics *m, const char *node, const char *isa)
+{
+	char labels[160];
+
+	memset(m, 0, sizeof(*m));
+	m->registry = ftp_metrics_new(families, FTP_N_NODE_METRICS);
+	snprintf(labels, sizeof(labels), "node=\"%s\",version=\"%s\",isa=\"%s\"", node, FTP_VERSION,
+		isa);
+	ftp_metric_set(ftp_metrics_series(m->registry, FTP_NODE_BUILD_INFO, labels), 1);
+	snprintf(labels, sizeof(labels), "node=\"%s\"", node);
+	m->region = ftp_metrics_series(m->registry, FTP_NODE_REGION_BYTES, labels);
+	m->region_limit = ftp_metrics_series(m->registry, FTP_NODE_REGION_LIMIT_BYTES, labels);
+	ftp_metrics_on_scrape(m->registry, refresh_resident,
+		ftp_metrics_series(m->registry, FTP_NODE_RESIDENT_BYTES, labels));
+}
+
+void ftp_node_metrics_deinit(struct ftp_node_metrics *m)
+{
+	ftp_metrics_free(m->registry);
+	m->registry = NULL;
+}
+
+void ftp_node_metrics_stage(struct ftp_node_metrics *m, const char *node, int stage)
+{
+	const struct {
+		struct ftp_metric **series;
+		enum ftp_node_metric family;
+	} table[] = {
+		{&m->steps, FTP_NODE_STEPS},
+		{&m->samples, FTP_NODE_SAMPLES},
+		{&m->loss, FTP_NODE_LOSS},
+		{&m->compute, FTP_NODE_COMPUTE_SECONDS},
+		{&m->wait, FTP_NODE_WAIT_SECONDS},
+		{&m->poll, FTP_NODE_POLL_SECONDS},
+		{&m->bubble, FTP_NODE_BUBBLE_SECONDS},
+		{&m->reorders, FTP_NODE_REORDERS},
+	};
+	char labels[64];
+
+	snprintf(labels, sizeof(labels), "node=\"%s\",stage=\"%d\"", node, stage);
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
+		*table[i].series = ftp_metrics_series(m->registry, (int)table[i].family, labels);
+}
+
+void ftp_link_metrics_init(
+	struct ftp_link_metrics *l, struct ftp_node_metrics *m, const char *node, const char *peer)
+{
+	const struct {
+		struct ftp_metric **series;
+		enum ftp_node_metric family;
+		const char *dir;
+	} table[] = {
+		{&l->tx_bytes, FTP_NODE_LINK_BYTES, "tx"},
+		{&l->rx_bytes, FTP_NODE_LINK_BYTES, "rx"},
+		{&l->tx_packets, FTP_NODE_LINK_PACKETS, "tx"},
+		{&l->rx_packets, FTP_NODE_LINK_PACKETS, "rx"},
+		{&l->retransmits, FTP_NODE_LINK_RETRANSMITS, "tx"},
+		{&l->probe_timeouts, FTP_NODE_LINK_PROBE_TIMEOUTS, "tx"},
+		{&l->rejected, FTP_NODE_LINK_REJECTED, "rx"},
+		{&l->tx_copied, FTP_NODE_LINK_COPIED_BYTES, "tx"},
+		{&l->rx_copied, FTP_NODE_LINK_COPIED_BYTES, "rx"},
+		{&l->tx_port_copied, FTP_NODE_LINK_PORT_COPIED_BYTES, "tx"},
+		{&l->rx_port_copied, FTP_NODE_LINK_PORT_COPIED_BYTES, "rx"},
+		{&l->rtt, FTP_NODE_LINK_RTT_SECONDS, NULL},
+	};
+	char labels[120];
+
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		int n = snprintf(labels, sizeof(labels), "node=\"%s\",peer=\"%s\"", node, peer);
+
+		if (table[i].dir)
+			snprintf(labels + n, sizeof(labels) - (size_t)n, ",dir=\"%s\"",
+				table[i].dir);
+		*table[i].series = ftp_metrics_series(m->registry, (int)table[i].family, labels);
+	}
+}
+
+void ftp_link_metrics_set(struct ftp_link_metrics *l, const struct ftp_connection_stats *s,
+	const struct ftp_port_caps *caps)
+{
+	uint64_t rejected = s->stale_packets;
+
+	for (int i = 1; i < FTP_WIRE_N_REJECTS; i++)
+		rejected += s->rejected[i];
+	ftp_metric_set(l->tx_bytes, (double)s->tx_bytes);
+	ftp_metric_set(l->rx_bytes, (double)s->rx_bytes);
+	ftp_metric_set(l->tx_packets, (double)s->tx_packets);
+	ftp_metric_set(l->rx_packets, (double)s->rx_packets);
+	ftp_metric_set(l->retransmits, (double)s->retransmitted_packets);
+	ftp_metric_set(l->probe_timeouts, (double)s->probe_timeouts);
+	ftp_metric_set(l->rejected, (double)rejected);
+	ftp_metric_set(l->tx_copied, (double)s->copied_tx_bytes);
+	ftp_metric_set(l->rx_copied, (double)s->copied_rx_bytes);
+	ftp_metric_set(l->tx_port_copied, (double)s->tx_bytes * caps->tx_copies);
+	ftp_metric_set(l->rx_port_copied, (double)s->rx_bytes * caps->rx_copies);
+	ftp_metric_set(l->rtt, (double)s->smoothed_rtt_ns * 1e-9);
+}

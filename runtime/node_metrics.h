@@ -1,0 +1,55 @@
+/* The node's metric families and series. The worker writes most of them, a few times a second. */
+#ifndef FTP_RUNTIME_NODE_METRICS_H
+#define FTP_RUNTIME_NODE_METRICS_H
+
+#include "net/connection.h"
+#include "runtime/base/metrics.h"
+
+enum ftp_node_metric {
+	FTP_NODE_BUILD_INFO,
+	FTP_NODE_STEPS,
+	FTP_NODE_SAMPLES,
+	FTP_NODE_LOSS,
+	FTP_NODE_COMPUTE_SECONDS,
+	FTP_NODE_WAIT_SECONDS,
+	FTP_NODE_POLL_SECONDS,
+	FTP_NODE_BUBBLE_SECONDS,
+	FTP_NODE_REORDERS,
+	FTP_NODE_REGION_BYTES,
+	FTP_NODE_REGION_LIMIT_BYTES,
+	FTP_NODE_RESIDENT_BYTES,
+	FTP_NODE_LINK_BYTES,
+	FTP_NODE_LINK_PACKETS,
+	FTP_NODE_LINK_RETRANSMITS,
+	FTP_NODE_LINK_PROBE_TIMEOUTS,
+	FTP_NODE_LINK_REJECTED,
+	FTP_NODE_LINK_COPIED_BYTES,
+	FTP_NODE_LINK_PORT_COPIED_BYTES,
+	FTP_NODE_LINK_RTT_SECONDS,
+	FTP_N_NODE_METRICS,
+};
+
+struct ftp_link_metrics {
+	struct ftp_metric *tx_bytes, *rx_bytes, *tx_packets, *rx_packets, *retransmits,
+		*probe_timeouts, *rejected, *tx_copied, *rx_copied, *tx_port_copied,
+		*rx_port_copied, *rtt;
+};
+
+struct ftp_node_metrics {
+	struct ftp_metrics *registry;
+	struct ftp_metric *steps, *samples, *loss, *compute, *wait, *poll, *bubble, *reorders,
+		*region, *region_limit;
+};
+
+/* Registers build info and memory; node is the label of every series. */
+void ftp_node_metrics_init(struct ftp_node_metrics *m, const char *node, const char *isa);
+void ftp_node_metrics_deinit(struct ftp_node_metrics *m);
+
+/* The series of a stage, once its plan is known; and of one of its links. */
+void ftp_node_metrics_stage(struct ftp_node_metrics *m, const char *node, int stage);
+void ftp_link_metrics_init(
+	struct ftp_link_metrics *l, struct ftp_node_metrics *m, const char *node, const char *peer);
+void ftp_link_metrics_set(struct ftp_link_metrics *l, const struct ftp_connection_stats *s,
+	const struct ftp_port_caps *caps);
+
+#endif

@@ -1,0 +1,70 @@
+/* Pipeline: one stage's schedule bound to its executor and to the messages of its neighbours. What
+ * it does depends only on calls and arrivals; it reads no clock, so the same code runs in a node
+ * and, several in one process, in virtual time.
+ *
+ * Peers are stages: activations go to stage + 1, gradients to stage - 1, labels from stage 0 to the
+ * last. One thread, the worker. Nothing is allocated after ftp_pipeline_new().
+ */
+#ifndef FTP_RUNTIME_PIPELINE_H
+#define FTP_RUNTIME_PIPELINE_H
+
+#include "kernels/optimizer.h"
+#include "kernels/stage.h"
+#include "runtime/feed.h"
+#include "runtime/netloop.h"
+#include "runtime/schedule.h"
+
+struct ftp_pipeline_spec {
+	struct ftp_stage *stage; /* lent */
+	struct ftp_netloop *net; /* lent */
+	struct ftp_feed *feed;	 /* lent; stage 0 only, else NULL */
+	struct ftp_sequence sequence;
+	struct ftp_lr_spec lr;
+	uint64_t n_steps;	     /* of the whole run, for the learning rate */
+	uint32_t batch, micro_batch; /* samples */
+	int n_stages, index;
+	int first_unit, end_unit; /* also the names of the cuts */
+};
+
+enum ftp_pipeline_report_kind { FTP_REPORT_NONE, FTP_REPORT_STEP, FTP_REPORT_EVALUATED };
+
+/* What the last stage learned. */
+struct ftp_pipeline_report {
+	enum ftp_pipeline_report_kind kind;
+	uint64_t step;
+	double loss; /* mean over the samples */
+	uint64_t n_correct, n_samples;
+};
+
+struct ftp_pipeline; /* opaque */
+
+/* Slots that the stage must have been built with: ftp_schedule_n_slots(). */
+int ftp_pipeline_new(
+	struct ftp_pipeline **out, const struct ftp_pipeline_spec *spec, struct ftp_error *err);
+void ftp_pipeline_free(struct ftp_pipeline *p);
+
+/* An event of the net loop. false: it is not the pipeline's. */
+bool ftp_pipeline_event(struct ftp_pipeline *p, const struct ftp_netloop_event *e);
+
+/* Gives free slots to the next items: posts their buffers, takes inputs from the feed. true: there
+ * was something to do. */
+bool ftp_pipeline_serve(struct ftp_pipeline *p, uint64_t now_ns);
+
+/* Runs at most one primitive, and sends what a finished task produced. true: it did. */
+bool ftp_pipeline_compute(struct ftp_pipeline *p, uint64_t now_ns);
+
+/* A report stands until it is taken, and no new task starts meanwhile. */
+struct ftp_pipeline_report ftp_pipeline_report(const struct ftp_pipeline *p);
+void ftp_pipeline_take_report(struct ftp_pipeline *p);
+
+/* Every item is done and nothing is lent any more. */
+bool ftp_pipeline_has_ended(const struct ftp_pipeline *p);
+uint64_t ftp_pipeline_step(const struct ftp_pipeline *p); /* the last finished */
+
+/* What the pipeline waits for, for people: "input of micro-batch 3 of step 12 from stage 0". */
+void ftp_pipeline_describe(const struct ftp_pipeline *p, char *text, size_t bytes);
+
+/* Messages that can be open on one connection at once. */
+uint32_t ftp_pipeline_n_messages(int n_slots);
+
+#endif

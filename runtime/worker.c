@@ -1,0 +1,543 @@
+#include "runtime/worker.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "kernels/isa.h"
+#include "kernels/team.h"
+#include "runtime/base/clock.h"
+#include "runtime/base/log.h"
+#include "runtime/base/spsc.h"
+#include "runtime/base/waker.h"
+#include "runtime/gather.h"
+#include "runtime/mesh.h"
+#include "runtime/pipeline.h"
+#include "runtime/poller.h"
+#include "runtime/profile.h"
+#include "runtime/recipe.h"
+#include "runtime/safetensors.h"
+
+#define N_COMMANDS	    4
+#define N_OUTCOMES	    4096
+#define CONNECT_DEADLINE_NS (15 * FTP_NS_PER_S)
+#define METRICS_EVERY_NS    (100 * FTP_NS_PER_MS)
+#define FOLDED_ACK_DELAY_NS (100 * FTP_NS_PER_MS) /* one primitive on a shared core */
+#define THREAD_ACK_DELAY_NS (10 * FTP_NS_PER_MS)
+
+enum worker_state { IDLE, CONNECTING, PREPARED, TRAINING, GATHERING, FINISHED, FAILED };
+
+struct ftp_worker {
+	struct ftp_worker_params params;
+	pthread_t thread;
+	_Atomic bool stop;
+	struct ftp_spsc commands, outcomes;
+	struct ftp_waker waker;		/* ends the worker's sleep */
+	struct ftp_waker control_waker; /* ends the control thread's */
+
+	enum worker_state state;
+	struct ftp_plan *plan;
+	int index; /* stage */
+	struct ftp_stage *stage;
+	struct ftp_netloop *net;
+	struct ftp_feed *feed;
+	struct ftp_pipeline *pipeline;
+	struct ftp_gather *gather;
+	int n_unheard; /* peers not yet established */
+	uint64_t connect_deadline_ns;
+	uint64_t train_start_ns, train_end_ns;
+
+	struct ftp_poller poller;
+	uint64_t compute_ns, wait_ns, poll_ns, bubble_ns; /* while training */
+	uint64_t metrics_due_ns;
+	struct ftp_link_metrics links[FTP_CONFIG_MAX_NODES];
+};
+
+static void report(struct ftp_worker *w, const struct ftp_outcome *o)
+{
+	ftp_assert(ftp_spsc_push(&w->outcomes, o)); /* rows are held back while it is full */
+	ftp_waker_wake(&w->control_waker);
+}
+
+static void fail(struct ftp_worker *w, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+static void fail(struct ftp_worker *w, const char *fmt, ...)
+{
+	struct ftp_outcome o = {.kind = FTP_OUTCOME_FAILED};
+	va_list ap;
+
+	if (w->state == FAILED)
+		return;
+	w->state = FAILED;
+	va_start(ap, fmt);
+	if (vasprintf(&o.text, fmt, ap) < 0)
+		o.text = NULL;
+	va_end(ap);
+	report(w, &o);
+}
+
+static int use_isa(const char *name, struct ftp_error *err)
+{
+	for (enum ftp_isa isa = FTP_ISA_SSE41; isa <= FTP_ISA_AVX512; isa++)
+		if (!strcmp(name, ftp_isa_name(isa)))
+			return ftp_isa_cap(isa, err);
+	return ftp_error_set(err, EINVAL, "unknown instruction set '%s'", name);
+}
+
+static void profile(struct ftp_worker *w, const char *isa)
+{
+	struct ftp_outcome o = {.kind = FTP_OUTCOME_PROFILED};
+	const struct ftp_stage_spec spec =
+		ftp_recipe_stage(w->params.config, w->params.model, w->params.region);
+	struct ftp_error err;
+
+	o.profile = calloc(1, sizeof(*o.profile));
+	ftp_assert(o.profile);
+	if (use_isa(isa, &err) || ftp_profile_measure(o.profile, &spec, &err)) {
+		free(o.profile);
+		fail(w, "%s", err.text);
+		return;
+	}
+	report(w, &o);
+}
+
+static int find_stage(const struct ftp_plan *plan, int node, struct ftp_error *err)
+{
+	for (int i = 0; i < (int)plan->n_stages; i++)
+		if (plan->stages[i].node == (uint32_t)node)
+			return i;
+	return ftp_error_set(
+		err, EINVAL, "the plan of term %" PRIu64 " has no stage for this node", plan->term);
+}
+
+static int build_stage(struct ftp_worker *w, struct ftp_error *err)
+{
+	const struct ftp_config *config = w->params.config;
+	const struct ftp_plan_stage *self = &w->plan->stages[w->index];
+	struct ftp_stage_spec spec = ftp_recipe_stage(config, w->params.model, w->params.region);
+	int rc;
+
+	spec.first_unit = (int)self->first_unit;
+	spec.end_unit = (int)self->end_unit;
+	spec.n_slots = ftp_schedule_n_slots(
+		(int)w->plan->n_stages, w->index, config->training.micro_batches);
+	rc = ftp_stage_new(&w->stage, &spec, err);
+	if (rc)
+		return rc;
+	ftp_log_debug("kernels:\n%s", ftp_stage_implementations(w->stage));
+	ftp_recipe_initialise(
+		w->stage, w->params.model, spec.first_unit, spec.end_unit, config->training.seed);
+	return 0;
+}
+
+static struct ftp_sequence sequence_of(const struct ftp_worker *w)
+{
+	return (struct ftp_sequence){.first_step = w->plan->first_step,
+		.last_step = w->plan->last_step,
+		.eval_every = w->params.config->training.eval_every,
+		.n_micro = w->params.config->training.micro_batches,
+		.n_eval = w->plan->n_eval};
+}
+
+static int build_feed(struct ftp_worker *w, struct ftp_error *err)
+{
+	const struct ftp_sequence sequence = sequence_of(w);
+	struct ftp_feed_spec spec;
+
+	if (w->index > 0)
+		return 0;
+	if (!w->params.dataset)
+		return ftp_error_set(err, EINVAL, "the central node has no data set");
+	spec = ftp_recipe_feed(w->params.config, w->params.model, w->params.dataset);
+	return ftp_feed_new(&w->feed, &spec, &sequence, sequence.n_micro + 2, &w->waker, err);
+}
+
+static int build_pipeline(struct ftp_worker *w, struct ftp_error *err)
+{
+	const struct ftp_config *config = w->params.config;
+	const struct ftp_plan_stage *self = &w->plan->stages[w->index];
+	const struct ftp_pipeline_spec spec = {.stage = w->stage,
+		.net = w->net,
+		.feed = w->feed,
+		.sequence = sequence_of(w),
+		.lr = ftp_recipe_lr(config),
+		.n_steps = w->plan->last_step,
+		.batch = config->training.batch,
+		.micro_batch = ftp_recipe_micro_batch(config),
+		.n_stages = (int)w->plan->n_stages,
+		.index = w->index,
+		.first_unit = (int)self->first_unit,
+		.end_unit = (int)self->end_unit};
+
+	return ftp_pipeline_new(&w->pipeline, &spec, err);
+}
+
+static int open_links(struct ftp_worker *w, uint64_t now_ns, struct ftp_error *err)
+{
+	bool threaded = w->params.net_core >= 0;
+	const struct ftp_mesh_spec spec = {.config = w->params.config,
+		.plan = w->plan,
+		.index = w->index,
+		.n_messages = ftp_pipeline_n_messages(FTP_SCHEDULE_MAX_SLOTS) +
+			      (uint32_t)w->params.model->n_units,
+		.max_ack_delay_ns = threaded ? THREAD_ACK_DELAY_NS : FOLDED_ACK_DELAY_NS};
+	int rc = ftp_netloop_new(&w->net, w->params.net_core, &w->waker, err);
+
+	if (rc)
+		return rc;
+	for (int i = 0; i < (int)w->plan->n_stages; i++) {
+		if (!ftp_mesh_connects(w->index, i))
+			continue;
+		w->n_unheard++;
+		ftp_link_metrics_init(&w->links[i], w->params.metrics,
+			w->plan->stages[w->index].name, w->plan->stages[i].name);
+	}
+	w->connect_deadline_ns = now_ns + CONNECT_DEADLINE_NS;
+	return ftp_mesh_open(w->net, &spec, now_ns, err);
+}
+
+static void prepare(struct ftp_worker *w, struct ftp_plan *plan)
+{
+	struct ftp_error err;
+
+	free(w->plan);
+	w->plan = plan;
+	w->index = find_stage(plan, w->params.node, &err);
+	if (w->index < 0 || use_isa(plan->isa, &err) || build_stage(w, &err) ||
+		build_feed(w, &err) || open_links(w, ftp_clock_now_ns(), &err) ||
+		build_pipeline(w, &err)) {
+		fail(w, "%s", err.text);
+		return;
+	}
+	ftp_node_metrics_stage(w->params.metrics, plan->stages[w->index].name, w->index);
+	w->state = CONNECTING;
+}
+
+static bool take_commands(struct ftp_worker *w, uint64_t now_ns)
+{
+	struct ftp_command c;
+
+	if (!ftp_spsc_pop(&w->commands, &c))
+		return false;
+	switch (c.kind) {
+	case FTP_COMMAND_PROFILE:
+		profile(w, c.isa);
+		break;
+	case FTP_COMMAND_PREPARE:
+		if (w->state == IDLE) {
+			prepare(w, c.plan);
+			break;
+		}
+		free(c.plan);
+		fail(w, "a second plan came while the first one runs");
+		break;
+	case FTP_COMMAND_COMMIT:
+		if (w->state != PREPARED) {
+			fail(w, "told to train before the plan was prepared");
+			break;
+		}
+		w->state = TRAINING;
+		w->train_start_ns = now_ns;
+		break;
+	}
+	return true;
+}
+
+static const char *reason_text(enum ftp_connection_reason reason)
+{
+	static const char *const texts[] = {
+		[FTP_CONNECTION_IDLE_TIMEOUT] = "it has been silent for 10 s",
+		[FTP_CONNECTION_PEER_CLOSED] = "it closed the connection",
+		[FTP_CONNECTION_PORT_DOWN] = "its end of the port went away",
+		[FTP_CONNECTION_PROTOCOL] = "it sent something that contradicts the plan",
+	};
+
+	return texts[reason];
+}
+
+static void lose_peer(struct ftp_worker *w, const struct ftp_netloop_event *e)
+{
+	char waiting[128];
+
+	if (w->state == FINISHED)
+		return;
+	ftp_pipeline_describe(w->pipeline, waiting, sizeof(waiting));
+	fail(w, "lost %s: %s; this stage was waiting for %s", w->plan->stages[e->peer].name,
+		reason_text(e->event.reason), waiting);
+}
+
+static bool take_events(struct ftp_worker *w)
+{
+	struct ftp_netloop_event e;
+	bool worked = false;
+
+	while (ftp_netloop_next_event(w->net, &e)) {
+		worked = true;
+		if (e.event.kind == FTP_CONNECTION_LOST)
+			lose_peer(w, &e);
+		else if (e.event.kind == FTP_CONNECTION_ESTABLISHED)
+			w->n_unheard--;
+		else if (!ftp_pipeline_event(w->pipeline, &e))
+			ftp_assert(w->gather && ftp_gather_event(w->gather, &e));
+	}
+	return worked;
+}
+
+static void await_peers(struct ftp_worker *w, uint64_t now_ns)
+{
+	struct ftp_outcome o = {.kind = FTP_OUTCOME_PREPARED};
+	struct ftp_stage_memory m;
+
+	if (w->n_unheard) {
+		if (now_ns >= w->connect_deadline_ns)
+			fail(w, "%d of this stage's peers did not answer within %llu s",
+				w->n_unheard, CONNECT_DEADLINE_NS / FTP_NS_PER_S);
+		return;
+	}
+	m = ftp_stage_memory(w->stage);
+	o.memory_bytes = m.params + m.gradients + m.moments + m.activations + m.scratch;
+	w->state = PREPARED;
+	report(w, &o);
+}
+
+/* Rows go to the control thread while its ring has room; else training waits for it. */
+static bool take_report(struct ftp_worker *w)
+{
+	const struct ftp_pipeline_report r = ftp_pipeline_report(w->pipeline);
+	const struct ftp_outcome o = {
+		.kind = r.kind == FTP_REPORT_STEP ? FTP_OUTCOME_STEP : FTP_OUTCOME_EVALUATED,
+		.step = r.step,
+		.loss = r.loss,
+		.n_correct = r.n_correct,
+		.n_samples = r.n_samples};
+
+	if (r.kind == FTP_REPORT_NONE || !ftp_spsc_push(&w->outcomes, &o))
+		return false;
+	ftp_waker_wake(&w->control_waker);
+	if (r.kind == FTP_REPORT_STEP)
+		ftp_metric_set(w->params.metrics->loss, r.loss);
+	ftp_pipeline_take_report(w->pipeline);
+	return true;
+}
+
+static void start_gathering(struct ftp_worker *w, uint64_t now_ns)
+{
+	struct ftp_error err;
+
+	if (ftp_gather_new(
+		    &w->gather, w->params.model, w->stage, w->plan, w->index, w->net, now_ns, &err))
+		fail(w, "%s", err.text);
+	else
+		w->state = GATHERING;
+}
+
+/* One turn of training: at most one kernel task's primitive between two looks at the network. */
+static bool train(struct ftp_worker *w, uint64_t now_ns)
+{
+	bool worked = ftp_pipeline_serve(w->pipeline, now_ns);
+	uint64_t start_ns = ftp_clock_now_ns(), end_ns;
+	bool computed = ftp_pipeline_compute(w->pipeline, start_ns);
+
+	end_ns = ftp_clock_now_ns();
+	if (computed) {
+		w->compute_ns += end_ns - start_ns;
+		w->poll_ns += start_ns - now_ns;
+	} else {
+		w->poll_ns += end_ns - now_ns;
+		w->bubble_ns += end_ns - now_ns;
+	}
+	worked |= take_report(w);
+	if (!w->train_end_ns && ftp_pipeline_step(w->pipeline) == w->plan->last_step)
+		w->train_end_ns = end_ns;
+	if (ftp_pipeline_has_ended(w->pipeline))
+		start_gathering(w, end_ns);
+	return computed || worked;
+}
+
+static int write_model(struct ftp_worker *w, const char *digest, struct ftp_error *err)
+{
+	const struct ftp_safetensors_info info = {.input_mean = w->params.dataset->mean,
+		.input_std = w->params.dataset->std,
+		.params_digest = digest};
+	char path[4096];
+
+	snprintf(path, sizeof(path), "%s/model.safetensors", w->params.run_dir);
+	return ftp_safetensors_write(
+		path, w->params.model, ftp_gather_states(w->gather), &info, err);
+}
+
+static void finish_gathering(struct ftp_worker *w)
+{
+	struct ftp_outcome o = {.kind = FTP_OUTCOME_FINISHED,
+		.step = w->plan->last_step,
+		.train_s = (double)(w->train_end_ns - w->train_start_ns) * 1e-9};
+	char digest[FTP_DIGEST_HEX];
+	struct ftp_error err;
+
+	if (!ftp_gather_is_done(w->gather))
+		return;
+	if (w->index == 0) {
+		ftp_gather_digest(w->gather, digest);
+		if (write_model(w, digest, &err)) {
+			fail(w, "%s", err.text);
+			return;
+		}
+		o.text = strdup(digest);
+	}
+	w->state = FINISHED;
+	report(w, &o);
+}
+
+static void publish_metrics(struct ftp_worker *w, uint64_t now_ns)
+{
+	struct ftp_node_metrics *m = w->params.metrics;
+	double steps;
+
+	if (now_ns < w->metrics_due_ns || !w->pipeline || !m->steps)
+		return;
+	w->metrics_due_ns = now_ns + METRICS_EVERY_NS;
+	steps = (double)(ftp_pipeline_step(w->pipeline) + 1 - w->plan->first_step);
+	ftp_metric_set(m->steps, steps);
+	ftp_metric_set(m->samples, steps * w->params.config->training.batch);
+	ftp_metric_set(m->compute, (double)w->compute_ns * 1e-9);
+	ftp_metric_set(m->wait, (double)w->wait_ns * 1e-9);
+	ftp_metric_set(m->poll, (double)w->poll_ns * 1e-9);
+	ftp_metric_set(m->bubble, (double)w->bubble_ns * 1e-9);
+	ftp_metric_set(m->reorders, (double)ftp_stage_n_reorders(w->stage));
+	ftp_metric_set(m->region, (double)ftp_region_used_bytes(w->params.region));
+	for (int i = 0; i < (int)w->plan->n_stages; i++)
+		if (ftp_netloop_stats(w->net, i))
+			ftp_link_metrics_set(&w->links[i], ftp_netloop_stats(w->net, i),
+				ftp_netloop_caps(w->net, i));
+}
+
+static void sleep_until_work(struct ftp_worker *w)
+{
+	struct pollfd fd = {.fd = w->waker.fd, .events = POLLIN};
+	uint64_t start_ns = ftp_clock_now_ns(), slept_ns;
+
+	if (w->net)
+		ftp_netloop_sleep(w->net, &fd, 1, start_ns);
+	else
+		ftp_poller_sleep(&fd, 1, METRICS_EVERY_NS);
+	slept_ns = ftp_clock_now_ns() - start_ns;
+	if (w->state == TRAINING) {
+		w->wait_ns += slept_ns;
+		w->bubble_ns += slept_ns;
+	}
+}
+
+/* rx burst, connections, schedule, at most one primitive, tx burst. */
+static bool turn(struct ftp_worker *w)
+{
+	uint64_t now_ns = ftp_clock_now_ns();
+	bool worked = take_commands(w, now_ns);
+
+	if (w->net) {
+		worked |= ftp_netloop_turn(w->net, now_ns) > 0;
+		worked |= take_events(w);
+	}
+	if (w->state == CONNECTING)
+		await_peers(w, now_ns);
+	else if (w->state == TRAINING)
+		worked |= train(w, now_ns);
+	else if (w->state == GATHERING)
+		finish_gathering(w);
+	publish_metrics(w, now_ns);
+	return worked;
+}
+
+static void tear_down(struct ftp_worker *w)
+{
+	ftp_netloop_free(w->net, ftp_clock_now_ns());
+	ftp_gather_free(w->gather);
+	ftp_pipeline_free(w->pipeline);
+	ftp_feed_free(w->feed);
+	ftp_stage_free(w->stage);
+	free(w->plan);
+}
+
+static void *worker_main(void *arg)
+{
+	struct ftp_worker *w = arg;
+
+	ftp_team_set((int)w->params.config->training.threads);
+	while (!atomic_load_explicit(&w->stop, memory_order_relaxed)) {
+		if (ftp_poller_turn(&w->poller, turn(w)))
+			continue;
+		ftp_waker_arm(&w->waker);
+		if (!turn(w))
+			sleep_until_work(w);
+		ftp_waker_disarm(&w->waker);
+	}
+	tear_down(w);
+	return NULL;
+}
+
+int ftp_worker_start(
+	struct ftp_worker **out, const struct ftp_worker_params *params, struct ftp_error *err)
+{
+	struct ftp_worker *w = calloc(1, sizeof(*w));
+	int rc;
+
+	ftp_assert(w);
+	w->params = *params;
+	ftp_spsc_init(&w->commands, N_COMMANDS, sizeof(struct ftp_command));
+	ftp_spsc_init(&w->outcomes, N_OUTCOMES, sizeof(struct ftp_outcome));
+	rc = ftp_waker_init(&w->waker, err);
+	if (!rc)
+		rc = ftp_waker_init(&w->control_waker, err);
+	if (!rc && pthread_create(&w->thread, NULL, worker_main, w))
+		rc = ftp_error_set(err, EAGAIN, "cannot start the worker thread");
+	if (rc) {
+		free(w);
+		return rc;
+	}
+	*out = w;
+	return 0;
+}
+
+void ftp_worker_stop(struct ftp_worker *w)
+{
+	struct ftp_command c;
+	struct ftp_outcome o;
+
+	if (!w)
+		return;
+	atomic_store(&w->stop, true);
+	ftp_waker_wake(&w->waker);
+	pthread_join(w->thread, NULL);
+	while (ftp_spsc_pop(&w->commands, &c))
+		free(c.plan);
+	while (ftp_spsc_pop(&w->outcomes, &o)) {
+		free(o.profile);
+		free(o.text);
+	}
+	ftp_spsc_deinit(&w->commands);
+	ftp_spsc_deinit(&w->outcomes);
+	ftp_waker_deinit(&w->waker);
+	ftp_waker_deinit(&w->control_waker);
+	free(w);
+}
+
+int ftp_worker_command(struct ftp_worker *w, const struct ftp_command *c)
+{
+	if (!ftp_spsc_push(&w->commands, c))
+		return -EBUSY;
+	ftp_waker_wake(&w->waker);
+	return 0;
+}
+
+bool ftp_worker_outcome(struct ftp_worker *w, struct ftp_outcome *o)
+{
+	return ftp_spsc_pop(&w->outcomes, o);
+}
+
+struct ftp_waker *ftp_worker_waker(struct ftp_worker *w)
+{
+	return &w->control_waker;
+}
