@@ -1,6 +1,9 @@
-/* DPDK's environment: started once per process, before any memif port; --no-huge with a unique prefix
- * unless the config asks for hugepages. Leaves the calling thread's affinity as it was, and no file
- * behind, kill -9 included. */
+/* DPDK's environment: started once per process, before any memif port; --no-huge unless the config
+ * asks for hugepages. Leaves the calling thread's affinity as it was and creates no file anywhere,
+ * so that nothing is left behind, kill -9 included. DPDK's warnings and errors go to our log.
+ *
+ * Start and stop on one thread. Source: DPDK 22.11 Linux Getting Started Guide, EAL parameters.
+ */
 #ifndef FTP_NET_DPDK_EAL_H
 #define FTP_NET_DPDK_EAL_H
 
@@ -10,14 +13,19 @@
 #include "runtime/base/error.h"
 
 struct ftp_eal_params {
-	const char *prefix; /* unique on this machine, e.g. run id and node name */
-	size_t memory_bytes;
+	const char *prefix;  /* names this process to DPDK; [A-Za-z0-9._-], at most 64 bytes */
+	size_t memory_bytes; /* DPDK's heap: 16 MiB and FTP_MEMIF_PORT_BYTES for each port open */
 	bool hugepages;
 	const char *extra; /* net.eal of the config: further EAL arguments, or NULL */
 };
 
-/* -ENOMEM, -EACCES, ... with what was needed, what is there and what to do in err. */
+/* -EALREADY: DPDK cannot start twice in one process, also not after ftp_eal_stop(). -ENOMEM,
+ * -EACCES, -EINVAL and what DPDK gives, with its own last words and what to do in err. */
 int ftp_eal_start(const struct ftp_eal_params *params, struct ftp_error *err);
+
+bool ftp_eal_is_started(void);
+
+/* After every port is closed. */
 void ftp_eal_stop(void);
 
 #endif
