@@ -2,8 +2,18 @@
 
 #include <errno.h>
 #include <netdb.h>
-#include <stdio.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
+
+/* getaddrinfo() takes nothing for port 0, and 65536 too. */
+static bool is_port(const char *text)
+{
+	size_t n = strspn(text, "0123456789");
+
+	return n > 0 && n <= 5 && !text[n] && strtoul(text, NULL, 10) <= UINT16_MAX;
+}
 
 int ftp_address_parse(
 	const char *text, struct sockaddr_storage *addr, socklen_t *bytes, struct ftp_error *err)
@@ -19,7 +29,7 @@ int ftp_address_parse(
 		text++;
 		n -= 2;
 	}
-	if (!n || n >= sizeof(host))
+	if (!n || n >= sizeof(host) || !is_port(colon + 1))
 		goto bad;
 	memcpy(host, text, n);
 	host[n] = 0;

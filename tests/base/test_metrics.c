@@ -1,0 +1,108 @@
+#include "runtime/base/metrics.h"
+
+#include <pthread.h>
+#include <string.h>
+
+#include "tests/base/check.h"
+
+static const struct ftp_metric_family families[] = {
+	{"ftp_a_total", FTP_METRIC_COUNTER, "First."},
+	{"ftp_b_bytes", FTP_METRIC_GAUGE, "Second."},
+	{"ftp_c_ratio", FTP_METRIC_GAUGE, "Never used."},
+};
+
+static void assert_page(struct ftp_metrics *m, const char *expected)
+{
+	size_t bytes;
+	char *page = ftp_metrics_render(m, &bytes);
+
+	assert_string_equal(page, expected);
+	assert_int_equal(bytes, strlen(expected));
+	free(page);
+}
+
+static void render__families_in_order_series_together(void **state)
+{
+	struct ftp_metrics *m = ftp_metrics_new(families, 3);
+	struct ftp_metric *b0, *a, *b1;
+
+	(void)state;
+	assert_page(m, "");
+	b0 = ftp_metrics_series(m, 1, "peer=\"0\"");
+	a = ftp_metrics_series(m, 0, "");
+	b1 = ftp_metrics_series(m, 1, "peer=\"1\",dir=\"tx\"");
+	ftp_metric_set(b0, 1.5);
+	ftp_metric_add(a, 2);
+	ftp_metric_add(a, 3);
+	ftp_metric_set(b1, 1e15);
+	assert_true(ftp_metric_get(a) == 5.0);
+	assert_page(m, "# HELP ftp_a_total First.\n"
+		       "# TYPE ftp_a_total counter\n"
+		       "ftp_a_total 5\n"
+		       "# HELP ftp_b_bytes Second.\n"
+		       "# TYPE ftp_b_bytes gauge\n"
+		       "ftp_b_bytes{peer=\"0\"} 1.5\n"
+		       "ftp_b_bytes{peer=\"1\",dir=\"tx\"} 1000000000000000\n");
+	ftp_metrics_free(m);
+}
+
+static void refresh(void *arg)
+{
+	ftp_metric_add(arg, 1);
+}
+
+static void on_scrape__runs_before_each_page(void **state)
+{
+	struct ftp_metrics *m = ftp_metrics_new(families, 3);
+	struct ftp_metric *a = ftp_metrics_series(m, 0, "");
+
+	(void)state;
+	ftp_metrics_on_scrape(m, refresh, a);
+	for (int i = 1; i < 3; i++) {
+		char expected[128];
+
+		snprintf(expected, sizeof(expected),
+			"# HELP ftp_a_total First.\n# TYPE ftp_a_total counter\nftp_a_total %d\n",
+			i);
+		assert_page(m, expected);
+	}
+	ftp_metrics_free(m);
+}
+
+static void *render_often(void *arg)
+{
+	for (int i = 0; i < 200; i++) {
+		size_t bytes;
+
+		free(ftp_metrics_render(arg, &bytes));
+	}
+	return NULL;
+}
+
+static void series__while_another_thread_renders(void **state)
+{
+	struct ftp_metrics *m = ftp_metrics_new(families, 3);
+	pthread_t thread;
+
+	(void)state;
+	assert_int_equal(pthread_create(&thread, NULL, render_often, m), 0);
+	for (int i = 0; i < 200; i++) {
+		char label[32];
+
+		snprintf(label, sizeof(label), "i=\"%d\"", i);
+		ftp_metric_set(ftp_metrics_series(m, i % 3, label), i);
+	}
+	pthread_join(thread, NULL);
+	ftp_metrics_free(m);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(render__families_in_order_series_together),
+		cmocka_unit_test(on_scrape__runs_before_each_page),
+		cmocka_unit_test(series__while_another_thread_renders),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
