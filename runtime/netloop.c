@@ -89,7 +89,7 @@ static void apply(struct ftp_netloop *n, const struct request *r, uint64_t now_n
 	ftp_assert(!rc);
 }
 
-static uint64_t links_deadline(const struct ftp_netloop *n)
+uint64_t ftp_netloop_deadline(const struct ftp_netloop *n)
 {
 	uint64_t deadline = FTP_NS_NEVER;
 
@@ -108,7 +108,7 @@ static void sleep_on_links(
 	struct ftp_netloop *n, struct pollfd *extra, int n_extra, uint64_t now_ns)
 {
 	struct pollfd fds[FTP_NETLOOP_MAX_PEERS + 4];
-	uint64_t until = links_deadline(n);
+	uint64_t until = ftp_netloop_deadline(n);
 	int n_fds = 0;
 
 	ftp_assert(n_extra <= 4);

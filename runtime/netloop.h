@@ -43,6 +43,9 @@ void ftp_netloop_post(struct ftp_netloop *n, int peer, const struct ftp_message_
 int ftp_netloop_turn(struct ftp_netloop *n, uint64_t now_ns);
 bool ftp_netloop_next_event(struct ftp_netloop *n, struct ftp_netloop_event *e);
 
+/* The earliest deadline of a folded loop's connections; FTP_NS_NEVER when nothing is due. */
+uint64_t ftp_netloop_deadline(const struct ftp_netloop *n);
+
 /* Sleeps until a packet, one of fds, or a deadline of a connection, a few milliseconds at most;
  * folded: arms the doorbells of all ports, and returns at once if a packet came meanwhile. */
 void ftp_netloop_sleep(struct ftp_netloop *n, struct pollfd *fds, int n_fds, uint64_t now_ns);

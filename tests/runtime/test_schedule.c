@@ -1,10 +1,6 @@
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdio.h>
-#include <stdlib.h>
+#include "tests/base/check.h"
+
 #include <string.h>
-#include <cmocka.h>
 
 #include "runtime/base/prng.h"
 #include "runtime/schedule.h"
