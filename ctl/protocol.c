@@ -1,0 +1,207 @@
+#include "ctl/protocol.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "ctl/protocol_fields.h"
+
+#define FIELD(type, member, kind_)                                                                 \
+	{                                                                                          \
+		.name = #member, .kind = kind_, .offset = offsetof(struct type, member)            \
+	}
+#define TEXT(type, member)                                                                         \
+	{                                                                                          \
+		.name = #member, .kind = FTP_FIELD_TEXT, .offset = offsetof(struct type, member),  \
+		.bound = sizeof(((struct type *)0)->member)                                        \
+	}
+#define VALUES(type, member, count, kind_)                                                         \
+	{                                                                                          \
+		.name = #member, .kind = FTP_FIELD_VALUES, .element_kind = kind_,                  \
+		.offset = offsetof(struct type, member),                                           \
+		.count_offset = offsetof(struct type, count),                                      \
+		.max_count = sizeof(((struct type *)0)->member) /                                  \
+			     sizeof(((struct type *)0)->member[0]),                                \
+		.stride_bytes = sizeof(((struct type *)0)->member[0])                              \
+	}
+#define OBJECTS(type, member, count, table_)                                                       \
+	{                                                                                          \
+		.name = #member, .kind = FTP_FIELD_OBJECTS, .table = table_,                       \
+		.offset = offsetof(struct type, member),                                           \
+		.count_offset = offsetof(struct type, count),                                      \
+		.max_count = sizeof(((struct type *)0)->member) /                                  \
+			     sizeof(((struct type *)0)->member[0]),                                \
+		.stride_bytes = sizeof(((struct type *)0)->member[0])                              \
+	}
+
+#define MESSAGE(message)                                                                           \
+	json_t *message##_encode(const struct message *m)                                          \
+	{                                                                                          \
+		return ftp_protocol_fields_encode(message##_fields, m);                            \
+	}                                                                                          \
+	int message##_decode(struct message *m, const json_t *j, struct ftp_error *err)            \
+	{                                                                                          \
+		memset(m, 0, sizeof(*m));                                                          \
+		return ftp_protocol_fields_decode(message##_fields, m, j, err);                    \
+	}
+
+static const struct ftp_field ftp_join_fields[] = {
+	FIELD(ftp_join, protocol, FTP_FIELD_U32),
+	TEXT(ftp_join, name),
+	FIELD(ftp_join, incarnation, FTP_FIELD_HEX64),
+	FIELD(ftp_join, pid, FTP_FIELD_I64),
+	TEXT(ftp_join, version),
+	TEXT(ftp_join, cpu),
+	TEXT(ftp_join, isa),
+	FIELD(ftp_join, n_cores, FTP_FIELD_U32),
+	FIELD(ftp_join, udp_port, FTP_FIELD_U16),
+	TEXT(ftp_join, metrics),
+	FIELD(ftp_join, config, FTP_FIELD_DIGEST),
+	FIELD(ftp_join, dataset, FTP_FIELD_DIGEST),
+	FIELD(ftp_join, n_train, FTP_FIELD_U64),
+	FIELD(ftp_join, n_test, FTP_FIELD_U64),
+	{.name = NULL},
+};
+MESSAGE(ftp_join)
+
+static const struct ftp_field ftp_joined_fields[] = {
+	FIELD(ftp_joined, node, FTP_FIELD_U32),
+	FIELD(ftp_joined, run, FTP_FIELD_HEX64),
+	TEXT(ftp_joined, isa),
+	{.name = NULL},
+};
+MESSAGE(ftp_joined)
+
+static const struct ftp_field ftp_profile_ask_fields[] = {
+	TEXT(ftp_profile_ask, isa),
+	{.name = NULL},
+};
+MESSAGE(ftp_profile_ask)
+
+static const struct ftp_field ftp_profile_fields[] = {
+	VALUES(ftp_profile, forward_ns, n_units, FTP_FIELD_U64),
+	VALUES(ftp_profile, backward_ns, n_units, FTP_FIELD_U64),
+	VALUES(ftp_profile, update_ns, n_units, FTP_FIELD_U64),
+	{.name = NULL},
+};
+MESSAGE(ftp_profile)
+
+static const struct ftp_field plan_stage_fields[] = {
+	FIELD(ftp_plan_stage, node, FTP_FIELD_U32),
+	TEXT(ftp_plan_stage, name),
+	TEXT(ftp_plan_stage, host),
+	FIELD(ftp_plan_stage, udp_port, FTP_FIELD_U16),
+	FIELD(ftp_plan_stage, incarnation, FTP_FIELD_HEX64),
+	FIELD(ftp_plan_stage, first_unit, FTP_FIELD_U32),
+	FIELD(ftp_plan_stage, end_unit, FTP_FIELD_U32),
+	{.name = NULL},
+};
+
+static const struct ftp_field ftp_plan_fields[] = {
+	FIELD(ftp_plan, run, FTP_FIELD_HEX64),
+	FIELD(ftp_plan, term, FTP_FIELD_U64),
+	TEXT(ftp_plan, isa),
+	FIELD(ftp_plan, first_step, FTP_FIELD_U64),
+	FIELD(ftp_plan, last_step, FTP_FIELD_U64),
+	FIELD(ftp_plan, n_eval, FTP_FIELD_U32),
+	OBJECTS(ftp_plan, stages, n_stages, plan_stage_fields),
+	{.name = NULL},
+};
+
+json_t *ftp_plan_encode(const struct ftp_plan *m)
+{
+	return ftp_protocol_fields_encode(ftp_plan_fields, m);
+}
+
+int ftp_plan_decode(struct ftp_plan *m, const json_t *j, struct ftp_error *err)
+{
+	uint32_t end = 0;
+	int rc;
+
+	memset(m, 0, sizeof(*m));
+	rc = ftp_protocol_fields_decode(ftp_plan_fields, m, j, err);
+	if (rc)
+		return rc;
+	if (!m->n_stages)
+		return ftp_error_set(err, EINVAL, "stages: expected at least one");
+	if (!m->first_step || m->last_step < m->first_step)
+		return ftp_error_set(err, EINVAL, "last_step: expected first_step >= 1 or later");
+	for (uint32_t i = 0; i < m->n_stages; i++) {
+		const struct ftp_plan_stage *s = &m->stages[i];
+
+		if (s->first_unit != end || s->end_unit <= end ||
+			s->end_unit > FTP_PROTOCOL_MAX_UNITS)
+			return ftp_error_set(err, EINVAL,
+				"stages[%u]: expected units from %u on, and at least one", i, end);
+		if (s->node >= FTP_CONFIG_MAX_NODES)
+			return ftp_error_set(
+				err, EINVAL, "stages[%u].node: expected a node of the config", i);
+		end = s->end_unit;
+	}
+	return 0;
+}
+
+static const struct ftp_field ftp_prepared_fields[] = {
+	FIELD(ftp_prepared, term, FTP_FIELD_U64),
+	FIELD(ftp_prepared, memory_bytes, FTP_FIELD_U64),
+	{.name = NULL},
+};
+MESSAGE(ftp_prepared)
+
+static const struct ftp_field ftp_commit_fields[] = {
+	FIELD(ftp_commit, term, FTP_FIELD_U64),
+	{.name = NULL},
+};
+MESSAGE(ftp_commit)
+
+static const struct ftp_field ftp_stop_fields[] = {
+	TEXT(ftp_stop, reason),
+	{.name = NULL},
+};
+MESSAGE(ftp_stop)
+
+static const struct ftp_field ftp_progress_fields[] = {
+	FIELD(ftp_progress, term, FTP_FIELD_U64),
+	FIELD(ftp_progress, step, FTP_FIELD_U64),
+	FIELD(ftp_progress, samples, FTP_FIELD_U64),
+	FIELD(ftp_progress, compute_s, FTP_FIELD_SECONDS),
+	FIELD(ftp_progress, wait_s, FTP_FIELD_SECONDS),
+	FIELD(ftp_progress, poll_s, FTP_FIELD_SECONDS),
+	VALUES(ftp_progress, row_step, n_rows, FTP_FIELD_U64),
+	VALUES(ftp_progress, row_loss, n_rows, FTP_FIELD_LOSS),
+	{.name = NULL},
+};
+MESSAGE(ftp_progress)
+
+static const struct ftp_field ftp_evaluated_fields[] = {
+	FIELD(ftp_evaluated, term, FTP_FIELD_U64),
+	FIELD(ftp_evaluated, step, FTP_FIELD_U64),
+	FIELD(ftp_evaluated, n_correct, FTP_FIELD_U64),
+	FIELD(ftp_evaluated, n_samples, FTP_FIELD_U64),
+	FIELD(ftp_evaluated, loss, FTP_FIELD_LOSS),
+	{.name = NULL},
+};
+MESSAGE(ftp_evaluated)
+
+static const struct ftp_field ftp_finished_fields[] = {
+	FIELD(ftp_finished, term, FTP_FIELD_U64),
+	FIELD(ftp_finished, step, FTP_FIELD_U64),
+	TEXT(ftp_finished, params_digest),
+	FIELD(ftp_finished, train_s, FTP_FIELD_SECONDS),
+	{.name = NULL},
+};
+MESSAGE(ftp_finished)
+
+static const struct ftp_field ftp_failed_fields[] = {
+	TEXT(ftp_failed, reason),
+	{.name = NULL},
+};
+MESSAGE(ftp_failed)
+
+static const struct ftp_field ftp_exited_fields[] = {
+	TEXT(ftp_exited, who),
+	FIELD(ftp_exited, pid, FTP_FIELD_I64),
+	FIELD(ftp_exited, code, FTP_FIELD_U32),
+	FIELD(ftp_exited, signal, FTP_FIELD_U32),
+	{.name = NULL},
+};
+MESSAGE(ftp_exited)

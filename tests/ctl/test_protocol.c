@@ -1,0 +1,321 @@
+#include "ctl/protocol.h"
+
+#include <errno.h>
+#include <math.h>
+#include <string.h>
+
+#include "runtime/base/prng.h"
+#include "tests/base/check.h"
+
+/* Every message through one table: example, encoder, decoder. */
+typedef json_t *encode_fn(const void *m);
+typedef int decode_fn(void *m, const json_t *j, struct ftp_error *err);
+
+#define CODEC(message)                                                                             \
+	static json_t *message##_enc(const void *m)                                                \
+	{                                                                                          \
+		return ftp_##message##_encode(m);                                                  \
+	}                                                                                          \
+	static int message##_dec(void *m, const json_t *j, struct ftp_error *err)                  \
+	{                                                                                          \
+		return ftp_##message##_decode(m, j, err);                                          \
+	}
+
+CODEC(join)
+CODEC(joined)
+CODEC(profile_ask)
+CODEC(profile)
+CODEC(plan)
+CODEC(prepared)
+CODEC(commit)
+CODEC(stop)
+CODEC(progress)
+CODEC(evaluated)
+CODEC(finished)
+CODEC(failed)
+CODEC(exited)
+
+static const struct ftp_join join = {.protocol = 1,
+	.name = "n1",
+	.incarnation = UINT64_MAX,
+	.pid = 4711,
+	.version = "0.1.0",
+	.cpu = "AMD EPYC",
+	.isa = "avx512",
+	.n_cores = 2,
+	.udp_port = 65535,
+	.metrics = "127.0.0.1:9471",
+	.config = {1, 2},
+	.dataset = {UINT64_MAX, 0},
+	.n_train = 60000,
+	.n_test = 10000};
+static const struct ftp_joined joined = {.node = 1, .run = 0x8000000000000001, .isa = ""};
+static const struct ftp_profile_ask profile_ask = {"avx2"};
+static const struct ftp_profile profile = {
+	.n_units = 2, .forward_ns = {1, 2}, .backward_ns = {3, 4}, .update_ns = {5, INT64_MAX}};
+static const struct ftp_plan plan = {.run = 7,
+	.term = (1ull << 32) + 1,
+	.isa = "avx512",
+	.first_step = 1,
+	.last_step = 469,
+	.n_eval = 79,
+	.n_stages = 2,
+	.stages = {{0, "n1", "127.0.0.1", 1000, 11, 0, 3}, {1, "n2", "127.0.0.1", 1001, 12, 3, 5}}};
+static const struct ftp_prepared prepared = {3, 1 << 20};
+static const struct ftp_commit commit = {3};
+static const struct ftp_stop stop = {"stopped by the operator"};
+static const struct ftp_progress progress = {.term = 1,
+	.step = 2,
+	.samples = 256,
+	.compute_s = 0.1,
+	.wait_s = 1e-9,
+	.poll_s = 0,
+	.n_rows = 3,
+	.row_step = {1, 2, 3},
+	.row_loss = {2.3025850929940459, INFINITY, -INFINITY}};
+static const struct ftp_evaluated evaluated = {1, 469, 9000, 10000, 0.3};
+static const struct ftp_finished finished = {1, 469, "0123456789abcdef0123456789abcdef", 12.5};
+static const struct ftp_failed failed = {"worker: no memory"};
+static const struct ftp_exited exited = {"n2", 4712, 0, 9};
+
+static const struct message {
+	const char *name;
+	const void *example;
+	size_t bytes;
+	encode_fn *encode;
+	decode_fn *decode;
+} messages[] = {
+#define MESSAGE(m)                                                                                 \
+	{                                                                                          \
+#m, &m, sizeof(m), m##_enc, m##_dec                                                \
+	}
+	MESSAGE(join),
+	MESSAGE(joined),
+	MESSAGE(profile_ask),
+	MESSAGE(profile),
+	MESSAGE(plan),
+	MESSAGE(prepared),
+	MESSAGE(commit),
+	MESSAGE(stop),
+	MESSAGE(progress),
+	MESSAGE(evaluated),
+	MESSAGE(finished),
+	MESSAGE(failed),
+	MESSAGE(exited),
+};
+#define N_MESSAGES (sizeof(messages) / sizeof(*messages))
+
+static void decode__what_was_encoded(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < N_MESSAGES; i++) {
+		const struct message *m = &messages[i];
+		json_t *j = m->encode(m->example);
+		char *text = json_dumps(j, 0);
+		json_t *again = json_loads(text, 0, NULL);
+		void *back = malloc(m->bytes);
+		struct ftp_error err = {""};
+
+		assert_non_null(again);
+		if (m->decode(back, again, &err))
+			fail_msg("%s: %s", m->name, err.text);
+		if (memcmp(back, m->example, m->bytes))
+			fail_msg("%s: decoded differs", m->name);
+		free(back);
+		free(text);
+		json_decref(j);
+		json_decref(again);
+	}
+}
+
+/* Without any one field: refused, and named. */
+static void decode__missing_field(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < N_MESSAGES; i++) {
+		const struct message *m = &messages[i];
+		json_t *whole = m->encode(m->example), *value;
+		void *back = malloc(m->bytes);
+		const char *key;
+
+		json_object_foreach (whole, key, value) {
+			json_t *part = json_copy(whole);
+			struct ftp_error err = {""};
+
+			json_object_del(part, key);
+			assert_int_equal(m->decode(back, part, &err), -EINVAL);
+			assert_non_null(strstr(err.text, key));
+			json_decref(part);
+		}
+		free(back);
+		json_decref(whole);
+	}
+}
+
+/* Any one field replaced by any of these: refused or decoded, never a crash; the wrong kind
+ * refused. */
+static void decode__hostile_field(void **state)
+{
+	char *long_text = malloc(2000);
+	json_t *values = json_array(), *huge = json_array();
+
+	(void)state;
+	memset(long_text, 'a', 1999);
+	long_text[1999] = 0;
+	for (int i = 0; i < 1000; i++)
+		json_array_append_new(huge, json_integer(1));
+	json_array_append_new(values, json_null());
+	json_array_append_new(values, json_integer(-1));
+	json_array_append_new(values, json_integer(INT64_MAX));
+	json_array_append_new(values, json_real(1e308));
+	json_array_append_new(values, json_real(-0.5));
+	json_array_append_new(values, json_string(long_text));
+	json_array_append_new(values, json_stringn("a\0b", 3));
+	json_array_append_new(values, json_string("zzzzzzzzzzzzzzzz"));
+	json_array_append_new(values, json_array());
+	json_array_append_new(values, json_object());
+	json_array_append(values, huge);
+	for (size_t i = 0; i < N_MESSAGES; i++) {
+		const struct message *m = &messages[i];
+		json_t *whole = m->encode(m->example), *value, *bad;
+		void *back = malloc(m->bytes);
+		const char *key;
+		size_t k;
+
+		json_object_foreach (whole, key, value) {
+			json_array_foreach (values, k, bad) {
+				json_t *changed = json_copy(whole);
+				struct ftp_error err = {""};
+				int rc;
+
+				json_object_set(changed, key, bad);
+				rc = m->decode(back, changed, &err);
+				assert_true(rc == 0 || rc == -EINVAL);
+				if (json_is_null(bad) || json_is_object(bad) || bad == huge)
+					assert_int_equal(rc, -EINVAL);
+				json_decref(changed);
+			}
+		}
+		free(back);
+		json_decref(whole);
+	}
+	json_decref(values);
+	json_decref(huge);
+	free(long_text);
+}
+
+static void decode__not_an_object(void **state)
+{
+	struct ftp_join m;
+	struct ftp_error err;
+	json_t *j = json_array();
+
+	(void)state;
+	assert_int_equal(ftp_join_decode(&m, j, &err), -EINVAL);
+	assert_int_equal(ftp_join_decode(&m, NULL, &err), -EINVAL);
+	json_decref(j);
+}
+
+static void plan_decode__stages_must_join(void **state)
+{
+	static const struct {
+		const char *says;
+		struct ftp_plan plan;
+	} cases[] = {
+		{"at least one", {.term = 1, .first_step = 1, .last_step = 1}},
+		{"last_step", {.first_step = 2,
+				      .last_step = 1,
+				      .n_stages = 1,
+				      .stages = {{.end_unit = 1}}}},
+		{"last_step", {.first_step = 0,
+				      .last_step = 1,
+				      .n_stages = 1,
+				      .stages = {{.end_unit = 1}}}},
+		{"stages[0]", {.first_step = 1,
+				      .last_step = 1,
+				      .n_stages = 1,
+				      .stages = {{.end_unit = 0}}}},
+		{"stages[0]", {.first_step = 1,
+				      .last_step = 1,
+				      .n_stages = 1,
+				      .stages = {{.first_unit = 1, .end_unit = 2}}}},
+		{"stages[0]", {.first_step = 1,
+				      .last_step = 1,
+				      .n_stages = 1,
+				      .stages = {{.end_unit = 257}}}},
+		{"stages[0].node", {.first_step = 1,
+					   .last_step = 1,
+					   .n_stages = 1,
+					   .stages = {{.node = 64, .end_unit = 2}}}},
+		{"stages[1]",
+			{.first_step = 1,
+				.last_step = 1,
+				.n_stages = 2,
+				.stages = {{.end_unit = 2}, {.first_unit = 3, .end_unit = 4}}}},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		json_t *j = ftp_plan_encode(&cases[i].plan);
+		struct ftp_error err = {""};
+		struct ftp_plan m;
+
+		assert_int_equal(ftp_plan_decode(&m, j, &err), -EINVAL);
+		assert_non_null(strstr(err.text, cases[i].says));
+		json_decref(j);
+	}
+}
+
+static void progress__rows(void **state)
+{
+	struct ftp_progress *m = calloc(1, sizeof(*m)), *back = malloc(sizeof(*m));
+	uint64_t key = ftp_prng_key(check_seed(), FTP_PRNG_TEST, 2);
+	struct ftp_error err;
+	json_t *j;
+
+	(void)state;
+	m->n_rows = FTP_PROGRESS_MAX_ROWS;
+	for (uint32_t i = 0; i < m->n_rows; i++) {
+		m->row_step[i] = i + 1;
+		m->row_loss[i] = ftp_prng_normal(key, i);
+	}
+	m->row_loss[7] = NAN;
+	j = ftp_progress_encode(m);
+	assert_int_equal(ftp_progress_decode(back, j, &err), 0);
+	assert_true(isnan(back->row_loss[7]));
+	m->row_loss[7] = back->row_loss[7] = 0;
+	assert_memory_equal(m->row_loss, back->row_loss, sizeof(m->row_loss));
+	json_array_remove(json_object_get(j, "row_loss"), 0);
+	assert_int_equal(ftp_progress_decode(back, j, &err), -EINVAL);
+	assert_string_equal(err.text, "row_loss: expected 512 elements, got 511");
+	json_decref(j);
+	free(m);
+	free(back);
+}
+
+static void encode__text_cut_in_a_character(void **state)
+{
+	struct ftp_failed m = {"bad \xc3"}, back;
+	struct ftp_error err;
+	json_t *j = ftp_failed_encode(&m);
+
+	(void)state;
+	assert_int_equal(ftp_failed_decode(&back, j, &err), 0);
+	assert_string_equal(back.reason, "bad ?");
+	json_decref(j);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(decode__what_was_encoded),
+		cmocka_unit_test(decode__missing_field),
+		cmocka_unit_test(decode__hostile_field),
+		cmocka_unit_test(decode__not_an_object),
+		cmocka_unit_test(plan_decode__stages_must_join),
+		cmocka_unit_test(progress__rows),
+		cmocka_unit_test(encode__text_cut_in_a_character),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
