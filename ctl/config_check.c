@@ -1,0 +1,189 @@
+/* Values that depend on each other. */
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ctl/config_schema.h"
+#include "ctl/paths.h"
+#include "runtime/base/address.h"
+
+static void set_text(char **field, const char *text)
+{
+	free(*field);
+	*field = strdup(text);
+	ftp_assert(*field);
+}
+
+/* Relative paths are relative to the working directory: daemons have another. */
+static int make_absolute(char **field, struct ftp_error *err)
+{
+	char path[FTP_PATHS_MAX];
+	int rc = ftp_paths_absolute(*field, path, sizeof(path), err);
+
+	if (!rc)
+		set_text(field, path);
+	return rc;
+}
+
+static int fill_data_dirs(struct ftp_config *c, struct ftp_error *err)
+{
+	char path[FTP_PATHS_MAX];
+	int rc;
+
+	if (!c->cluster.data_dir[0]) {
+		rc = ftp_paths_default_data_dir(path, sizeof(path), err);
+		if (rc)
+			return ftp_error_prefix(err, rc, "cluster.data_dir");
+		set_text(&c->cluster.data_dir, path);
+	}
+	rc = make_absolute(&c->cluster.data_dir, err);
+	for (uint32_t i = 0; i < c->n_nodes && !rc; i++) {
+		if (!c->nodes[i].data_dir[0])
+			set_text(&c->nodes[i].data_dir, c->cluster.data_dir);
+		rc = make_absolute(&c->nodes[i].data_dir, err);
+	}
+	return rc;
+}
+
+/* The i-th node serves its metrics on the cluster's port + 1 + i. */
+static int fill_metrics(struct ftp_config *c, struct ftp_error *err)
+{
+	const char *colon = strrchr(c->metrics_listen, ':');
+	long port = colon ? strtol(colon + 1, NULL, 10) : 0;
+	char text[80];
+
+	for (uint32_t i = 0; i < c->n_nodes; i++) {
+		struct ftp_config_node *n = &c->nodes[i];
+
+		if (n->metrics[0])
+			continue;
+		if (!colon) {
+			set_text(&n->metrics, FTP_CONFIG_OFF);
+			continue;
+		}
+		if (port + 1 + i > UINT16_MAX)
+			return ftp_error_set(err, EINVAL,
+				"metrics.listen: no port is left for node '%s' after %s; choose a "
+				"lower port",
+				n->name, c->metrics_listen);
+		snprintf(text, sizeof(text), "%.*s:%ld", (int)(colon - c->metrics_listen),
+			c->metrics_listen, port + 1 + i);
+		set_text(&n->metrics, text);
+	}
+	return 0;
+}
+
+int ftp_config_check_fill(struct ftp_config *c, struct ftp_error *err)
+{
+	int rc = fill_data_dirs(c, err);
+
+	if (!rc)
+		rc = make_absolute(&c->training.dataset.path, err);
+	if (!rc)
+		rc = fill_metrics(c, err);
+	if (!c->training.steps && !c->training.epochs)
+		c->training.epochs = 1;
+	return rc;
+}
+
+static int check_numbers(const struct ftp_config *c, struct ftp_yaml *root, struct ftp_error *err)
+{
+	const struct ftp_config_training *t = &c->training;
+
+	if (t->batch % t->micro_batches) {
+		ftp_error_set(err, EINVAL,
+			"expected a multiple of training.micro_batches (%u), got %u",
+			t->micro_batches, t->batch);
+		return ftp_config_refuse(root, "training.batch", err);
+	}
+	if (t->steps && t->epochs) {
+		ftp_error_set(
+			err, EINVAL, "expected steps or epochs, got both; remove one of them");
+		return ftp_config_refuse(root, "training.steps", err);
+	}
+	if (t->lr.kind == FTP_CONFIG_LR_STEP && !t->lr.step_every) {
+		ftp_error_set(err, EINVAL, "expected at least 1 when training.lr.kind is step");
+		return ftp_config_refuse(root, "training.lr.step_every", err);
+	}
+	if (t->optimizer.nesterov && t->optimizer.momentum == 0) {
+		ftp_error_set(err, EINVAL, "expected a momentum above 0 with nesterov");
+		return ftp_config_refuse(root, "training.optimizer.momentum", err);
+	}
+	if (c->net.mtu && c->net.mtu < 576) {
+		ftp_error_set(err, EINVAL, "expected 0 (ask the route) or 576 to 65535, got %u",
+			c->net.mtu);
+		return ftp_config_refuse(root, "net.mtu", err);
+	}
+	return 0;
+}
+
+static int check_names(const struct ftp_config *c, struct ftp_yaml *root, struct ftp_error *err)
+{
+	char path[FTP_YAML_MAX_PATH];
+
+	for (uint32_t i = 0; i < c->n_nodes; i++) {
+		if (ftp_config_find_node(c, c->nodes[i].name) == (int)i)
+			continue;
+		snprintf(path, sizeof(path), "nodes.%s.name", c->nodes[i].name);
+		ftp_error_set(err, EINVAL, "expected a name of its own, got '%s' twice",
+			c->nodes[i].name);
+		return ftp_config_refuse_entry(root, "nodes.*.name", path, err);
+	}
+	return 0;
+}
+
+struct listener {
+	const char *address;
+	const char *pattern;
+	char path[FTP_YAML_MAX_PATH];
+};
+
+static bool same_address(const char *a, const char *b)
+{
+	struct sockaddr_storage x, y;
+	socklen_t x_bytes, y_bytes;
+
+	return !ftp_address_parse(a, &x, &x_bytes, NULL) &&
+	       !ftp_address_parse(b, &y, &y_bytes, NULL) && x_bytes == y_bytes &&
+	       !memcmp(&x, &y, x_bytes);
+}
+
+static int check_ports(const struct ftp_config *c, struct ftp_yaml *root, struct ftp_error *err)
+{
+	struct listener all[2 + FTP_CONFIG_MAX_NODES] = {
+		{c->cluster.coordinator_listen, "cluster.coordinator.listen",
+			"cluster.coordinator.listen"},
+		{c->metrics_listen, "metrics.listen", "metrics.listen"},
+	};
+	uint32_t n = 2;
+
+	for (uint32_t i = 0; i < c->n_nodes; i++, n++) {
+		all[n].address = c->nodes[i].metrics;
+		all[n].pattern = "nodes.*.metrics";
+		snprintf(all[n].path, sizeof(all[n].path), "nodes.%s.metrics", c->nodes[i].name);
+	}
+	for (uint32_t i = 1; i < n; i++) {
+		for (uint32_t j = 0; j < i; j++) {
+			if (!same_address(all[i].address, all[j].address))
+				continue;
+			ftp_error_set(err, EINVAL,
+				"expected a port of its own, got %s, which %s has too",
+				all[i].address, all[j].path);
+			return ftp_config_refuse_entry(root, all[i].pattern, all[i].path, err);
+		}
+	}
+	return 0;
+}
+
+int ftp_config_check(const struct ftp_config *c, struct ftp_yaml *root, struct ftp_error *err)
+{
+	int rc = check_numbers(c, root, err);
+
+	if (!rc)
+		rc = check_names(c, root, err);
+	if (!rc)
+		rc = check_ports(c, root, err);
+	return rc;
+}

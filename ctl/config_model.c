@@ -1,0 +1,45 @@
+/* The configuration against the model it names. */
+#include <errno.h>
+
+#include "ctl/config_schema.h"
+#include "ctl/cuts.h"
+#include "kernels/model.h"
+
+static int check_cuts(const struct ftp_config *c, const struct ftp_model *m, struct ftp_yaml *root,
+	struct ftp_error *err)
+{
+	uint32_t cuts[FTP_CONFIG_MAX_NODES], n_cuts, n_units = (uint32_t)m->n_units;
+	int rc;
+
+	if (c->n_nodes > n_units) {
+		ftp_error_set(err, EINVAL,
+			"expected at most %u nodes, as %s has %u units, got %u; remove nodes",
+			n_units, m->name, n_units, c->n_nodes);
+		return ftp_config_refuse(root, "nodes", err);
+	}
+	if (ftp_cuts_measured(c->training.cuts))
+		return 0;
+	rc = ftp_cuts_parse(c->training.cuts, cuts, FTP_CONFIG_MAX_NODES - 1, &n_cuts, err);
+	if (!rc)
+		rc = ftp_cuts_check(cuts, n_cuts, n_units, c->n_nodes, err);
+	return rc ? ftp_config_refuse(root, "training.cuts", err) : 0;
+}
+
+int ftp_config_model_check(const struct ftp_config *c, struct ftp_yaml *root, struct ftp_error *err)
+{
+	struct ftp_model_spec spec = {
+		.name = c->training.model,
+		.width = c->training.width,
+		.strides = c->training.strides == FTP_CONFIG_CIFAR ? FTP_STRIDES_CIFAR
+								   : FTP_STRIDES_IMAGENET,
+		.activations = true,
+	};
+	struct ftp_model *model;
+	int rc = ftp_model_new(&model, &spec, err);
+
+	if (rc)
+		return ftp_config_refuse(root, "training.model", err);
+	rc = check_cuts(c, model, root, err);
+	ftp_model_free(model);
+	return rc;
+}

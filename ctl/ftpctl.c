@@ -1,0 +1,102 @@
+#include "ctl/ftpctl.h"
+
+#include <errno.h>
+#include <string.h>
+
+static int run_help(const struct ftp_options *o);
+
+static const struct ftp_verb verbs[] = {
+	{"config check", "Read a configuration and say whether it is right.",
+		"ftpctl config check -c examples/local-3.yaml",
+		FTP_OPTION_CONFIG | FTP_OPTION_SET | FTP_OPTION_JSON, ftp_ftpctl_config_check},
+	{"config dump", "Print the whole effective configuration, defaults and overrides included.",
+		"ftpctl config dump -c examples/local-3.yaml --set training.steps=20",
+		FTP_OPTION_CONFIG | FTP_OPTION_SET | FTP_OPTION_JSON, ftp_ftpctl_config_dump},
+	{"version", "Print the versions of ftpipe and of what it is built on.", "ftpctl version",
+		FTP_OPTION_JSON, ftp_ftpctl_version},
+	{"help", "Print this list.", "ftpctl help", 0, run_help},
+	{.name = NULL},
+};
+
+static int run_help(const struct ftp_options *o)
+{
+	(void)o;
+	ftp_options_print_verbs(stdout, verbs);
+	return FTP_EXIT_OK;
+}
+
+int ftp_ftpctl_fail(const struct ftp_options *o, enum ftp_exit code, const char *text)
+{
+	fprintf(stderr, "ftpctl: %s\n", text);
+	if (o->json)
+		ftp_ftpctl_print_json(
+			json_pack("{s:b, s:s%}", "ok", 0, "error", text, strlen(text)));
+	return code;
+}
+
+void ftp_ftpctl_print_json(json_t *document)
+{
+	ftp_assert(document);
+	json_dumpf(document, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(17));
+	putchar('\n');
+	json_decref(document);
+}
+
+int ftp_ftpctl_load(struct ftp_config **out, const struct ftp_options *o)
+{
+	struct ftp_error err;
+	int rc = ftp_config_load(out, ftp_options_config(o), o->sets, o->n_sets, &err);
+
+	if (!rc)
+		return 0;
+	return ftp_ftpctl_fail(
+		o, rc == -EACCES || rc == -EPERM ? FTP_EXIT_PERMISSION : FTP_EXIT_CONFIG, err.text);
+}
+
+static int unknown_verb(int argc, char *const *argv)
+{
+	size_t n = strlen(argv[0]);
+
+	fprintf(stderr, "ftpctl: unknown verb '%.64s%s%.64s'; expected one of", argv[0],
+		argc > 1 ? " " : "", argc > 1 ? argv[1] : "");
+	for (int near = 1, said = 0; near >= 0 && !said; near--) {
+		for (const struct ftp_verb *v = verbs; v->name; v++) {
+			if (near && strncmp(v->name, argv[0], n))
+				continue;
+			fprintf(stderr, "%s %s", said++ ? "," : "", v->name);
+		}
+	}
+	fputc('\n', stderr);
+	return FTP_EXIT_USAGE;
+}
+
+int main(int argc, char **argv)
+{
+	static const char *const aliases[][2] = {
+		{"--help", "help"}, {"-h", "help"}, {"--version", "version"}};
+	struct ftp_options options;
+	struct ftp_error err;
+	const struct ftp_verb *verb;
+	int n_words;
+
+	if (argc < 2) {
+		ftp_options_print_verbs(stderr, verbs);
+		return FTP_EXIT_USAGE;
+	}
+	for (size_t i = 0; i < sizeof(aliases) / sizeof(aliases[0]); i++) {
+		if (!strcmp(argv[1], aliases[i][0]))
+			argv[1] = (char *)aliases[i][1];
+	}
+	verb = ftp_options_find_verb(verbs, argc - 1, argv + 1, &n_words);
+	if (!verb)
+		return unknown_verb(argc - 1, argv + 1);
+	if (ftp_options_parse(&options, verb, argc - 1 - n_words, argv + 1 + n_words, &err)) {
+		fprintf(stderr, "ftpctl: %s\n", err.text);
+		return FTP_EXIT_USAGE;
+	}
+	if (options.help) {
+		ftp_options_print_verb(stdout, verb);
+		return FTP_EXIT_OK;
+	}
+	return verb->run(&options);
+}
