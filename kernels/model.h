@@ -1,12 +1,12 @@
-/* Models as pure data: units, layers, shapes, parameters. No oneDNN, no I/O, no floating point.
+/* Models as pure data: units, layers, shapes, parameters. No oneDNN, no I/O.
  *
- * A model is a list of units, the smallest pieces that a cut may separate. A unit is a list of layers
- * in topological order; a layer reads the unit's input or earlier layers of the same unit, and the
- * last layer's output is the unit's output. So exactly one tensor crosses every cut.
+ * A model is a list of units, the smallest pieces that a cut may separate. A unit is a list of
+ * layers in topological order; a layer reads the unit's input or earlier layers of the same unit,
+ * and the last layer's output is the unit's output. So exactly one tensor crosses every cut.
  *
  * Immutable after ftp_model_new(); any thread.
- * Sources: LeNet-5 (LeCun et al. 1998, with ReLU and max pooling), MobileNetV2 (Sandler et al. 2018,
- * arXiv 1801.04381, table 2 and section 3).
+ * Sources: LeNet-5 (LeCun et al. 1998, with ReLU and max pooling), MobileNetV2 (Sandler et al.
+ * 2018, arXiv 1801.04381, table 2 and section 3).
  */
 #ifndef FTP_KERNELS_MODEL_H
 #define FTP_KERNELS_MODEL_H
@@ -19,15 +19,15 @@
 #include "runtime/base/error.h"
 
 enum ftp_layer_kind {
-	FTP_LAYER_CONV,     /* dense, strided or depthwise (groups == c_in == c_out); optional bias */
-	FTP_LAYER_BN,	    /* batch normalisation, eps 1e-5, running momentum 0.1 */
+	FTP_LAYER_CONV, /* dense, strided or depthwise (groups == c_in == c_out); optional bias */
+	FTP_LAYER_BN,	/* batch normalisation, eps 1e-5, running momentum 0.1 */
 	FTP_LAYER_RELU,
 	FTP_LAYER_RELU6,
 	FTP_LAYER_ADD,	    /* residual: in[0] + in[1] */
 	FTP_LAYER_AVG_POOL, /* kernel == 0: global */
 	FTP_LAYER_MAX_POOL,
-	FTP_LAYER_FC,	    /* flattens its input in c, h, w order; always with bias */
-	FTP_LAYER_LOSS,	    /* softmax cross-entropy over c, last layer of the last unit */
+	FTP_LAYER_FC,	/* flattens its input in c, h, w order; always with bias */
+	FTP_LAYER_LOSS, /* softmax cross-entropy over c, last layer of the last unit */
 	FTP_N_LAYER_KINDS,
 };
 
@@ -62,6 +62,8 @@ struct ftp_tensor {
 	enum ftp_tensor_role role;
 	int32_t n_dims, dims[4];
 	size_t n_elements;
+	double init_mean,
+		init_std; /* of the normal distribution drawn at step 0; std 0: constant */
 	/* Byte offsets into the unit's canonical state; a moment exists for trained roles only. */
 	size_t offset_bytes, moment_offset_bytes;
 };
@@ -79,7 +81,7 @@ struct ftp_unit {
 	double flops; /* forward, per sample: multiply and add count as two */
 };
 
-enum ftp_strides { FTP_STRIDES_CIFAR, FTP_STRIDES_IMAGENET }; /* stem stride 1 or 2 */
+enum ftp_strides { FTP_STRIDES_CIFAR, FTP_STRIDES_IMAGENET }; /* see mobilenetv2.c */
 
 struct ftp_model_spec {
 	const char *name; /* "mlp", "lenet5", "mobilenetv2" */
@@ -94,7 +96,7 @@ struct ftp_model {
 	struct ftp_shape src; /* the input: 1x28x28 for mlp and lenet5, 3x32x32 for mobilenetv2 */
 	int32_t n_classes;
 	const struct ftp_unit *units;
-	int32_t n_units; /* 3 for mlp, 5 for lenet5, 20 for mobilenetv2 */
+	int32_t n_units;    /* 3 for mlp, 5 for lenet5, 20 for mobilenetv2 */
 	size_t state_bytes; /* sum over the units */
 	int64_t n_params;   /* trained values */
 };
@@ -108,9 +110,14 @@ void ftp_model_free(struct ftp_model *m);
 extern const char *const ftp_model_names[];
 
 /* Floats of a unit boundary tensor of n samples in the cut's canonical layout: blocked
- * [n][c/16][h][w][16], channels padded with zeros, when h*w > 1 and c > 1, else dense [n][c][h][w].
- * Cut i is the input of unit i; cut 0 (the model's input) is always dense [n][c][h][w]. */
+ * [n][c/16][h][w][16], channels padded with zeros (so a vector is [n][c padded to 16]). Cut i is
+ * the input of unit i; cut 0, the model's input, is dense [n][c][h][w]. */
 size_t ftp_model_cut_floats(const struct ftp_model *m, int cut, int n);
+
+static inline bool ftp_tensor_is_trained(const struct ftp_tensor *t)
+{
+	return t->role < FTP_TENSOR_MEAN;
+}
 
 /* Step-0 state of one unit in canonical form: parameters drawn from the seed as the papers say,
  * moments 0, running mean 0, running variance 1. state has units[unit].state_bytes. */
