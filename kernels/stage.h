@@ -1,9 +1,9 @@
-/* Stage executor: a run of consecutive units, compiled once, then run without allocation or locks by
- * our code. Everything a layer computes is chosen from the whole model, never from where the cuts
- * are: implementation, layouts, fusion (only within a unit).
+/* Stage executor: a run of consecutive units, compiled once, then run without allocation or locks
+ * by our code. Everything a layer computes is chosen from the whole model, never from where the
+ * cuts are: implementation, layouts, fusion (only within a unit).
  *
- * One thread, the stage's worker, makes every call; its OpenMP team size must be spec.threads before
- * ftp_stage_new() and stay so (oneDNN bakes it in when a primitive is created).
+ * One thread, the stage's worker, makes every call; its OpenMP team size must be spec.threads
+ * before ftp_stage_new() and stay so (oneDNN bakes it in when a primitive is created).
  *
  * Tensors. A slot holds one micro-batch in flight: its input, everything saved for backward, its
  * output and both boundary gradients. The caller reads and writes boundary tensors in place, in the
@@ -38,8 +38,8 @@ struct ftp_stage_spec {
 	const struct ftp_model *model; /* lent until ftp_stage_free() */
 	int first_unit, end_unit;      /* [first_unit, end_unit) */
 	int micro_batch;	       /* samples */
-	int batch;		       /* samples of a step: the loss gradient is scaled by 1/batch */
-	int n_slots;		       /* micro-batches in flight */
+	int batch;   /* samples of a step: the loss gradient is scaled by 1/batch */
+	int n_slots; /* micro-batches in flight */
 	int threads;
 	enum ftp_stage_impl impl;
 	struct ftp_optimizer_spec optimizer;
@@ -49,9 +49,9 @@ struct ftp_stage_spec {
 struct ftp_stage; /* opaque */
 
 struct ftp_stage_loss {
-	double sum;	 /* of the samples' losses, in sample order */
-	int n_correct;	 /* arg max equals the label */
-	int n_samples;	 /* labels >= 0 */
+	double sum;    /* of the samples' losses, in sample order */
+	int n_correct; /* arg max equals the label */
+	int n_samples; /* labels >= 0 */
 };
 
 /* -ENOMEM when the region's budget does not hold it (need and have in err); -ENOTSUP when oneDNN
@@ -59,8 +59,9 @@ struct ftp_stage_loss {
 int ftp_stage_new(struct ftp_stage **out, const struct ftp_stage_spec *spec, struct ftp_error *err);
 void ftp_stage_free(struct ftp_stage *s);
 
-/* Boundary tensors of a slot. input_grad is NULL for a stage with unit 0, output and output_grad are
- * NULL for a stage with the last unit. labels: micro_batch int32, on a stage with the last unit. */
+/* Boundary tensors of a slot. input_grad is NULL for a stage with unit 0, output and output_grad
+ * are NULL for a stage with the last unit. labels: micro_batch int32, on a stage with the last
+ * unit. */
 float *ftp_stage_input(struct ftp_stage *s, int slot);
 float *ftp_stage_output(struct ftp_stage *s, int slot);
 float *ftp_stage_input_grad(struct ftp_stage *s, int slot);
