@@ -107,6 +107,8 @@ static int build(
 	rc = ftp_config_check_fill(c, err);
 	if (!rc)
 		rc = ftp_config_check(c, root, err);
+	if (!rc)
+		rc = ftp_config_model_check(c, root, err);
 	if (rc)
 		ftp_config_free(c);
 	else

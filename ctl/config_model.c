@@ -1,5 +1,7 @@
 /* The configuration against the model it names. */
 #include <errno.h>
+#include <stdio.h>
+#include <string.h>
 
 #include "ctl/config_schema.h"
 #include "ctl/cuts.h"
@@ -25,6 +27,20 @@ static int check_cuts(const struct ftp_config *c, const struct ftp_model *m, str
 	return rc ? ftp_config_refuse(root, "training.cuts", err) : 0;
 }
 
+static int check_name(const char *name, struct ftp_yaml *root, struct ftp_error *err)
+{
+	char names[256] = "";
+	size_t n = 0;
+
+	for (const char *const *known = ftp_model_names; *known && n < sizeof(names); known++) {
+		if (!strcmp(*known, name))
+			return 0;
+		n += (size_t)snprintf(names + n, sizeof(names) - n, "%s%s", n ? ", " : "", *known);
+	}
+	ftp_error_set(err, EINVAL, "expected one of %s, got '%s'", names, name);
+	return ftp_config_refuse(root, "training.model", err);
+}
+
 int ftp_config_model_check(const struct ftp_config *c, struct ftp_yaml *root, struct ftp_error *err)
 {
 	struct ftp_model_spec spec = {
@@ -35,8 +51,11 @@ int ftp_config_model_check(const struct ftp_config *c, struct ftp_yaml *root, st
 		.activations = true,
 	};
 	struct ftp_model *model;
-	int rc = ftp_model_new(&model, &spec, err);
+	int rc = check_name(spec.name, root, err);
 
+	if (rc)
+		return rc;
+	rc = ftp_model_new(&model, &spec, err);
 	if (rc)
 		return ftp_config_refuse(root, "training.model", err);
 	rc = check_cuts(c, model, root, err);
