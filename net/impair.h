@@ -1,4 +1,4 @@
-/* Impairments of a network as a pure function of (seed, packet): loss, duplication, reordering, delay,
+/* Impairments of a network as a function of (seed, packet): loss, duplication, reordering, delay,
  * bandwidth. Used by the simulated port (virtual time) and by the emulating port (real time). */
 #ifndef FTP_NET_IMPAIR_H
 #define FTP_NET_IMPAIR_H
@@ -14,8 +14,29 @@ struct ftp_impair {
 	uint64_t bandwidth_bytes_per_s;	      /* 0: unlimited */
 };
 
-/* A port that takes inner and impairs what is sent and what is received through it: the drill behind
- * nodes[].emulate. With every impairment zero it only passes through. */
+/* One direction of a link. */
+struct ftp_impair_line {
+	uint64_t key;	    /* of its random numbers */
+	uint64_t n_packets; /* so far */
+	uint64_t free_ns;   /* when the line has sent what it was given, if bandwidth is limited */
+};
+
+struct ftp_impair_fate {
+	int n;		    /* copies that arrive: 0, 1 or 2 */
+	uint64_t due_ns[2]; /* when */
+};
+
+/* The fate of the line's next packet, given at now_ns. A reordered packet is held back for a
+ * quarter of the delay more, or 20 us if that is longer, so that later ones overtake it. */
+struct ftp_impair_fate ftp_impair_next(const struct ftp_impair *impair,
+	struct ftp_impair_line *line, uint32_t bytes, uint64_t now_ns);
+
+/* A port that takes inner and impairs what is sent and what is received through it: the drill
+ * behind nodes[].emulate. Only a packet that must wait is copied; the others pass in place, so that
+ * lent memory stays lent to inner alone. At most 1,024 packets wait in each direction, then the
+ * last ones are dropped, as a router would. A packet that waits leaves at the next rx() or tx()
+ * after it is due; arm() offers no doorbell meanwhile, the caller naps. With every impairment zero
+ * it only passes through; otherwise caps.drops_silently is set. */
 struct ftp_port *ftp_impair_wrap(struct ftp_port *inner, const struct ftp_impair *impair,
 	uint64_t seed, uint64_t (*clock_ns)(void));
 

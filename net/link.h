@@ -1,5 +1,5 @@
-/* Link: one port and the connection over it, turned by a net loop. The same code runs in production,
- * over kernel UDP and in the simulator. One thread. */
+/* Link: one port and the connection over it, turned by a net loop. The same code runs in
+ * production, over kernel UDP and in the simulator. One thread. */
 #ifndef FTP_NET_LINK_H
 #define FTP_NET_LINK_H
 

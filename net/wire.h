@@ -23,11 +23,19 @@
 #define FTP_WIRE_MAX_MESSAGE_BYTES (1u << 30)
 
 enum ftp_wire_type {
-	FTP_WIRE_HELLO = 1, /* payload: struct of limits (connection.c); opens, probes, keeps alive */
-	FTP_WIRE_DATA = 2,  /* payload: bytes [offset, offset + length) of the message that id names */
-	FTP_WIRE_ACK = 3,   /* payload: ack ranges, ack delay, credit; itself never acknowledged */
-	FTP_WIRE_CLOSE = 4, /* payload: reason code */
+	FTP_WIRE_HELLO = 1, /* payload: struct ftp_frame_hello; opens a term, keeps alive */
+	FTP_WIRE_DATA =
+		2, /* payload: bytes [offset, offset + length) of the message that id names */
+	FTP_WIRE_ACK = 3,   /* payload: struct ftp_frame_ack; itself never acknowledged */
+	FTP_WIRE_CLOSE = 4, /* no payload; the sender has gone */
+	FTP_WIRE_GRANT = 5, /* payload: struct ftp_frame_grant, receiver credit */
+	FTP_WIRE_N_TYPES,
 };
+
+/* Packets that are themselves never acknowledged (ACK, CLOSE) are numbered apart, with this bit
+ * set: so every number is used once (it is the nonce of packet protection), and the numbers that
+ * are acknowledged stay dense. */
+#define FTP_WIRE_APART (1ull << 63)
 
 /* What a message is. Ids are derived by both ends from the plan, never allocated. */
 enum ftp_message_kind {
@@ -70,17 +78,19 @@ void ftp_wire_encode(uint8_t out[FTP_WIRE_HEADER_BYTES], const struct ftp_wire_h
 /* Positive outcomes of ftp_wire_decode(): why a packet is not ours. Each is a metric label. */
 enum ftp_wire_reject {
 	FTP_WIRE_OK = 0,
-	FTP_WIRE_SHORT = 1,   /* fewer bytes than a head, or than length says */
+	FTP_WIRE_SHORT = 1, /* fewer bytes than a head, or than length says */
 	FTP_WIRE_VERSION_BAD = 2,
 	FTP_WIRE_TYPE_BAD = 3,
-	FTP_WIRE_LENGTH_BAD = 4, /* offset + length > total, or a size above its bound */
+	FTP_WIRE_LENGTH_BAD = 4, /* offset + length > total, or a size out of its bounds */
 	FTP_WIRE_TAG_BAD = 5,
 	FTP_WIRE_N_REJECTS,
 };
 
-/* packet: head and payload, bytes long. Checks every bound, then the tag. */
-enum ftp_wire_reject ftp_wire_decode(struct ftp_wire_header *h, const uint8_t *packet,
-	uint32_t bytes);
+/* packet: head and payload, bytes long; what follows the payload (a carrier's padding) is ignored.
+ * Checks every bound, then the tag. DATA carries 1 to FTP_WIRE_MAX_PAYLOAD_BYTES bytes of a message
+ * of 1 to FTP_WIRE_MAX_MESSAGE_BYTES; id, offset and total of all other types are zero. */
+enum ftp_wire_reject ftp_wire_decode(
+	struct ftp_wire_header *h, const uint8_t *packet, uint32_t bytes);
 
 /* Puts the CRC32C (ISA-L) over header and payload into the tag: 4 bytes, then zeros. */
 void ftp_wire_seal(uint8_t head[FTP_WIRE_HEAD_BYTES], const void *payload, uint32_t payload_bytes);
