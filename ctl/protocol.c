@@ -57,8 +57,14 @@ static const struct ftp_field ftp_join_fields[] = {
 	TEXT(ftp_join, metrics),
 	FIELD(ftp_join, config, FTP_FIELD_DIGEST),
 	FIELD(ftp_join, dataset, FTP_FIELD_DIGEST),
-	FIELD(ftp_join, n_train, FTP_FIELD_U64),
-	FIELD(ftp_join, n_test, FTP_FIELD_U64),
+	{.name = "n_train",
+		.kind = FTP_FIELD_U64,
+		.offset = offsetof(struct ftp_join, n_train),
+		.bound = UINT32_MAX},
+	{.name = "n_test",
+		.kind = FTP_FIELD_U64,
+		.offset = offsetof(struct ftp_join, n_test),
+		.bound = UINT32_MAX},
 	{.name = NULL},
 };
 MESSAGE(ftp_join)
@@ -202,6 +208,7 @@ static const struct ftp_field ftp_exited_fields[] = {
 	FIELD(ftp_exited, pid, FTP_FIELD_I64),
 	FIELD(ftp_exited, code, FTP_FIELD_U32),
 	FIELD(ftp_exited, signal, FTP_FIELD_U32),
+	TEXT(ftp_exited, reason),
 	{.name = NULL},
 };
 MESSAGE(ftp_exited)

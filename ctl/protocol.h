@@ -109,7 +109,7 @@ struct ftp_commit {
 };
 
 struct ftp_stop {
-	char reason[512];
+	char reason[768];
 };
 
 #define FTP_PROGRESS_MAX_ROWS 512
@@ -136,13 +136,14 @@ struct ftp_finished {
 };
 
 struct ftp_failed {
-	char reason[512]; /* one readable line */
+	char reason[768]; /* one readable line */
 };
 
 struct ftp_exited {
 	char who[33]; /* a node's name */
 	int64_t pid;
 	uint32_t code, signal; /* signal 0: it exited with code */
+	char reason[768];      /* its last words in the log, or "" */
 };
 
 /* Encoders give a new document; decoders return -EINVAL with the field's path in err, and bound

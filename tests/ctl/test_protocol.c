@@ -76,7 +76,7 @@ static const struct ftp_progress progress = {.term = 1,
 static const struct ftp_evaluated evaluated = {1, 469, 9000, 10000, 0.3};
 static const struct ftp_finished finished = {1, 469, "0123456789abcdef0123456789abcdef", 12.5};
 static const struct ftp_failed failed = {"worker: no memory"};
-static const struct ftp_exited exited = {"n2", 4712, 0, 9};
+static const struct ftp_exited exited = {"n2", 4712, 0, 9, "no memory"};
 
 static const struct message {
 	const char *name;

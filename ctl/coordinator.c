@@ -1,0 +1,280 @@
+#include "ctl/coordinator.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ctl/coordinator_state.h"
+
+#define BIT(state) (1u << (state))
+
+static const struct {
+	const char *name;
+	unsigned next; /* BIT of each state that may follow */
+} states[FTP_N_RUN_STATES] = {
+	[FTP_RUN_WAITING] = {"waiting",
+		BIT(FTP_RUN_PROFILING) | BIT(FTP_RUN_PREPARING) | BIT(FTP_RUN_FINISHING)},
+	[FTP_RUN_PROFILING] = {"profiling", BIT(FTP_RUN_PREPARING) | BIT(FTP_RUN_FINISHING)},
+	[FTP_RUN_PREPARING] = {"preparing", BIT(FTP_RUN_TRAINING) | BIT(FTP_RUN_FINISHING)},
+	[FTP_RUN_TRAINING] = {"training", BIT(FTP_RUN_FINISHING)},
+	[FTP_RUN_FINISHING] = {"finishing", BIT(FTP_RUN_ENDED)},
+	[FTP_RUN_ENDED] = {"ended", 0},
+};
+
+static const uint64_t state_wait_ns[FTP_N_RUN_STATES] = {
+	[FTP_RUN_WAITING] = FTP_COORDINATOR_JOIN_NS,
+	[FTP_RUN_PROFILING] = FTP_COORDINATOR_PROFILE_NS,
+	[FTP_RUN_PREPARING] = FTP_COORDINATOR_PREPARE_NS,
+	[FTP_RUN_FINISHING] = FTP_COORDINATOR_STOP_NS,
+};
+
+const char *ftp_coordinator_state_name(enum ftp_coordinator_state s)
+{
+	return states[s].name;
+}
+
+const char *ftp_coordinator_outcome_name(enum ftp_coordinator_outcome o)
+{
+	static const char *const names[] = {"running", "completed", "stopped", "failed"};
+
+	return names[o];
+}
+
+struct ftp_coordinator *ftp_coordinator_new(
+	const struct ftp_coordinator_settings *settings, uint64_t now_ns)
+{
+	struct ftp_coordinator *c = calloc(1, sizeof(*c));
+
+	ftp_assert(c && settings->config->n_nodes &&
+		   settings->config->n_nodes <= FTP_CONFIG_MAX_NODES);
+	c->settings = *settings;
+	c->config = settings->config;
+	c->n_nodes = c->config->n_nodes;
+	c->start_ns = now_ns;
+	c->state = FTP_RUN_WAITING;
+	c->deadline_ns = now_ns + FTP_COORDINATOR_JOIN_NS;
+	c->verdict_ns = FTP_NS_NEVER;
+	return c;
+}
+
+void ftp_coordinator_free(struct ftp_coordinator *c)
+{
+	free(c);
+}
+
+void ftp_coordinator_move(struct ftp_coordinator *c, enum ftp_coordinator_state to, uint64_t now_ns)
+{
+	ftp_assert(states[c->state].next & BIT(to));
+	c->state = to;
+	c->deadline_ns = state_wait_ns[to] ? now_ns + state_wait_ns[to] : FTP_NS_NEVER;
+}
+
+/* The run is over when every node that could hear node.stop has answered or gone. */
+static void end_if_stopped(struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a)
+{
+	struct ftp_action *end;
+
+	if (c->state != FTP_RUN_FINISHING)
+		return;
+	for (uint32_t i = 0; i < c->n_nodes && c->deadline_ns > now_ns; i++)
+		if (c->nodes[i].live && !c->nodes[i].stopped)
+			return;
+	ftp_coordinator_move(c, FTP_RUN_ENDED, now_ns);
+	ftp_actions_add(a, FTP_ACTION_SUMMARY)->body = ftp_coordinator_summary(c);
+	end = ftp_actions_add(a, FTP_ACTION_END);
+	end->outcome = c->outcome;
+	end->text = strdup(c->reason);
+	ftp_assert(end->text);
+}
+
+void ftp_coordinator_finish(struct ftp_coordinator *c, enum ftp_coordinator_outcome outcome,
+	const char *reason, uint64_t now_ns, struct ftp_actions *a)
+{
+	struct ftp_stop stop;
+
+	if (c->state >= FTP_RUN_FINISHING)
+		return;
+	if (reason != c->reason)
+		snprintf(c->reason, sizeof(c->reason), "%s", reason);
+	c->outcome = outcome;
+	c->verdict_ns = FTP_NS_NEVER;
+	ftp_coordinator_move(c, FTP_RUN_FINISHING, now_ns);
+	if (outcome == FTP_END_FAILED)
+		ftp_actions_log(a, FTP_LOG_ERROR, "the run failed: %s", reason);
+	else
+		ftp_actions_log(a, FTP_LOG_INFO, "the run has %s",
+			outcome == FTP_END_STOPPED ? "been stopped" : "completed");
+	snprintf(stop.reason, sizeof(stop.reason), "%s",
+		reason[0] ? reason : ftp_coordinator_outcome_name(outcome));
+	for (uint32_t i = 0; i < c->n_nodes; i++)
+		if (c->nodes[i].live)
+			ftp_actions_call(a, c->nodes[i].conn, FTP_METHOD_STOP,
+				ftp_stop_encode(&stop), c->deadline_ns);
+}
+
+void ftp_coordinator_suspect(struct ftp_coordinator *c, enum ftp_evidence evidence, uint64_t now_ns,
+	struct ftp_actions *a, const char *fmt, ...)
+{
+	char reason[sizeof(c->reason)];
+	va_list ap;
+
+	if (c->state >= FTP_RUN_FINISHING)
+		return;
+	va_start(ap, fmt);
+	vsnprintf(reason, sizeof(reason), fmt, ap);
+	va_end(ap);
+	ftp_coordinator_one_line(reason);
+	if (evidence > c->evidence) {
+		c->evidence = evidence;
+		memcpy(c->reason, reason, sizeof(reason));
+	} else {
+		ftp_actions_log(a, FTP_LOG_WARNING, "also: %s", reason);
+	}
+	if (c->verdict_ns == FTP_NS_NEVER)
+		c->verdict_ns = now_ns + FTP_COORDINATOR_VERDICT_NS;
+	if (c->evidence == FTP_EVIDENCE_CERTAIN)
+		ftp_coordinator_finish(c, FTP_END_FAILED, reason, now_ns, a);
+}
+
+/* Who is being waited for, as "n2, n3". */
+static void list_nodes(const struct ftp_coordinator *c, char *text, size_t bytes,
+	bool (*awaited)(const struct ftp_coordinator_node *n))
+{
+	size_t at = 0;
+
+	text[0] = 0;
+	for (uint32_t i = 0; i < c->n_nodes && at + 40 < bytes; i++)
+		if (awaited(&c->nodes[i]))
+			at += (size_t)snprintf(text + at, bytes - at, "%s%s", at ? ", " : "",
+				c->config->nodes[i].name);
+}
+
+static bool not_joined(const struct ftp_coordinator_node *n)
+{
+	return !n->joined;
+}
+
+static bool not_prepared(const struct ftp_coordinator_node *n)
+{
+	return !n->prepared;
+}
+
+static void on_wait_over(struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a)
+{
+	char who[256];
+
+	list_nodes(c, who, sizeof(who), c->state == FTP_RUN_WAITING ? not_joined : not_prepared);
+	if (c->state == FTP_RUN_WAITING) {
+		const char *refusal = "start it with this file, and see its log";
+
+		for (uint32_t i = 0; i < c->n_nodes; i++)
+			if (!c->nodes[i].joined && c->nodes[i].refusal[0])
+				refusal = c->nodes[i].refusal;
+		ftp_coordinator_suspect(c, FTP_EVIDENCE_CERTAIN, now_ns, a,
+			"%s did not join within %llu s: %s", who,
+			FTP_COORDINATOR_JOIN_NS / FTP_NS_PER_S, refusal);
+	} else if (c->state == FTP_RUN_PROFILING) {
+		ftp_coordinator_suspect(c, FTP_EVIDENCE_CERTAIN, now_ns, a,
+			"%s did not measure its units within %llu s", c->config->nodes[0].name,
+			FTP_COORDINATOR_PROFILE_NS / FTP_NS_PER_S);
+	} else if (c->state == FTP_RUN_PREPARING) {
+		ftp_coordinator_suspect(c, FTP_EVIDENCE_CERTAIN, now_ns, a,
+			"%s did not prepare the plan within %llu s", who,
+			FTP_COORDINATOR_PREPARE_NS / FTP_NS_PER_S);
+	}
+}
+
+/* When the longest silence allowed in training ends, and whose it is. */
+static uint64_t silence_over_ns(const struct ftp_coordinator *c, uint32_t *node)
+{
+	uint64_t first_ns = c->computed_ns + FTP_COORDINATOR_STALL_NS;
+
+	*node = FTP_NO_NODE;
+	for (uint32_t i = 0; i < c->n_nodes; i++) {
+		uint64_t over_ns = c->nodes[i].heard_ns + FTP_COORDINATOR_SILENT_NS;
+
+		if (c->nodes[i].live && !c->nodes[i].finished && over_ns < first_ns) {
+			first_ns = over_ns;
+			*node = i;
+		}
+	}
+	return first_ns;
+}
+
+static void on_silence(
+	struct ftp_coordinator *c, uint32_t node, uint64_t now_ns, struct ftp_actions *a)
+{
+	if (node != FTP_NO_NODE)
+		ftp_coordinator_suspect(c, FTP_EVIDENCE_CERTAIN, now_ns, a,
+			"%s (pid %lld) has been silent for %llu s in step %llu",
+			c->config->nodes[node].name, (long long)c->nodes[node].join.pid,
+			FTP_COORDINATOR_SILENT_NS / FTP_NS_PER_S,
+			(unsigned long long)c->nodes[node].step + 1);
+	else
+		ftp_coordinator_suspect(c, FTP_EVIDENCE_CERTAIN, now_ns, a,
+			"no stage has computed anything for %llu s; the last stage is in step %llu",
+			FTP_COORDINATOR_STALL_NS / FTP_NS_PER_S,
+			(unsigned long long)c->last_row + 1);
+}
+
+static void on_time(struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a)
+{
+	uint32_t node;
+
+	if (c->verdict_ns <= now_ns)
+		ftp_coordinator_finish(c, FTP_END_FAILED, c->reason, now_ns, a);
+	if (c->deadline_ns <= now_ns)
+		on_wait_over(c, now_ns, a);
+	if (c->state == FTP_RUN_TRAINING && silence_over_ns(c, &node) <= now_ns)
+		on_silence(c, node, now_ns, a);
+	end_if_stopped(c, now_ns, a);
+}
+
+uint64_t ftp_coordinator_deadline(const struct ftp_coordinator *c)
+{
+	uint64_t first_ns = c->deadline_ns < c->verdict_ns ? c->deadline_ns : c->verdict_ns;
+	uint32_t node;
+
+	if (c->state == FTP_RUN_TRAINING && silence_over_ns(c, &node) < first_ns)
+		first_ns = silence_over_ns(c, &node);
+	return first_ns;
+}
+
+static void check_invariants(const struct ftp_coordinator *c)
+{
+	bool planned = c->state == FTP_RUN_PREPARING || c->state == FTP_RUN_TRAINING;
+
+	ftp_assert((c->state >= FTP_RUN_FINISHING) == (c->outcome != FTP_END_NONE));
+	ftp_assert((c->outcome == FTP_END_FAILED) <= (c->reason[0] != 0));
+	ftp_assert(!planned || (c->plan.term > 0 && c->plan.n_stages == c->n_nodes));
+	ftp_assert(c->last_row <= c->plan.last_step);
+	ftp_assert(c->state >= FTP_RUN_FINISHING ||
+		   (c->evidence == FTP_EVIDENCE_NONE) == (c->verdict_ns == FTP_NS_NEVER));
+	ftp_assert(c->state == FTP_RUN_ENDED || ftp_coordinator_deadline(c) != FTP_NS_NEVER);
+	for (uint32_t i = 0; i < c->n_nodes; i++) {
+		const struct ftp_coordinator_node *n = &c->nodes[i];
+
+		ftp_assert(!n->live || ftp_coordinator_find_conn(c, n->conn) == i);
+		ftp_assert(n->joined || !n->live);
+		ftp_assert(!planned || n->joined);
+		ftp_assert(c->state != FTP_RUN_TRAINING || n->prepared);
+		ftp_assert(!n->finished || c->state >= FTP_RUN_TRAINING);
+	}
+}
+
+static void (*const handlers[])(struct ftp_coordinator *c, const struct ftp_event *e,
+	uint64_t now_ns, struct ftp_actions *a) = {
+	[FTP_EVENT_REQUEST] = ftp_coordinator_request,
+	[FTP_EVENT_ANSWER] = ftp_coordinator_answer,
+	[FTP_EVENT_LOST] = ftp_coordinator_lost,
+};
+
+void ftp_coordinator_step(struct ftp_coordinator *c, const struct ftp_event *event, uint64_t now_ns,
+	struct ftp_actions *actions)
+{
+	if (event->kind != FTP_EVENT_TICK)
+		handlers[event->kind](c, event, now_ns, actions);
+	on_time(c, now_ns, actions);
+	check_invariants(c);
+}

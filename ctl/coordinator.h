@@ -1,0 +1,125 @@
+/* The coordinator's core: what happens goes in, what to do comes out. No sockets, no clock, no
+ * files, no threads; `now` is the caller's. One thread.
+ *
+ * A run's life (design: control plane, recovery): wait for every node of the config, measure the
+ * units on the central node (only if the cuts follow from their times and there is more than one
+ * stage), prepare the plan on all nodes, commit it, train, finish. The plan has a term; terms only
+ * grow, and what carries an older one is dropped. In this version the loss of any process ends the
+ * run; every wait has a deadline, and every end has a reason.
+ */
+#ifndef FTP_CTL_COORDINATOR_H
+#define FTP_CTL_COORDINATOR_H
+
+#include <jansson.h>
+#include <stdint.h>
+
+#include "ctl/config.h"
+#include "runtime/base/clock.h"
+#include "runtime/base/digest.h"
+#include "runtime/base/log.h"
+
+/* How long is waited for whom. */
+#define FTP_COORDINATOR_JOIN_NS	   (15 * FTP_NS_PER_S)	/* all nodes, from the start on */
+#define FTP_COORDINATOR_PROFILE_NS (120 * FTP_NS_PER_S) /* the central node's unit times */
+#define FTP_COORDINATOR_PREPARE_NS (60 * FTP_NS_PER_S)	/* stages built, peers heard */
+#define FTP_COORDINATOR_COMMIT_NS  (10 * FTP_NS_PER_S)
+#define FTP_COORDINATOR_SILENT_NS  (15 * FTP_NS_PER_S)	/* no progress from one node in training */
+#define FTP_COORDINATOR_STALL_NS   (120 * FTP_NS_PER_S) /* no stage has computed anything */
+#define FTP_COORDINATOR_STOP_NS	   (3 * FTP_NS_PER_S)	/* nodes to answer node.stop */
+/* After a first sign of failure, for better evidence: when a process is killed its peers'
+ * complaints may come before its parent's word. */
+#define FTP_COORDINATOR_VERDICT_NS (500 * FTP_NS_PER_MS)
+
+enum ftp_coordinator_state {
+	FTP_RUN_WAITING,
+	FTP_RUN_PROFILING,
+	FTP_RUN_PREPARING,
+	FTP_RUN_TRAINING,
+	FTP_RUN_FINISHING, /* the outcome is known; nodes are being stopped */
+	FTP_RUN_ENDED,
+	FTP_N_RUN_STATES,
+};
+
+enum ftp_coordinator_outcome {
+	FTP_END_NONE,
+	FTP_END_COMPLETED,
+	FTP_END_STOPPED, /* by the operator */
+	FTP_END_FAILED,
+};
+
+struct ftp_coordinator; /* opaque */
+
+struct ftp_coordinator_settings {
+	const struct ftp_config *config; /* lent for the core's life */
+	struct ftp_digest config_digest;
+	uint64_t run;
+	const char *id;	  /* the run directory's name; lent for the core's life */
+	uint32_t n_units; /* of the model */
+};
+
+enum ftp_event_kind {
+	FTP_EVENT_REQUEST, /* a call or notification came: method, body = its params */
+	FTP_EVENT_ANSWER,  /* one of our calls ended: method, and body or code and text */
+	FTP_EVENT_LOST,	   /* a connection is gone; text says how */
+	FTP_EVENT_TICK,	   /* the deadline has come */
+};
+
+struct ftp_event {
+	enum ftp_event_kind kind;
+	uint32_t conn; /* the shell's number of the connection, unique in the core's life */
+	const char *method;
+	const json_t *body;
+	int code; /* enum ftp_jsonrpc_code; 0: body holds the answer */
+	const char *text;
+};
+
+enum ftp_action_kind {
+	FTP_ACTION_CALL,    /* method, body, deadline_ns; its end comes back as FTP_EVENT_ANSWER */
+	FTP_ACTION_REPLY,   /* to the request being stepped: body, or code and text */
+	FTP_ACTION_CLOSE,   /* conn, once what is queued is written */
+	FTP_ACTION_ROW,	    /* the next row of loss.csv: step, loss */
+	FTP_ACTION_LOG,	    /* level, text */
+	FTP_ACTION_SUMMARY, /* body: summary.json */
+	FTP_ACTION_END,	    /* the run is over: outcome, text = its reason, "" if completed */
+};
+
+struct ftp_action {
+	enum ftp_action_kind kind;
+	uint32_t conn;
+	const char *method; /* static */
+	json_t *body;	    /* owned by the list; the shell may take it and leave NULL */
+	int code;
+	uint64_t deadline_ns;
+	uint64_t step;
+	double loss;
+	enum ftp_log_level level;
+	enum ftp_coordinator_outcome outcome;
+	char *text; /* owned by the list */
+};
+
+struct ftp_actions {
+	struct ftp_action *items;
+	uint32_t n, room;
+};
+
+struct ftp_coordinator *ftp_coordinator_new(
+	const struct ftp_coordinator_settings *settings, uint64_t now_ns);
+void ftp_coordinator_free(struct ftp_coordinator *c);
+
+/* Appends what is to be done, in order. Never fails: bad input becomes a REPLY, a LOG, or the end
+ * of the run. A REQUEST that is a call gets exactly one REPLY; whether it was one, the shell knows.
+ */
+void ftp_coordinator_step(struct ftp_coordinator *c, const struct ftp_event *event, uint64_t now_ns,
+	struct ftp_actions *actions);
+
+/* When a TICK is due. */
+uint64_t ftp_coordinator_deadline(const struct ftp_coordinator *c);
+
+/* Frees what the actions own and empties the list; the array itself stays for the next step. */
+void ftp_actions_clear(struct ftp_actions *a);
+void ftp_actions_free(struct ftp_actions *a);
+
+const char *ftp_coordinator_state_name(enum ftp_coordinator_state s);
+const char *ftp_coordinator_outcome_name(enum ftp_coordinator_outcome o);
+
+#endif

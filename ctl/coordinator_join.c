@@ -1,0 +1,100 @@
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "ctl/coordinator_state.h"
+#include "ctl/jsonrpc.h"
+
+/* 0, or an errno with the reason that the node is told. */
+static int admit(const struct ftp_coordinator *c, const struct ftp_join *join, uint32_t node,
+	struct ftp_error *err)
+{
+	const char *isa = c->config->training.isa;
+
+	if (c->nodes[node].live)
+		return ftp_error_set(err, EEXIST, "%s has already joined: it is pid %lld",
+			join->name, (long long)c->nodes[node].join.pid);
+	if (c->state != FTP_RUN_WAITING)
+		return ftp_error_set(err, EBUSY, "the run has begun: it is %s",
+			ftp_coordinator_state_name(c->state));
+	if (memcmp(&join->config, &c->settings.config_digest, sizeof(join->config)))
+		return ftp_error_set(err, EINVAL,
+			"%s was started with another configuration than the coordinator: give all "
+			"of them the same file and the same --set",
+			join->name);
+	if (ftp_coordinator_isa_rank(join->isa) < 0)
+		return ftp_error_set(
+			err, EINVAL, "%s names an unknown instruction set", join->name);
+	if (strcmp(isa, "auto") &&
+		ftp_coordinator_isa_rank(join->isa) < ftp_coordinator_isa_rank(isa))
+		return ftp_error_set(err, EINVAL,
+			"%s has %s at best, but training.isa asks for %s: lower it", join->name,
+			join->isa, isa);
+	if (node == 0 && !join->dataset.high && !join->dataset.low)
+		return ftp_error_set(err, EINVAL,
+			"%s is the first node and has no data: check training.dataset.path",
+			join->name);
+	return 0;
+}
+
+static int check_join(struct ftp_coordinator *c, const json_t *body, struct ftp_join *join,
+	uint32_t *node, struct ftp_error *err)
+{
+	json_int_t protocol = json_integer_value(json_object_get(body, "protocol"));
+	int rc;
+
+	*node = FTP_NO_NODE;
+	/* Before all other fields: another version may have others. */
+	if (protocol != FTP_PROTOCOL_VERSION)
+		return ftp_error_set(err, EPROTO,
+			"the node speaks protocol %lld, this coordinator (ftpipe " FTP_VERSION
+			") speaks %d: install the same version on both",
+			(long long)protocol, FTP_PROTOCOL_VERSION);
+	rc = ftp_join_decode(join, body, err);
+	if (rc)
+		return rc;
+	ftp_coordinator_one_line(join->name);
+	rc = ftp_config_find_node(c->config, join->name);
+	if (rc < 0)
+		return ftp_error_set(err, ENOENT,
+			"there is no node '%s' in this run's configuration", join->name);
+	*node = (uint32_t)rc;
+	return admit(c, join, *node, err);
+}
+
+void ftp_coordinator_join(struct ftp_coordinator *c, const struct ftp_event *e, uint64_t now_ns,
+	struct ftp_actions *a)
+{
+	struct ftp_joined joined = {.run = c->settings.run};
+	struct ftp_join join;
+	struct ftp_coordinator_node *n;
+	struct ftp_error err;
+	uint32_t node;
+
+	if (ftp_coordinator_find_conn(c, e->conn) != FTP_NO_NODE) {
+		ftp_actions_refuse(a, FTP_JSONRPC_STATE, "this connection has joined already");
+		return;
+	}
+	if (check_join(c, e->body, &join, &node, &err)) {
+		if (node != FTP_NO_NODE && !c->nodes[node].joined)
+			snprintf(c->nodes[node].refusal, sizeof(c->nodes[node].refusal), "%s",
+				err.text);
+		ftp_actions_log(a, FTP_LOG_WARNING, "a node was refused: %s", err.text);
+		ftp_actions_refuse(a, FTP_JSONRPC_STATE, err.text);
+		ftp_actions_add(a, FTP_ACTION_CLOSE)->conn = e->conn;
+		return;
+	}
+	n = &c->nodes[node];
+	memset(n, 0, sizeof(*n));
+	n->joined = n->live = true;
+	n->conn = e->conn;
+	n->join = join;
+	joined.node = node;
+	ftp_actions_log(a, FTP_LOG_INFO, "%s joined: pid %lld, %u cores, %s, %s", join.name,
+		(long long)join.pid, join.n_cores, join.isa, join.cpu);
+	ftp_actions_reply(a, ftp_joined_encode(&joined));
+	for (uint32_t i = 0; i < c->n_nodes; i++)
+		if (!c->nodes[i].live)
+			return;
+	ftp_coordinator_all_joined(c, now_ns, a);
+}

@@ -1,0 +1,163 @@
+/* What the run looks like: run.status for ftpctl, summary.json for those who come later. Keys are
+ * stable within a schema number. */
+#include <math.h>
+
+#include "ctl/coordinator_state.h"
+
+#define SCHEMA 1
+
+/* JSON has no infinities: a loss that is none is a text. */
+static json_t *number(double v)
+{
+	if (isfinite(v))
+		return json_real(v);
+	return json_string(isnan(v) ? "nan" : v > 0 ? "inf" : "-inf");
+}
+
+static json_t *number_if(bool known, double v)
+{
+	return known ? number(v) : json_null();
+}
+
+static double accuracy(const struct ftp_coordinator *c)
+{
+	return c->evaluated ? (double)c->evaluation.n_correct / (double)c->evaluation.n_samples : 0;
+}
+
+double ftp_coordinator_samples_per_second(const struct ftp_coordinator *c)
+{
+	uint64_t samples, ns;
+
+	if (c->outcome == FTP_END_COMPLETED && c->nodes[0].train_s > 0)
+		return (double)c->plan.last_step * c->config->training.batch / c->nodes[0].train_s;
+	if (c->n_rate < 2)
+		return 0;
+	samples = c->rate[c->n_rate - 1].samples - c->rate[0].samples;
+	ns = c->rate[c->n_rate - 1].at_ns - c->rate[0].at_ns;
+	return (double)samples * (double)FTP_NS_PER_S / (double)ns;
+}
+
+double ftp_coordinator_busy(const struct ftp_coordinator_node *n)
+{
+	double all_s = n->compute_s + n->wait_s + n->poll_s;
+
+	return all_s > 0 ? n->compute_s / all_s : 0;
+}
+
+static json_t *plan_document(const struct ftp_coordinator *c)
+{
+	json_t *stages = json_array();
+
+	for (uint32_t i = 0; c->plan.term && i < c->plan.n_stages; i++) {
+		const struct ftp_plan_stage *s = &c->plan.stages[i];
+		const struct ftp_coordinator_node *n = &c->nodes[s->node];
+
+		json_array_append_new(stages,
+			json_pack("{s:i, s:s, s:i, s:i, s:I, s:I, s:f, s:f, s:f, s:f, s:I}",
+				"stage", (int)i, "node", s->name, "first_unit", (int)s->first_unit,
+				"end_unit", (int)s->end_unit, "step", (json_int_t)n->step,
+				"samples", (json_int_t)n->samples, "compute_seconds", n->compute_s,
+				"wait_seconds", n->wait_s, "poll_seconds", n->poll_s, "busy_ratio",
+				ftp_coordinator_busy(n), "memory_bytes",
+				(json_int_t)n->memory_bytes));
+	}
+	return stages;
+}
+
+static json_t *nodes_document(const struct ftp_coordinator *c)
+{
+	json_t *nodes = json_array();
+
+	for (uint32_t i = 0; i < c->n_nodes; i++) {
+		const struct ftp_coordinator_node *n = &c->nodes[i];
+		json_t *node = json_pack("{s:s, s:s, s:s}", "name", c->config->nodes[i].name,
+			"host", c->config->nodes[i].host, "state",
+			n->live	    ? "up"
+			: n->joined ? "gone"
+				    : "awaited");
+
+		if (n->joined)
+			json_object_update_new(
+				node, json_pack("{s:I, s:s, s:s, s:s, s:i, s:s}", "pid",
+					      (json_int_t)n->join.pid, "version", n->join.version,
+					      "cpu", n->join.cpu, "isa", n->join.isa, "cores",
+					      (int)n->join.n_cores, "metrics", n->join.metrics));
+		json_array_append_new(nodes, node);
+	}
+	return nodes;
+}
+
+static uint64_t steps_per_epoch(const struct ftp_coordinator *c)
+{
+	return c->nodes[0].join.n_train / c->config->training.batch;
+}
+
+static json_t *eta(const struct ftp_coordinator *c)
+{
+	double rate = ftp_coordinator_samples_per_second(c);
+
+	if (c->state != FTP_RUN_TRAINING || rate <= 0)
+		return json_null();
+	return json_real(
+		(double)(c->plan.last_step - c->last_row) * c->config->training.batch / rate);
+}
+
+json_t *ftp_coordinator_status(const struct ftp_coordinator *c, uint64_t now_ns)
+{
+	uint64_t per_epoch = steps_per_epoch(c);
+	json_t *j = json_pack("{s:i, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I}", "schema",
+		SCHEMA, "run", c->settings.id, "state", ftp_coordinator_state_name(c->state),
+		"outcome", ftp_coordinator_outcome_name(c->outcome), "reason",
+		c->state >= FTP_RUN_FINISHING ? c->reason : "", "step", (json_int_t)c->last_row,
+		"last_step", (json_int_t)c->plan.last_step, "steps_per_epoch",
+		(json_int_t)per_epoch, "epoch",
+		(json_int_t)(per_epoch && c->last_row ? (c->last_row - 1) / per_epoch + 1 : 0),
+		"term", (json_int_t)c->plan.term);
+
+	ftp_assert(j);
+	json_object_set_new(j, "isa", json_string(c->isa));
+	json_object_set_new(j, "batch", json_integer(c->config->training.batch));
+	json_object_set_new(j, "loss", number_if(c->last_row, c->last_loss));
+	json_object_set_new(j, "test_accuracy", number_if(c->evaluated, accuracy(c)));
+	json_object_set_new(
+		j, "samples_per_second", json_real(ftp_coordinator_samples_per_second(c)));
+	json_object_set_new(j, "elapsed_seconds",
+		json_real((double)(now_ns - c->start_ns) / (double)FTP_NS_PER_S));
+	json_object_set_new(j, "eta_seconds", eta(c));
+	json_object_set_new(j, "nodes", nodes_document(c));
+	json_object_set_new(j, "stages", plan_document(c));
+	return j;
+}
+
+json_t *ftp_coordinator_summary(const struct ftp_coordinator *c)
+{
+	bool completed = c->outcome == FTP_END_COMPLETED;
+	json_t *j = json_pack("{s:i, s:s, s:s, s:s, s:s, s:f}", "schema", SCHEMA, "run",
+		c->settings.id, "state", ftp_coordinator_outcome_name(c->outcome), "name",
+		c->config->cluster.name, "model", c->config->training.model, "width",
+		c->config->training.width);
+
+	ftp_assert(j);
+	if (!completed)
+		json_object_set_new(j, "reason", json_string(c->reason));
+	json_object_set_new(
+		j, "params_digest", completed ? json_string(c->params_digest) : json_null());
+	json_object_set_new(j, "steps", json_integer((json_int_t)c->last_row));
+	json_object_set_new(j, "final_loss", number_if(c->last_row, c->last_loss));
+	json_object_set_new(j, "test_accuracy", number_if(c->evaluated, accuracy(c)));
+	json_object_set_new(j, "test_loss", number_if(c->evaluated, c->evaluation.loss));
+	json_object_set_new(
+		j, "samples_per_second", json_real(ftp_coordinator_samples_per_second(c)));
+	json_object_set_new(j, "train_seconds", number_if(completed, c->nodes[0].train_s));
+	json_object_set_new(j, "seed", json_integer((json_int_t)c->config->training.seed));
+	json_object_set_new(j, "batch", json_integer(c->config->training.batch));
+	json_object_set_new(j, "micro_batches", json_integer(c->config->training.micro_batches));
+	json_object_set_new(j, "term", json_integer((json_int_t)c->plan.term));
+	json_object_set_new(j, "isa", json_string(c->isa));
+	json_object_set_new(j, "plan", plan_document(c));
+	json_object_set_new(j, "nodes", nodes_document(c));
+	json_object_set_new(j, "cpu", json_string(c->nodes[0].join.cpu));
+	json_object_set_new(j, "versions",
+		json_pack("{s:s, s:i}", "ftpipe", FTP_VERSION, "protocol", FTP_PROTOCOL_VERSION));
+	return j;
+}

@@ -1,0 +1,371 @@
+#include "tests/ctl/coordinator_life.h"
+
+#include <inttypes.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ctl/coordinator.h"
+#include "ctl/jsonrpc.h"
+#include "ctl/protocol.h"
+
+#define N_UNITS 5
+
+struct life {
+	struct ftp_config config;
+	struct ftp_config_node nodes[8];
+	char names[8][8], cuts[16], isa[16];
+	struct ftp_coordinator *core;
+	struct ftp_actions actions;
+	uint64_t now_ns;
+	FILE *trace;
+};
+
+static void print_call(FILE *f, const struct ftp_action *a)
+{
+	struct ftp_plan plan;
+	struct ftp_error err;
+
+	fprintf(f, "  call %u %s", a->conn, a->method);
+	if (!strcmp(a->method, FTP_METHOD_PREPARE)) {
+		ftp_assert(!ftp_plan_decode(&plan, a->body, &err));
+		fprintf(f, " term %d steps %d-%d eval %u %s", (int)plan.term, (int)plan.first_step,
+			(int)plan.last_step, plan.n_eval, plan.isa);
+		for (uint32_t i = 0; i < plan.n_stages; i++)
+			fprintf(f, " %s:%u-%u", plan.stages[i].name, plan.stages[i].first_unit,
+				plan.stages[i].end_unit);
+	}
+	fprintf(f, " within %d ms\n", (int)(a->deadline_ns / FTP_NS_PER_MS));
+}
+
+static void print_document(FILE *f, const char *what, const json_t *j)
+{
+	char *state = json_dumps(json_object_get(j, "state"), JSON_ENCODE_ANY);
+	char *loss = json_dumps(json_object_get(j, "final_loss"), JSON_ENCODE_ANY);
+	char *digest = json_dumps(json_object_get(j, "params_digest"), JSON_ENCODE_ANY);
+
+	fprintf(f, "  %s %s steps %d loss %s digest %s\n", what, state,
+		(int)json_integer_value(json_object_get(j, "steps")), loss, digest);
+	free(state);
+	free(loss);
+	free(digest);
+}
+
+static void print_action(FILE *f, const struct ftp_action *a, bool call)
+{
+	static const char *const levels[] = {[FTP_LOG_ERROR] = "error",
+		[FTP_LOG_WARNING] = "warning",
+		[FTP_LOG_INFO] = "info",
+		[FTP_LOG_DEBUG] = "debug"};
+
+	if (a->kind == FTP_ACTION_CALL)
+		print_call(f, a);
+	else if (a->kind == FTP_ACTION_REPLY && call && a->code)
+		fprintf(f, "  reply %d %s\n", a->code, a->text);
+	else if (a->kind == FTP_ACTION_REPLY && call)
+		fprintf(f, "  reply ok\n");
+	else if (a->kind == FTP_ACTION_CLOSE)
+		fprintf(f, "  close %u\n", a->conn);
+	else if (a->kind == FTP_ACTION_ROW)
+		fprintf(f, "  row %d %.9g\n", (int)a->step, a->loss);
+	else if (a->kind == FTP_ACTION_LOG)
+		fprintf(f, "  %s: %s\n", levels[a->level], a->text);
+	else if (a->kind == FTP_ACTION_SUMMARY)
+		print_document(f, "summary", a->body);
+	else if (a->kind == FTP_ACTION_END)
+		fprintf(f, "  end %s: %s\n", ftp_coordinator_outcome_name(a->outcome), a->text);
+}
+
+static void step(struct life *l, const struct ftp_event *e, bool call)
+{
+	uint32_t n_replies = 0;
+
+	ftp_coordinator_step(l->core, e, l->now_ns, &l->actions);
+	for (uint32_t i = 0; i < l->actions.n; i++) {
+		n_replies += l->actions.items[i].kind == FTP_ACTION_REPLY;
+		print_action(l->trace, &l->actions.items[i], call);
+	}
+	ftp_assert(n_replies == (e->kind == FTP_EVENT_REQUEST));
+	ftp_actions_clear(&l->actions);
+}
+
+static void request(struct life *l, unsigned conn, const char *method, json_t *body, bool call)
+{
+	const struct ftp_event e = {
+		.kind = FTP_EVENT_REQUEST, .conn = conn, .method = method, .body = body};
+
+	step(l, &e, call);
+	json_decref(body);
+}
+
+static void answer(struct life *l, unsigned conn, const char *method, json_t *body)
+{
+	const struct ftp_event e = {
+		.kind = FTP_EVENT_ANSWER, .conn = conn, .method = method, .body = body};
+
+	step(l, &e, false);
+	json_decref(body);
+}
+
+static void on_life(struct life *l, const char *args)
+{
+	struct ftp_coordinator_settings core = {.config = &l->config,
+		.config_digest = {1, 2},
+		.run = 1,
+		.id = "run",
+		.n_units = N_UNITS};
+
+	ftp_assert(sscanf(args, "%u %15s %15s %" SCNu64, &l->config.n_nodes, l->cuts, l->isa,
+			   &l->config.training.steps) == 4);
+	for (unsigned i = 0; i < l->config.n_nodes; i++) {
+		snprintf(l->names[i], sizeof(l->names[i]), "n%u", i + 1);
+		l->nodes[i].name = l->names[i];
+		l->nodes[i].host = "127.0.0.1";
+	}
+	l->config.nodes = l->nodes;
+	l->config.cluster.name = "test";
+	l->config.training.model = "lenet5";
+	l->config.training.cuts = l->cuts;
+	l->config.training.isa = l->isa;
+	l->config.training.batch = 8;
+	l->config.training.micro_batches = 2;
+	l->config.training.epochs = !l->config.training.steps;
+	l->core = ftp_coordinator_new(&core, 0);
+}
+
+static void on_join(struct life *l, const char *args)
+{
+	struct ftp_join m = {.protocol = FTP_PROTOCOL_VERSION,
+		.incarnation = 7,
+		.version = "0.1.0",
+		.cpu = "test",
+		.n_cores = 2,
+		.udp_port = 9,
+		.config = {1, 2}};
+	char broken[16] = "";
+	unsigned conn;
+
+	ftp_assert(sscanf(args, "%u %32s %15s", &conn, m.name, broken) >= 2);
+	m.pid = 100 + conn;
+	snprintf(m.isa, sizeof(m.isa), "%s",
+		!strcmp(broken, "isa") ? "mmx"
+		: conn == 2	       ? "avx2"
+				       : "avx512");
+	m.protocol += !strcmp(broken, "protocol");
+	m.config.low += !strcmp(broken, "config");
+	if (!strcmp(m.name, "n1") && strcmp(broken, "data")) {
+		m.dataset.high = 1;
+		m.n_train = strcmp(broken, "small") ? 35 : 7;
+		m.n_test = 9;
+	}
+	request(l, conn, FTP_METHOD_JOIN, ftp_join_encode(&m), true);
+}
+
+static void on_profile(struct life *l, const char *args)
+{
+	struct ftp_profile m = {0};
+	unsigned conn;
+
+	ftp_assert(sscanf(args, "%u %u", &conn, &m.n_units) == 2);
+	for (uint32_t i = 0; i < m.n_units; i++)
+		m.forward_ns[i] = m.backward_ns[i] = 1000 * (i + 1);
+	answer(l, conn, FTP_METHOD_PROFILE, ftp_profile_encode(&m));
+}
+
+static void on_prepared(struct life *l, const char *args)
+{
+	struct ftp_prepared m = {.memory_bytes = 1 << 20};
+	unsigned conn;
+
+	ftp_assert(sscanf(args, "%u %" SCNu64, &conn, &m.term) == 2);
+	answer(l, conn, FTP_METHOD_PREPARE, ftp_prepared_encode(&m));
+}
+
+static void on_committed(struct life *l, const char *args)
+{
+	answer(l, (unsigned)atoi(args), FTP_METHOD_COMMIT, json_object());
+}
+
+static void on_stopped(struct life *l, const char *args)
+{
+	answer(l, (unsigned)atoi(args), FTP_METHOD_STOP, json_object());
+}
+
+static void on_error(struct life *l, const char *args)
+{
+	struct ftp_event e = {.kind = FTP_EVENT_ANSWER};
+	char method[32], text[64];
+
+	ftp_assert(sscanf(args, "%u %31s %d %63[^\n]", &e.conn, method, &e.code, text) == 4);
+	e.method = method;
+	e.text = text;
+	step(l, &e, false);
+}
+
+static void on_progress(struct life *l, const char *args)
+{
+	struct ftp_progress *m = calloc(1, sizeof(*m));
+	unsigned conn, first, last;
+
+	ftp_assert(sscanf(args, "%u %" SCNu64 " %" SCNu64 " %u %u", &conn, &m->term, &m->step,
+			   &first, &last) == 5);
+	m->samples = 8 * m->step;
+	m->compute_s = (double)m->step;
+	for (uint64_t s = first; s && s <= last; s++) {
+		m->row_step[m->n_rows] = s;
+		m->row_loss[m->n_rows++] = 3.0 / (double)s;
+	}
+	request(l, conn, FTP_METHOD_PROGRESS, ftp_progress_encode(m), false);
+	free(m);
+}
+
+static void on_evaluated(struct life *l, const char *args)
+{
+	struct ftp_evaluated m = {.n_correct = 6, .n_samples = 9, .loss = 0.5};
+	unsigned conn;
+
+	ftp_assert(sscanf(args, "%u %" SCNu64 " %" SCNu64, &conn, &m.term, &m.step) == 3);
+	request(l, conn, FTP_METHOD_EVALUATED, ftp_evaluated_encode(&m), false);
+}
+
+static void on_finished(struct life *l, const char *args)
+{
+	struct ftp_finished m = {.train_s = 2};
+	unsigned conn;
+
+	ftp_assert(sscanf(args, "%u %" SCNu64 " %" SCNu64, &conn, &m.term, &m.step) == 3);
+	if (conn == 1)
+		strcpy(m.params_digest, "0123456789abcdef0123456789abcdef");
+	request(l, conn, FTP_METHOD_FINISHED, ftp_finished_encode(&m), false);
+}
+
+static void on_failed(struct life *l, const char *args)
+{
+	struct ftp_failed m;
+	unsigned conn;
+
+	ftp_assert(sscanf(args, "%u %100[^\n]", &conn, m.reason) == 2);
+	request(l, conn, FTP_METHOD_FAILED, ftp_failed_encode(&m), false);
+}
+
+static void on_lost(struct life *l, const char *args)
+{
+	const struct ftp_event e = {.kind = FTP_EVENT_LOST,
+		.conn = (uint32_t)atoi(args),
+		.text = "the peer closed the connection"};
+
+	step(l, &e, false);
+}
+
+static void on_exited(struct life *l, const char *args)
+{
+	struct ftp_exited m = {.pid = 555};
+
+	ftp_assert(sscanf(args, "%32s %u %u %100[^\n]", m.who, &m.signal, &m.code, m.reason) >= 3);
+	request(l, 99, FTP_METHOD_EXITED, ftp_exited_encode(&m), true);
+}
+
+static void on_stop(struct life *l, const char *args)
+{
+	(void)args;
+	request(l, 99, FTP_METHOD_END, json_object(), true);
+}
+
+static void on_status(struct life *l, const char *args)
+{
+	struct ftp_event e = {.kind = FTP_EVENT_REQUEST, .conn = 99, .method = FTP_METHOD_STATUS};
+	json_t *j;
+
+	(void)args;
+	ftp_coordinator_step(l->core, &e, l->now_ns, &l->actions);
+	j = json_copy(l->actions.items[0].body);
+	json_object_del(j, "nodes");
+	json_object_del(j, "stages");
+	fprintf(l->trace, "  ");
+	json_dumpf(j, l->trace, JSON_COMPACT | JSON_REAL_PRECISION(6));
+	fprintf(l->trace, "\n");
+	json_decref(j);
+	ftp_actions_clear(&l->actions);
+}
+
+static void on_raw(struct life *l, const char *args)
+{
+	char method[32], text[200];
+	unsigned conn;
+	json_t *body;
+
+	ftp_assert(sscanf(args, "%u %31s %199[^\n]", &conn, method, text) == 3);
+	body = json_loads(text, 0, NULL);
+	ftp_assert(body);
+	request(l, conn, method, body, true);
+}
+
+static void on_wait(struct life *l, const char *args)
+{
+	uint64_t until_ns = l->now_ns + (uint64_t)atoi(args) * FTP_NS_PER_MS;
+	const struct ftp_event tick = {.kind = FTP_EVENT_TICK};
+
+	while (ftp_coordinator_deadline(l->core) <= until_ns) {
+		uint64_t at_ns = ftp_coordinator_deadline(l->core);
+
+		l->now_ns = at_ns > l->now_ns ? at_ns : l->now_ns;
+		fprintf(l->trace, "  at %d ms\n", (int)(l->now_ns / FTP_NS_PER_MS));
+		step(l, &tick, false);
+	}
+	l->now_ns = until_ns;
+}
+
+static const struct {
+	const char *word;
+	void (*run)(struct life *l, const char *args);
+} words[] = {
+	{"life", on_life},
+	{"join", on_join},
+	{"profile", on_profile},
+	{"prepared", on_prepared},
+	{"committed", on_committed},
+	{"stopped", on_stopped},
+	{"error", on_error},
+	{"progress", on_progress},
+	{"evaluated", on_evaluated},
+	{"finished", on_finished},
+	{"failed", on_failed},
+	{"lost", on_lost},
+	{"exited", on_exited},
+	{"stop", on_stop},
+	{"status", on_status},
+	{"raw", on_raw},
+	{"wait", on_wait},
+};
+
+static void run_line(struct life *l, const char *line)
+{
+	size_t n = strcspn(line, " ");
+
+	fprintf(l->trace, "%s\n", line);
+	for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++) {
+		if (n == strlen(words[i].word) && !strncmp(line, words[i].word, n)) {
+			words[i].run(l, line + n + (line[n] == ' '));
+			return;
+		}
+	}
+	ftp_assert(!"a word of the script is unknown");
+}
+
+char *life_trace(const char *text)
+{
+	struct life l = {.trace = NULL};
+	char *trace = NULL, *lines = strdup(text), *save, *line;
+	size_t bytes;
+
+	l.trace = open_memstream(&trace, &bytes);
+	for (line = strtok_r(lines, "\n", &save); line; line = strtok_r(NULL, "\n", &save))
+		if (line[0] != ' ')
+			run_line(&l, line);
+	ftp_coordinator_free(l.core);
+	ftp_actions_free(&l.actions);
+	fclose(l.trace);
+	free(lines);
+	return trace;
+}

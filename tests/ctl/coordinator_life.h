@@ -1,0 +1,21 @@
+/* A whole life of the coordinator's core in virtual time: a script of events goes in, a trace of
+ * what it did comes out. The trace repeats the script, so that a trace is its own script: lines
+ * that begin with two blanks are what the core did. One word per event:
+ *
+ *   life N_NODES CUTS ISA STEPS	 first; STEPS 0: one epoch of 4 steps
+ *   join CONN NAME [protocol|config|data|isa|small]   the last breaks that field
+ *   profile CONN N_UNITS		 prepared CONN TERM	committed CONN	   stopped CONN
+ *   error CONN METHOD CODE TEXT	 lost CONN		failed CONN TEXT
+ *   progress CONN TERM STEP FIRST LAST  rows FIRST to LAST (0 0: none); the loss of step s is 3 / s
+ *   evaluated CONN TERM STEP		 finished CONN TERM STEP
+ *   exited NAME SIGNAL CODE [TEXT]	 stop			status
+ *   raw CONN METHOD JSON		 wait MS
+ */
+#ifndef FTP_TESTS_COORDINATOR_LIFE_H
+#define FTP_TESTS_COORDINATOR_LIFE_H
+
+/* text is a script or a trace: of a trace the lines of what the core did are left out. free() it.
+ */
+char *life_trace(const char *text);
+
+#endif
