@@ -104,7 +104,7 @@ static int build(
 		return rc;
 	c->file = strdup(file);
 	ftp_assert(c->file);
-	rc = ftp_config_check_fill(c, err);
+	rc = ftp_config_check_fill(c, root, err);
 	if (!rc)
 		rc = ftp_config_check(c, root, err);
 	if (!rc)

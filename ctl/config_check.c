@@ -48,7 +48,7 @@ static int fill_data_dirs(struct ftp_config *c, struct ftp_error *err)
 }
 
 /* The i-th node serves its metrics on the cluster's port + 1 + i. */
-static int fill_metrics(struct ftp_config *c, struct ftp_error *err)
+static int fill_metrics(struct ftp_config *c, struct ftp_yaml *root, struct ftp_error *err)
 {
 	const char *colon = strrchr(c->metrics_listen, ':');
 	long port = colon ? strtol(colon + 1, NULL, 10) : 0;
@@ -63,11 +63,12 @@ static int fill_metrics(struct ftp_config *c, struct ftp_error *err)
 			set_text(&n->metrics, FTP_CONFIG_OFF);
 			continue;
 		}
-		if (port + 1 + i > UINT16_MAX)
-			return ftp_error_set(err, EINVAL,
-				"metrics.listen: no port is left for node '%s' after %s; choose a "
-				"lower port",
+		if (port + 1 + i > UINT16_MAX) {
+			ftp_error_set(err, EINVAL,
+				"no port is left for node '%s' after %s; choose a lower port",
 				n->name, c->metrics_listen);
+			return ftp_config_refuse(root, "metrics.listen", err);
+		}
 		snprintf(text, sizeof(text), "%.*s:%ld", (int)(colon - c->metrics_listen),
 			c->metrics_listen, port + 1 + i);
 		set_text(&n->metrics, text);
@@ -75,14 +76,14 @@ static int fill_metrics(struct ftp_config *c, struct ftp_error *err)
 	return 0;
 }
 
-int ftp_config_check_fill(struct ftp_config *c, struct ftp_error *err)
+int ftp_config_check_fill(struct ftp_config *c, struct ftp_yaml *root, struct ftp_error *err)
 {
 	int rc = fill_data_dirs(c, err);
 
 	if (!rc)
 		rc = make_absolute(&c->training.dataset.path, err);
 	if (!rc)
-		rc = fill_metrics(c, err);
+		rc = fill_metrics(c, root, err);
 	if (!c->training.steps && !c->training.epochs)
 		c->training.epochs = 1;
 	return rc;

@@ -40,7 +40,7 @@ void ftp_config_rules_print(struct ftp_yaml *root);
 
 /* config_check.c. Fills in what depends on other values: directories, the nodes' metrics, epochs.
  */
-int ftp_config_check_fill(struct ftp_config *c, struct ftp_error *err);
+int ftp_config_check_fill(struct ftp_config *c, struct ftp_yaml *root, struct ftp_error *err);
 /* What no single value shows: divisibility, unique names and ports. root gives the places. */
 int ftp_config_check(const struct ftp_config *c, struct ftp_yaml *root, struct ftp_error *err);
 

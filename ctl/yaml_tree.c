@@ -115,15 +115,26 @@ void ftp_yaml_set_text(struct ftp_yaml *scalar, const char *text)
 	scalar->text = copy;
 }
 
+/* A default stands in the file or override that left it out, on no line of it. */
+static void adopt(struct ftp_yaml *y, const char *origin)
+{
+	y->origin = origin;
+	for (struct ftp_yaml *c = y->first; c; c = c->next)
+		adopt(c, origin);
+}
+
 void ftp_yaml_merge(struct ftp_yaml *y, const struct ftp_yaml *defaults)
 {
 	for (const struct ftp_yaml *d = defaults->first; d; d = d->next) {
 		struct ftp_yaml *c = ftp_yaml_child(y, d->key);
 
-		if (ftp_yaml_is_null(c))
-			ftp_yaml_put(y, ftp_yaml_copy(d));
-		else if (c->kind == FTP_YAML_MAPPING && d->kind == FTP_YAML_MAPPING)
+		if (ftp_yaml_is_null(c)) {
+			c = ftp_yaml_copy(d);
+			adopt(c, y->origin);
+			ftp_yaml_put(y, c);
+		} else if (c->kind == FTP_YAML_MAPPING && d->kind == FTP_YAML_MAPPING) {
 			ftp_yaml_merge(c, d);
+		}
 	}
 }
 

@@ -23,7 +23,7 @@ struct ftp_yaml {
 	char *key;		/* within a mapping, else NULL */
 	char *text;		/* scalars, else NULL */
 	bool quoted;		/* a quoted scalar is a string even if it reads like a number */
-	const char *origin;	/* lent: the file's name or "--set a.b=c"; NULL: a default */
+	const char *origin;	/* lent: the file's name or "--set a.b=c" */
 	size_t line, column;	/* from 1; 0: not known */
 	struct ftp_yaml *first; /* children, in order */
 	struct ftp_yaml *next;
@@ -48,7 +48,8 @@ void ftp_yaml_put(struct ftp_yaml *mapping, struct ftp_yaml *child);
 void ftp_yaml_remove(struct ftp_yaml *mapping, const char *key);
 void ftp_yaml_set_text(struct ftp_yaml *scalar, const char *text);
 
-/* Lays defaults under y: what y lacks, or has as null, is copied. */
+/* Lays defaults under y: what y lacks, or has as null, is copied; its origin is y's, without a
+ * line. */
 void ftp_yaml_merge(struct ftp_yaml *y, const struct ftp_yaml *defaults);
 
 /* Calls visit for every value that pattern names ("training.batch", "nodes.*.memory"), with its
