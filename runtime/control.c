@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -23,7 +24,7 @@ struct control {
 	struct ftp_progress progress;	     /* collects rows between notifications */
 	uint64_t progress_due_ns;
 	bool stop;
-	bool refused; /* the coordinator did not let us join */
+	int failed; /* negative errno: not admitted, or the worker failed; err says why */
 	struct ftp_error *err;
 };
 
@@ -85,13 +86,14 @@ static void answer(struct control *c, uint64_t *call, int code, json_t *result, 
 
 static void on_failed(struct control *c, struct ftp_outcome *o)
 {
-	const char *text = o->text ? o->text : "out of memory";
+	struct ftp_failed f;
 
-	ftp_log_error("%s", text);
+	snprintf(f.reason, sizeof(f.reason), "%s", o->text ? o->text : "out of memory");
+	c->failed = ftp_error_set(c->err, EIO, "%s", f.reason);
 	send_progress(c);
-	answer(c, &c->profile_call, FTP_JSONRPC_STATE, NULL, text);
-	answer(c, &c->prepare_call, FTP_JSONRPC_STATE, NULL, text);
-	ftp_jsonrpc_notify(c->rpc, FTP_METHOD_FAILED, json_pack("{s:s}", "reason", text));
+	answer(c, &c->profile_call, FTP_JSONRPC_STATE, NULL, f.reason);
+	answer(c, &c->prepare_call, FTP_JSONRPC_STATE, NULL, f.reason);
+	ftp_jsonrpc_notify(c->rpc, FTP_METHOD_FAILED, ftp_failed_encode(&f));
 }
 
 static void on_prepared(struct control *c, struct ftp_outcome *o)
@@ -142,16 +144,14 @@ static int handle_profile(void *arg, struct ftp_jsonrpc *peer, uint64_t call, co
 	json_t **result, struct ftp_error *err)
 {
 	struct ftp_command cmd = {.kind = FTP_COMMAND_PROFILE};
-	const char *isa = json_string_value(json_object_get(params, "isa"));
+	struct ftp_profile_ask ask;
 	struct control *c = arg;
 
 	(void)peer;
 	(void)result;
-	if (!isa || strlen(isa) >= sizeof(cmd.isa)) {
-		ftp_error_set(err, EINVAL, "isa: expected an instruction set's name");
+	if (ftp_profile_ask_decode(&ask, params, err))
 		return FTP_JSONRPC_PARAMS;
-	}
-	strcpy(cmd.isa, isa);
+	memcpy(cmd.isa, ask.isa, sizeof(cmd.isa));
 	return command(c, &cmd, &c->profile_call, call, err);
 }
 
@@ -182,13 +182,15 @@ static int handle_commit(void *arg, struct ftp_jsonrpc *peer, uint64_t call, con
 	json_t **result, struct ftp_error *err)
 {
 	const struct ftp_command cmd = {.kind = FTP_COMMAND_COMMIT};
-	const json_t *term = json_object_get(params, "term");
+	struct ftp_commit commit;
 	struct control *c = arg;
 
 	(void)peer;
 	(void)call;
 	(void)result;
-	if (!json_is_integer(term) || (uint64_t)json_integer_value(term) != c->term) {
+	if (ftp_commit_decode(&commit, params, err))
+		return FTP_JSONRPC_PARAMS;
+	if (commit.term != c->term) {
 		ftp_error_set(err, EINVAL, "term: not the term of the prepared plan");
 		return FTP_JSONRPC_STATE;
 	}
@@ -228,9 +230,8 @@ static void on_joined(void *arg, int code, const json_t *result, const char *tex
 	(void)result;
 	if (!code)
 		return;
-	c->refused = true;
-	ftp_error_set(c->err, EACCES, "the coordinator at %s did not admit this node: %s",
-		c->params->coordinator, text);
+	c->failed = ftp_error_set(c->err, EACCES,
+		"the coordinator at %s did not admit this node: %s", c->params->coordinator, text);
 }
 
 /* The coordinator may still be starting. */
@@ -261,7 +262,7 @@ static int serve(struct control *c, int stop_fd, struct ftp_error *err)
 	struct ftp_waker *waker = ftp_worker_waker(c->params->worker);
 	int rc;
 
-	while (!c->stop && !c->refused) {
+	while (!c->stop && !c->failed) {
 		uint64_t now_ns = ftp_clock_now_ns();
 		struct pollfd fds[] = {
 			{.fd = ftp_jsonrpc_fd(c->rpc), .events = ftp_jsonrpc_poll_events(c->rpc)},
@@ -287,7 +288,7 @@ static int serve(struct control *c, int stop_fd, struct ftp_error *err)
 			return ftp_error_prefix(
 				err, rc, "lost the coordinator at %s", c->params->coordinator);
 	}
-	return c->refused ? -EACCES : 0;
+	return c->failed;
 }
 
 int ftp_control_run(const struct ftp_control_params *params, int stop_fd, struct ftp_error *err)
@@ -301,8 +302,7 @@ int ftp_control_run(const struct ftp_control_params *params, int stop_fd, struct
 	ftp_jsonrpc_call(c.rpc, FTP_METHOD_JOIN, ftp_join_encode(params->join),
 		ftp_clock_now_ns() + JOIN_DEADLINE_NS, on_joined, &c);
 	rc = serve(&c, stop_fd, err);
-	c.refused = false; /* free() ends open calls: no news any more */
-	c.err = NULL;
+	c.err = NULL; /* free() ends open calls: no news any more */
 	ftp_jsonrpc_free(c.rpc);
 	return rc;
 }

@@ -30,14 +30,14 @@ static int owner_of(const struct ftp_plan *plan, int unit)
 static int lay_out(
 	struct ftp_gather *g, const struct ftp_plan *plan, int index, struct ftp_error *err)
 {
-	size_t bytes = 0;
+	size_t n_units = (uint32_t)g->model->n_units, bytes = 0;
 
 	for (int u = 0; u < g->model->n_units; u++)
 		if (is_held(plan, index, u))
 			bytes += g->model->units[u].state_bytes;
 	g->memory = aligned_alloc(64, (bytes + 63) / 64 * 64);
-	g->states = calloc((size_t)g->model->n_units, sizeof(*g->states));
-	g->buffers = calloc((size_t)g->model->n_units, sizeof(*g->buffers));
+	g->states = calloc(n_units, sizeof(*g->states));
+	g->buffers = calloc(n_units, sizeof(*g->buffers));
 	if (!g->memory || !g->states || !g->buffers)
 		return ftp_error_set(err, ENOMEM, "no memory for %zu bytes of unit states", bytes);
 	bytes = 0;

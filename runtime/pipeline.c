@@ -286,8 +286,11 @@ static bool start_task(struct ftp_pipeline *p)
 	if (p->report.kind != FTP_REPORT_NONE || p->ended)
 		return false;
 	p->task = ftp_schedule_next(&p->schedule);
-	p->ended = p->task.kind == FTP_TASK_END;
-	if (p->ended || p->task.kind == FTP_TASK_NONE)
+	if (p->task.kind == FTP_TASK_END) {
+		p->ended = true;
+		p->task.kind = FTP_TASK_NONE;
+	}
+	if (p->task.kind == FTP_TASK_NONE)
 		return false;
 	if (p->task.kind == FTP_TASK_UPDATE)
 		lr = ftp_lr_at(&p->spec.lr, p->task.item.step, p->spec.n_steps);

@@ -26,7 +26,7 @@
 #define N_OUTCOMES	    4096
 #define CONNECT_DEADLINE_NS (15 * FTP_NS_PER_S)
 #define METRICS_EVERY_NS    (100 * FTP_NS_PER_MS)
-#define FOLDED_ACK_DELAY_NS (100 * FTP_NS_PER_MS) /* one primitive on a shared core */
+#define FOLDED_ACK_DELAY_NS (30 * FTP_NS_PER_MS) /* one primitive on a shared core */
 #define THREAD_ACK_DELAY_NS (10 * FTP_NS_PER_MS)
 
 enum worker_state { IDLE, CONNECTING, PREPARED, TRAINING, GATHERING, FINISHED, FAILED };
