@@ -38,9 +38,10 @@ ENVIRONMENT = {
     "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1",
 }
 
-CASE_OK = re.compile(r"^\[ +OK \] ", re.MULTILINE)
-CASE_FAILED = re.compile(r"^\[  FAILED  \] (\w+)$", re.MULTILINE)
-CASE_SKIPPED = re.compile(r"^\[  SKIPPED \] ", re.MULTILINE)
+# As cmocka and as Python's unittest say it.
+CASE_OK = re.compile(r"^\[ +OK \] |\.\.\. ok$", re.MULTILINE)
+CASE_FAILED = re.compile(r"^\[  FAILED  \] (\w+)$|^(?:FAIL|ERROR): (\w+)", re.MULTILINE)
+CASE_SKIPPED = re.compile(r"^\[  SKIPPED \] |\.\.\. skipped ", re.MULTILINE)
 
 
 class Count:
@@ -51,8 +52,8 @@ class Count:
         self.failures = []
 
     def add(self, where, test):
-        """One line of meson's log: a cmocka program counts by its cases, any other as one."""
-        output = test.get("stdout", "")
+        """One line of meson's log: a program counts by the cases it names, or else as one."""
+        output = test.get("stdout", "") + test.get("stderr", "")
         result = test["result"]
         failed = set(CASE_FAILED.findall(output))
         good = result in ("OK", "EXPECTEDFAIL")
@@ -62,7 +63,7 @@ class Count:
         elif result != "SKIP":
             self.passed += len(CASE_OK.findall(output))
             self.failed += max(1, len(failed))
-            self.failures.append((f"{where} {test['name']}", result, output, test.get("stderr", "")))
+            self.failures.append((f"{where} {test['name']}", result, output))
 
 
 def run(command, environment=None, **options):
@@ -129,7 +130,7 @@ def run_configuration(configuration, wanted, count):
     name, directory, environment, options, unit = configuration
     if not build(name, directory, environment, options):
         count.failed += 1
-        count.failures.append((f"{name} build", "ERROR", "", ""))
+        count.failures.append((f"{name} build", "ERROR", ""))
         return
     suites = [s for s in suites_of(directory) if unit is None or s in unit]
     for suite in wanted:
@@ -145,8 +146,8 @@ def main():
     begin = time.monotonic()
     for configuration in CONFIGURATIONS[:1] if wanted else CONFIGURATIONS:
         run_configuration(configuration, wanted, count)
-    for name, result, output, errors in count.failures:
-        print(f"\n--- {name}: {result}\n{output[-4000:]}{errors[-4000:]}")
+    for name, result, output in count.failures:
+        print(f"\n--- {name}: {result}\n{output[-8000:]}")
     print(f"\ntotal {time.monotonic() - begin:.0f} s of 1500 s")
     skipped = f", {count.skipped} skipped" if count.skipped else ""
     print(f"{count.passed} passed, {count.failed} failed{skipped}")

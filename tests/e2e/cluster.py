@@ -1,0 +1,225 @@
+"""One cluster of real processes on this machine: its command line, its files, what it leaves behind."""
+import contextlib
+import glob
+import json
+import os
+import random
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+import urllib.request
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+BUILD = os.environ.get("FTP_BUILD", os.path.join(ROOT, "build"))
+FTPCTL = os.path.join(BUILD, "ftpctl")
+FASHION_MNIST = "/usr/share/datasets/fashion-mnist"
+
+LENET5 = {"training.model": "lenet5", "training.batch": 64, "training.micro_batches": 4,
+          "training.steps": 12}
+
+
+def free_ports(n):
+    """The first of n consecutive TCP ports that are free now, below the kernel's ephemeral ones."""
+    for _ in range(200):
+        first = random.randrange(12000, 30000)
+        with contextlib.ExitStack() as stack:
+            try:
+                for port in range(first, first + n):
+                    s = stack.enter_context(socket.socket())
+                    s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                    s.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return first
+    raise RuntimeError("no free ports")
+
+
+def wait_for(what, condition, seconds):
+    """The condition's first true value; an AssertionError that names what did not happen."""
+    deadline = time.monotonic() + seconds
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > deadline:
+            raise AssertionError(f"{what}: not within {seconds} s")
+        time.sleep(0.05)
+
+
+class Cluster:
+    """A run of one of the examples, with ports and a data directory of its own. User: an ordinary
+    user's name, when not the caller's."""
+
+    def __init__(self, example, sets=None, user=None):
+        self.dir = tempfile.mkdtemp(prefix="ftp-e2e-", dir="/tmp")
+        os.chmod(self.dir, 0o777)
+        self.data_dir = os.path.join(self.dir, "data")
+        self.config = os.path.join(ROOT, "examples", f"local-{example}.yaml")
+        self.n_nodes = int(example)
+        self.port = free_ports(self.n_nodes + 2)
+        self.user = user
+        self.sets = {"cluster.data_dir": self.data_dir,
+                     "cluster.coordinator.listen": f"127.0.0.1:{self.port}",
+                     "metrics.listen": f"127.0.0.1:{self.port + 1}", **(sets or {})}
+        self.followers = []
+        self.before = leftovers()
+
+    def command(self, verb, *options, sets=None):
+        pairs = {**self.sets, **(sets or {})}
+        line = [FTPCTL, verb, "-c", self.config]
+        for key, value in pairs.items():
+            line += ["--set", f"{key}={value}"]
+        if self.user:
+            line = ["setpriv", "--reuid", self.user, "--regid", "nogroup", "--clear-groups", *line]
+        return line + list(options)
+
+    def environment(self):
+        home = {"HOME": self.dir} if self.user else {}
+        return {**os.environ, "NO_COLOR": "1", **home}
+
+    def run(self, verb, *options, sets=None, seconds=60):
+        """Runs ftpctl to its end."""
+        return subprocess.run(self.command(verb, *options, sets=sets), env=self.environment(),
+                              cwd=self.dir, text=True, stdin=subprocess.DEVNULL,
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=seconds,
+                              check=False)
+
+    def train(self, sets=None, seconds=240):
+        """A whole run; its summary."""
+        done = self.run("start", "--follow", sets=sets, seconds=seconds)
+        assert done.returncode == 0, f"exit {done.returncode}:\n{done.stderr[-3000:]}"
+        return self.summary()
+
+    def follow(self, sets=None):
+        """Starts a run in the background."""
+        out = open(os.path.join(self.dir, "follow.log"), "w+", encoding="utf-8")
+        process = subprocess.Popen(self.command("start", "--follow", sets=sets), cwd=self.dir,
+                                   env=self.environment(), stdin=subprocess.DEVNULL, stdout=out,
+                                   stderr=out, start_new_session=True)
+        self.followers.append((process, out))
+        return process
+
+    def said(self):
+        """What the last follower printed so far."""
+        with open(os.path.join(self.dir, "follow.log"), encoding="utf-8") as f:
+            return f.read()
+
+    def latest(self, name):
+        return os.path.join(self.data_dir, "runs", "latest", name)
+
+    def summary(self):
+        with open(self.latest("summary.json"), encoding="utf-8") as f:
+            return json.load(f)
+
+    def loss(self):
+        with open(self.latest("loss.csv"), "rb") as f:
+            return f.read()
+
+    def status(self):
+        """The status document, or None when nothing runs."""
+        done = self.run("status", "--json")
+        return json.loads(done.stdout) if done.returncode in (0, 4) and done.stdout else None
+
+    def wait_for_steps(self, n, seconds=60):
+        """Until step n of the training is done."""
+        def trained():
+            follower = self.followers[-1][0] if self.followers else None
+            assert not follower or follower.poll() is None, f"ended early:\n{self.said()[-3000:]}"
+            status = self.status()
+            return status if status and status.get("step", 0) >= n else None
+        return wait_for(f"step {n}", trained, seconds)
+
+    def processes(self):
+        """{pid: arguments} of this cluster's own processes."""
+        found = {}
+        for path in glob.glob("/proc/[0-9]*/cmdline"):
+            try:
+                with open(path, "rb") as f:
+                    arguments = f.read().decode(errors="replace").split("\0")
+                with open(os.path.join(os.path.dirname(path), "stat"), encoding="utf-8") as f:
+                    state = f.read().rsplit(")", 1)[1].split()[0]
+            except OSError:
+                continue
+            program = os.path.basename(arguments[0])
+            if (program in ("ftpctl", "ftpipe-node", "ftpipe-coordinator") and state != "Z"
+                    and any(self.dir in a for a in arguments)):
+                found[int(path.split("/")[2])] = arguments
+        return found
+
+    def pids_of(self, kind):
+        """kind: "n1", ..., "coordinator", "supervisor", "everything"."""
+        own = self.processes()
+        followers = {p.pid for p, _ in self.followers}
+
+        def matches(pid, arguments):
+            program = os.path.basename(arguments[0])
+            if kind == "everything":
+                return True
+            if kind == "coordinator":
+                return program == "ftpipe-coordinator"
+            if kind == "supervisor":
+                return program == "ftpctl" and pid not in followers
+            return program == "ftpipe-node" and kind in arguments
+        return [pid for pid, arguments in own.items() if matches(pid, arguments)]
+
+    def wait_until_gone(self, seconds=10):
+        wait_for(f"the end of all processes {self.processes()}", lambda: not self.processes(),
+                 seconds)
+
+    def assert_nothing_left(self):
+        """No process, socket, shared memory or file but the run directories and the lock."""
+        self.wait_until_gone()
+        new = wait_for_same(self.before)
+        assert not new, f"left behind: {new}"
+        if os.path.isdir(self.data_dir):
+            names = set(os.listdir(self.data_dir)) - {"runs", "supervisor.lock"}
+            assert not names, f"left in data_dir: {names}"
+
+    def close(self):
+        for pid in self.pids_of("everything"):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        for process, out in self.followers:
+            process.wait(timeout=10)
+            out.close()
+        shutil.rmtree(self.dir, ignore_errors=True)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        self.close()
+
+    def scrape(self, port):
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+            return answer.read().decode()
+
+
+def leftovers():
+    """What a killed run could leave on this machine."""
+    found = set()
+    with open("/proc/net/unix", encoding="utf-8", errors="replace") as f:
+        for line in f.read().splitlines()[1:]:
+            name = line.split(maxsplit=7)[7:] or [""]
+            if "ftp" in name[0]:
+                found.add(f"socket {name[0]}")
+    runtime = os.environ.get("XDG_RUNTIME_DIR", "/tmp")
+    for pattern in ("/dev/shm/*", "/var/run/dpdk/*", f"{runtime}/dpdk/*", "/tmp/dpdk/*",
+                    "/tmp/ftpipe*", "/dev/hugepages/*"):
+        found.update(glob.glob(pattern))
+    with open("/proc/meminfo", encoding="utf-8") as f:
+        found.update(line.strip() for line in f if line.startswith("HugePages_Free"))
+    return found
+
+
+def wait_for_same(before, seconds=10):
+    """What is new since before, after giving the kernel a moment."""
+    deadline = time.monotonic() + seconds
+    while True:
+        new = leftovers() - before
+        if not new or time.monotonic() > deadline:
+            return new
+        time.sleep(0.2)

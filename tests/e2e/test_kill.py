@@ -1,0 +1,111 @@
+"""kill -9 of any process ends the run within seconds, saying who and why, and leaves nothing behind."""
+import os
+import signal
+import time
+import unittest
+
+from cluster import LENET5, Cluster
+
+SECONDS = 10  # from the kill to the end of everything
+ENDLESS = {**LENET5, "training.steps": 10000000}
+
+
+class Kill(unittest.TestCase):
+    def kill(self, kind, who, sets=None, how=signal.SIGKILL):
+        """Kills in mid-training; the follower's exit code and words. who: what must be named."""
+        with Cluster(3, {**ENDLESS, **(sets or {})}) as c:
+            follower = c.follow()
+            c.wait_for_steps(3)
+            pids = c.pids_of(kind)
+            self.assertTrue(pids)
+            begin = time.monotonic()
+            for pid in pids:
+                if pid != follower.pid or kind == "everything":
+                    os.kill(pid, how)
+            follower.wait(timeout=SECONDS)
+            self.assertLess(time.monotonic() - begin, SECONDS)
+            c.assert_nothing_left()
+            self.assertNotEqual(follower.returncode, 0)
+            said = c.said()
+            for text in who:
+                self.assertIn(text, said)
+            if kind not in ("everything", "supervisor"):
+                summary = c.summary()
+                self.assertEqual(summary["state"], "failed")
+                for text in who:
+                    self.assertIn(text, summary["reason"])
+            # The next start finds nothing in its way.
+            self.assertEqual(c.train({"training.steps": 2})["steps"], 2)
+
+    def test_first_node(self):
+        self.kill("n1", ["n1", "SIGKILL"])
+
+    def test_middle_node(self):
+        self.kill("n2", ["n2", "SIGKILL"])
+
+    def test_last_node_over_udp(self):
+        self.kill("n3", ["n3", "SIGKILL"], {"net.port": "udp"})
+
+    def test_abort_of_a_node(self):
+        self.kill("n2", ["n2", "SIGABRT"], how=signal.SIGABRT)
+
+    def test_coordinator(self):
+        self.kill("coordinator", ["coordinator", "SIGKILL"])
+
+    def test_supervisor(self):
+        self.kill("supervisor", ["supervisor"])
+
+    def test_everything(self):
+        self.kill("everything", [])
+
+    def test_everything_ten_times(self):
+        """At random moments of the start and the training: see what piles up."""
+        with Cluster(3, ENDLESS) as c:
+            for i in range(10):
+                c.follow()
+                time.sleep(0.25 * i)
+                for pid in c.pids_of("everything"):
+                    try:
+                        os.kill(pid, signal.SIGKILL)
+                    except ProcessLookupError:
+                        pass
+                c.followers[-1][0].wait(timeout=SECONDS)
+                c.assert_nothing_left()
+
+
+class Stop(unittest.TestCase):
+    def test_stop(self):
+        with Cluster(3, ENDLESS) as c:
+            follower = c.follow()
+            c.wait_for_steps(3)
+            done = c.run("stop")
+            self.assertEqual(done.returncode, 0, done.stderr)
+            follower.wait(timeout=SECONDS)
+            c.assert_nothing_left()
+            self.assertEqual(c.summary()["state"], "stopped")
+            self.assertEqual(c.run("status").returncode, 3)
+            self.assertEqual(c.run("stop").returncode, 3)
+
+    def test_ctrl_c(self):
+        with Cluster(2, ENDLESS) as c:
+            follower = c.follow()
+            c.wait_for_steps(3)
+            os.kill(follower.pid, signal.SIGINT)
+            follower.wait(timeout=SECONDS)
+            c.assert_nothing_left()
+            self.assertEqual(c.summary()["state"], "stopped")
+
+    def test_the_terminal_dies(self):
+        with Cluster(2, ENDLESS) as c:
+            follower = c.follow()
+            status = c.wait_for_steps(3)
+            os.kill(follower.pid, signal.SIGKILL)
+            follower.wait(timeout=SECONDS)
+            c.followers.pop()[1].close()
+            c.wait_for_steps(status["step"] + 5)  # lives on
+            self.assertEqual(c.run("stop").returncode, 0)
+            c.assert_nothing_left()
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
