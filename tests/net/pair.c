@@ -28,7 +28,7 @@ static uint8_t *message_memory(uint32_t bytes)
 /* The bytes of message i: a function of the seed, the message and the place. */
 static void fill(const struct pair *p, int i, uint8_t *out, uint32_t bytes)
 {
-	uint64_t x = ftp_prng_key(p->seed, FTP_PRNG_TEST, (uint64_t)i);
+	uint64_t x = ftp_prng_key(p->seed, FTP_PRNG_TEST, (uint64_t)i | p->messages[i].epoch << 32);
 
 	for (uint32_t at = 0; at < bytes; at += 8) {
 		uint64_t v = x += 0x9e3779b97f4a7c15ull;
@@ -107,6 +107,17 @@ int pair_add(struct pair *p, int from, enum ftp_message_class class, uint32_t by
 	return i;
 }
 
+void pair_renew(struct pair *p, int i)
+{
+	struct pair_message *m = &p->messages[i];
+
+	p->n_done -= m->is_sent && m->is_received;
+	m->is_sent = m->is_received = false;
+	m->epoch++;
+	fill(p, i, m->source, m->bytes);
+	memset(m->target, 0xee, m->bytes);
+}
+
 void pair_send(struct pair *p, int i)
 {
 	struct pair_message *m = &p->messages[i];
@@ -183,10 +194,11 @@ static void take_events(struct pair *p, int end)
 void pair_turn(struct pair *p)
 {
 	for (int e = 0; e < 2; e++) {
-		if (!p->links[e].port)
+		if (!p->links[e].port || pair_now(p) < p->next_turn_ns[e])
 			continue;
 		ftp_link_turn(&p->links[e], pair_now(p));
 		take_events(p, e);
+		p->next_turn_ns[e] = pair_now(p) + p->busy_ns[e];
 	}
 }
 
@@ -199,7 +211,8 @@ void pair_step(struct pair *p, uint64_t until_ns)
 	for (int e = 0; e < 2; e++) {
 		if (!p->links[e].port)
 			continue;
-		deadline_ns = ftp_connection_deadline(p->links[e].connection);
+		deadline_ns = p->busy_ns[e] ? p->next_turn_ns[e]
+					    : ftp_connection_deadline(p->links[e].connection);
 		if (deadline_ns < next_ns)
 			next_ns = deadline_ns;
 	}

@@ -16,6 +16,7 @@ struct pair_message {
 	uint32_t bytes;
 	struct ftp_buffer buffer;
 	uint8_t *source, *target;
+	uint64_t epoch; /* how often it was renewed */
 	bool is_sent, is_received;
 	uint64_t received_ns, received_order;
 };
@@ -32,6 +33,7 @@ struct pair {
 	bool established[2];
 	enum ftp_connection_reason lost[2];
 	uint64_t lost_ns[2], turn_ns;
+	uint64_t busy_ns[2], next_turn_ns[2]; /* an end that computes between its turns */
 };
 
 struct pair_options {
@@ -51,6 +53,8 @@ void pair_deinit(struct pair *p);
 
 /* A new message: its memory, not yet sent or posted. Returns its index. */
 int pair_add(struct pair *p, int from, enum ftp_message_class class, uint32_t bytes, uint64_t step);
+/* Message i once more, with new bytes: as after a new term. */
+void pair_renew(struct pair *p, int i);
 void pair_send(struct pair *p, int i);
 void pair_post(struct pair *p, int i);
 
