@@ -5,12 +5,17 @@
 #include <string.h>
 
 #include "kernels/team.h"
+#include "net/ring.h"
 #include "net/simulated.h"
 #include "runtime/base/clock.h"
 #include "runtime/mesh.h"
 #include "runtime/pipeline.h"
 #include "runtime/recipe.h"
 #include "tests/runtime/small_dataset.h"
+
+/* jemalloc's, where it is linked. */
+int mallctl(const char *name, void *old, size_t *old_bytes, void *new, size_t new_bytes)
+	__attribute__((weak));
 
 #define MAX_STAGES   5
 #define N_STEPS	     4
@@ -24,7 +29,7 @@ struct life {
 	int n_stages;
 	int cuts[MAX_STAGES + 1]; /* units: 0, first cut, ..., n_units */
 	struct ftp_impair impair;
-	uint64_t seed; /* of the network */
+	uint64_t seed; /* of the network; 0: in-process rings instead */
 };
 
 struct outcome {
@@ -49,6 +54,7 @@ struct cluster {
 	struct ftp_simulated *network;
 	struct node nodes[MAX_STAGES];
 	struct outcome *outcome;
+	uint64_t allocated_bytes; /* outside kernels, after the first step */
 };
 
 static struct ftp_feed_spec feed_spec(const struct cluster *c)
@@ -77,7 +83,10 @@ static void connect_pair(struct cluster *c, int a, int b)
 	struct ftp_port *ends[2];
 	struct ftp_error err;
 
-	ftp_simulated_pair(c->network, &c->life->impair, 128, ends);
+	if (c->life->seed)
+		ftp_simulated_pair(c->network, &c->life->impair, 128, ends);
+	else
+		ftp_ring_pair(256, ends);
 	for (int side = 0; side < 2; side++) {
 		int self = side ? b : a, peer = side ? a : b;
 		const struct ftp_connection_params params = {.run = 1,
@@ -180,8 +189,20 @@ static void take_report(struct cluster *c, struct node *n)
 	ftp_pipeline_take_report(n->pipeline);
 }
 
+/* What this thread has allocated so far; 0 where jemalloc is not the allocator. */
+static uint64_t allocated_bytes(void)
+{
+	uint64_t bytes = 0;
+	size_t size = sizeof(bytes);
+
+	if (mallctl)
+		mallctl("thread.allocated", &bytes, &size, NULL, 0);
+	return bytes;
+}
+
 static bool turn_node(struct cluster *c, struct node *n, uint64_t now_ns)
 {
+	uint64_t before_bytes = allocated_bytes();
 	bool worked = ftp_netloop_turn(n->net, now_ns) > 0;
 	struct ftp_netloop_event e;
 
@@ -191,6 +212,8 @@ static bool turn_node(struct cluster *c, struct node *n, uint64_t now_ns)
 		worked = true;
 	}
 	worked |= ftp_pipeline_serve(n->pipeline, now_ns);
+	if (ftp_pipeline_step(n->pipeline) > 0)
+		c->allocated_bytes += allocated_bytes() - before_bytes;
 	worked |= ftp_pipeline_compute(n->pipeline, now_ns);
 	take_report(c, n);
 	return worked;
@@ -248,6 +271,9 @@ static struct outcome live(const struct life *life)
 
 	build(&c, life, &outcome);
 	run(&c);
+	assert_true(!mallctl || allocated_bytes() > 0); /* the counter counts */
+	if (!life->seed)
+		assert_int_equal(c.allocated_bytes, 0);
 	digest(&c);
 	for (int i = 0; i < life->n_stages; i++) {
 		struct node *n = &c.nodes[i];
@@ -280,6 +306,7 @@ static const struct life lives[] = {
 	{"lenet5", 3, {0, 1, 3, 5}, PERFECT, 1},
 	{"lenet5", 3, {0, 2, 4, 5}, LOSSY, 2},
 	{"lenet5", 5, {0, 1, 2, 3, 4, 5}, LOSSY, 3},
+	{"lenet5", 3, {0, 1, 3, 5}, PERFECT, 0},
 	{"mobilenetv2", 1, {0, 20}, PERFECT, 1},
 	{"mobilenetv2", 2, {0, 9, 20}, LOSSY, 4},
 	{"mobilenetv2", 3, {0, 2, 17, 20}, PERFECT, 1},
