@@ -1,31 +1,13 @@
 #include "kernels/isa.h"
 
 #include <errno.h>
-#include <stdlib.h>
 
 #include "kernels/onednn.h"
 
 /* libgomp's; declared here because clang has no <omp.h> of gcc's. */
 int omp_get_max_threads(void);
 
-static const char *const names[] = {
-	[FTP_ISA_SSE41] = "sse41",
-	[FTP_ISA_AVX2] = "avx2",
-	[FTP_ISA_AVX512] = "avx512",
-};
-
 static int cap = -1; /* enum ftp_isa once set */
-
-enum ftp_isa ftp_isa_detect(void)
-{
-	__builtin_cpu_init();
-	if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-		__builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))
-		return FTP_ISA_AVX512;
-	if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
-		return FTP_ISA_AVX2;
-	return FTP_ISA_SSE41;
-}
 
 int ftp_isa_cap(enum ftp_isa isa, struct ftp_error *err)
 {
@@ -33,8 +15,8 @@ int ftp_isa_cap(enum ftp_isa isa, struct ftp_error *err)
 
 	if (isa > ftp_isa_detect())
 		return ftp_error_set(err, ENOTSUP,
-			"training.isa: this CPU has no %s, its best is %s", names[isa],
-			names[ftp_isa_detect()]);
+			"training.isa: this CPU has no %s, its best is %s", ftp_isa_name(isa),
+			ftp_isa_name(ftp_isa_detect()));
 	code = ftp_onednn_cap(isa, err);
 	if (code)
 		return code;
@@ -47,30 +29,7 @@ enum ftp_isa ftp_isa_current(void)
 	return cap < 0 ? ftp_isa_detect() : (enum ftp_isa)cap;
 }
 
-const char *ftp_isa_name(enum ftp_isa isa)
-{
-	return names[isa];
-}
-
 int ftp_isa_team(void)
 {
 	return omp_get_max_threads();
-}
-
-int ftp_isa_check_openmp(struct ftp_error *err)
-{
-	static const struct {
-		const char *name, *why;
-	} refused[] = {
-		{"OMP_DYNAMIC", "fewer threads than oneDNN planned for make it wait forever"},
-		{"OMP_THREAD_LIMIT", "fewer threads than oneDNN planned for make it wait forever"},
-		{"OMP_PROC_BIND", "it would bind every stage to the first cores"},
-		{"OMP_PLACES", "it would bind every stage to the first cores"},
-	};
-
-	for (size_t i = 0; i < sizeof(refused) / sizeof(*refused); i++)
-		if (getenv(refused[i].name))
-			return ftp_error_set(err, EINVAL, "environment: unset %s: %s",
-				refused[i].name, refused[i].why);
-	return 0;
 }
