@@ -263,11 +263,18 @@ static void check_invariants(const struct ftp_coordinator *c)
 	}
 }
 
+static void on_broken(struct ftp_coordinator *c, const struct ftp_event *e, uint64_t now_ns,
+	struct ftp_actions *a)
+{
+	ftp_coordinator_suspect(c, FTP_EVIDENCE_CERTAIN, now_ns, a, "coordinator: %s", e->text);
+}
+
 static void (*const handlers[])(struct ftp_coordinator *c, const struct ftp_event *e,
 	uint64_t now_ns, struct ftp_actions *a) = {
 	[FTP_EVENT_REQUEST] = ftp_coordinator_request,
 	[FTP_EVENT_ANSWER] = ftp_coordinator_answer,
 	[FTP_EVENT_LOST] = ftp_coordinator_lost,
+	[FTP_EVENT_BROKEN] = on_broken,
 };
 
 void ftp_coordinator_step(struct ftp_coordinator *c, const struct ftp_event *event, uint64_t now_ns,

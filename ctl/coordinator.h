@@ -61,6 +61,7 @@ enum ftp_event_kind {
 	FTP_EVENT_REQUEST, /* a call or notification came: method, body = its params */
 	FTP_EVENT_ANSWER,  /* one of our calls ended: method, and body or code and text */
 	FTP_EVENT_LOST,	   /* a connection is gone; text says how */
+	FTP_EVENT_BROKEN,  /* the shell cannot go on: text says why */
 	FTP_EVENT_TICK,	   /* the deadline has come */
 };
 

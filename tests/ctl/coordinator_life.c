@@ -258,6 +258,13 @@ static void on_lost(struct life *l, const char *args)
 	step(l, &e, false);
 }
 
+static void on_broken(struct life *l, const char *args)
+{
+	const struct ftp_event e = {.kind = FTP_EVENT_BROKEN, .text = args};
+
+	step(l, &e, false);
+}
+
 static void on_exited(struct life *l, const char *args)
 {
 	struct ftp_exited m = {.pid = 555};
@@ -332,6 +339,7 @@ static const struct {
 	{"finished", on_finished},
 	{"failed", on_failed},
 	{"lost", on_lost},
+	{"broken", on_broken},
 	{"exited", on_exited},
 	{"stop", on_stop},
 	{"status", on_status},

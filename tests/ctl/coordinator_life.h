@@ -9,7 +9,7 @@
  *   progress CONN TERM STEP FIRST LAST  rows FIRST to LAST (0 0: none); the loss of step s is 3 / s
  *   evaluated CONN TERM STEP		 finished CONN TERM STEP
  *   exited NAME SIGNAL CODE [TEXT]	 stop			status
- *   raw CONN METHOD JSON		 wait MS
+ *   raw CONN METHOD JSON		 wait MS		broken TEXT
  */
 #ifndef FTP_TESTS_COORDINATOR_LIFE_H
 #define FTP_TESTS_COORDINATOR_LIFE_H

@@ -1,0 +1,144 @@
+#include "ctl/coordinator_metrics.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ctl/coordinator_state.h"
+#include "runtime/base/exporter.h"
+
+enum family {
+	BUILD_INFO,
+	RUN_STATE,
+	STEPS,
+	SAMPLES,
+	LOSS,
+	ACCURACY,
+	RATE,
+	TERM,
+	NODE_UP,
+	BUSY,
+	FAILURES,
+	N_FAMILIES,
+};
+
+static const struct ftp_metric_family families[N_FAMILIES] = {
+	[BUILD_INFO] = {"ftp_build_info", FTP_METRIC_GAUGE, "Always 1; the labels say what runs."},
+	[RUN_STATE] = {"ftp_run_state", FTP_METRIC_GAUGE, "1 for the state that the run is in."},
+	[STEPS] = {"ftp_steps_total", FTP_METRIC_COUNTER, "Steps whose loss is known."},
+	[SAMPLES] = {"ftp_samples_total", FTP_METRIC_COUNTER, "Training samples in those steps."},
+	[LOSS] = {"ftp_loss", FTP_METRIC_GAUGE, "Training loss of the last step."},
+	[ACCURACY] = {"ftp_test_accuracy_ratio", FTP_METRIC_GAUGE,
+		"Share of held-out samples classified rightly, last evaluation."},
+	[RATE] = {"ftp_samples_per_second", FTP_METRIC_GAUGE,
+		"Training samples per second, smoothed."},
+	[TERM] = {"ftp_plan_term", FTP_METRIC_GAUGE, "Term of the plan in force."},
+	[NODE_UP] = {"ftp_node_up", FTP_METRIC_GAUGE, "1 while the node is connected."},
+	[BUSY] = {"ftp_stage_busy_ratio", FTP_METRIC_GAUGE,
+		"Share of its time that the stage computes."},
+	[FAILURES] = {"ftp_failures_total", FTP_METRIC_COUNTER,
+		"Failures that ended a run, by evidence."},
+};
+
+static const char *const evidence_names[] = {
+	[FTP_EVIDENCE_LOST] = "connection_lost",
+	[FTP_EVIDENCE_EXITED] = "exited",
+	[FTP_EVIDENCE_TOLD] = "reported",
+	[FTP_EVIDENCE_CERTAIN] = "killed_or_deadline",
+};
+
+struct ftp_coordinator_metrics {
+	struct ftp_metrics *registry;
+	struct ftp_exporter *exporter;
+	struct ftp_metric *steps, *samples, *rate, *term;
+	struct ftp_metric *loss, *accuracy; /* from the first value on */
+	struct ftp_metric *states[FTP_N_RUN_STATES];
+	struct ftp_metric *failures[FTP_EVIDENCE_CERTAIN + 1];
+	struct ftp_metric *up[FTP_CONFIG_MAX_NODES], *busy[FTP_CONFIG_MAX_NODES];
+};
+
+static struct ftp_metric *series(
+	struct ftp_coordinator_metrics *m, enum family family, const char *key, const char *value)
+{
+	char labels[96] = "";
+
+	if (key)
+		snprintf(labels, sizeof(labels), "%s=\"%s\"", key, value);
+	return ftp_metrics_series(m->registry, family, labels);
+}
+
+static void register_all(struct ftp_coordinator_metrics *m, const struct ftp_config *config)
+{
+	char stage[12];
+
+	ftp_metric_set(series(m, BUILD_INFO, "version", FTP_VERSION), 1);
+	m->steps = series(m, STEPS, NULL, NULL);
+	m->samples = series(m, SAMPLES, NULL, NULL);
+	m->rate = series(m, RATE, NULL, NULL);
+	m->term = series(m, TERM, NULL, NULL);
+	for (int i = 0; i < FTP_N_RUN_STATES; i++)
+		m->states[i] = series(m, RUN_STATE, "state", ftp_coordinator_state_name(i));
+	for (int i = FTP_EVIDENCE_LOST; i <= FTP_EVIDENCE_CERTAIN; i++)
+		m->failures[i] = series(m, FAILURES, "reason", evidence_names[i]);
+	for (uint32_t i = 0; i < config->n_nodes; i++) {
+		snprintf(stage, sizeof(stage), "%u", i);
+		m->up[i] = series(m, NODE_UP, "node", config->nodes[i].name);
+		m->busy[i] = series(m, BUSY, "stage", stage);
+	}
+}
+
+int ftp_coordinator_metrics_start(struct ftp_coordinator_metrics **out,
+	const struct ftp_config *config, struct ftp_error *err)
+{
+	struct ftp_coordinator_metrics *m = calloc(1, sizeof(*m));
+	int rc;
+
+	ftp_assert(m);
+	m->registry = ftp_metrics_new(families, N_FAMILIES);
+	register_all(m, config);
+	*out = m;
+	if (!strcmp(config->metrics_listen, FTP_CONFIG_OFF))
+		return 0;
+	rc = ftp_exporter_start(&m->exporter, config->metrics_listen, m->registry, err);
+	if (rc) {
+		ftp_coordinator_metrics_stop(m);
+		*out = NULL;
+	}
+	return rc;
+}
+
+void ftp_coordinator_metrics_stop(struct ftp_coordinator_metrics *m)
+{
+	if (!m)
+		return;
+	ftp_exporter_stop(m->exporter);
+	ftp_metrics_free(m->registry);
+	free(m);
+}
+
+void ftp_coordinator_metrics_update(
+	struct ftp_coordinator_metrics *m, const struct ftp_coordinator *c)
+{
+	ftp_metric_set(m->steps, (double)c->last_row);
+	ftp_metric_set(m->samples, (double)c->last_row * c->config->training.batch);
+	ftp_metric_set(m->rate, ftp_coordinator_samples_per_second(c));
+	ftp_metric_set(m->term, (double)c->plan.term);
+	if (c->last_row && !m->loss)
+		m->loss = series(m, LOSS, NULL, NULL);
+	if (m->loss)
+		ftp_metric_set(m->loss, c->last_loss);
+	if (c->evaluated && !m->accuracy)
+		m->accuracy = series(m, ACCURACY, NULL, NULL);
+	if (m->accuracy)
+		ftp_metric_set(m->accuracy,
+			(double)c->evaluation.n_correct / (double)c->evaluation.n_samples);
+	for (int i = 0; i < FTP_N_RUN_STATES; i++)
+		ftp_metric_set(m->states[i], c->state == (enum ftp_coordinator_state)i);
+	for (int i = FTP_EVIDENCE_LOST; i <= FTP_EVIDENCE_CERTAIN; i++)
+		ftp_metric_set(m->failures[i],
+			c->outcome == FTP_END_FAILED && c->evidence == (enum ftp_evidence)i);
+	for (uint32_t i = 0; i < c->n_nodes; i++) {
+		ftp_metric_set(m->up[i], c->nodes[i].live);
+		ftp_metric_set(m->busy[i], ftp_coordinator_busy(&c->nodes[i]));
+	}
+}

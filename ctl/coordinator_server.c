@@ -1,0 +1,411 @@
+#include "ctl/coordinator_server.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "ctl/coordinator_listen.h"
+#include "ctl/coordinator_metrics.h"
+#include "ctl/jsonrpc.h"
+#include "ctl/protocol.h"
+
+#define MAX_CONNS_TCP  128
+#define MAX_CONNS_UNIX 32
+
+struct conn {
+	struct ftp_server *server;
+	struct ftp_jsonrpc *peer;
+	uint32_t id;
+	bool unix_socket, joined, closing;
+	uint32_t events;     /* that epoll watches */
+	uint64_t join_by_ns; /* FTP_NS_NEVER once it may stay */
+	struct conn *next;
+};
+
+struct reply { /* to the request being stepped */
+	int code;
+	json_t *body;
+	struct ftp_error text;
+};
+
+struct ftp_server {
+	const struct ftp_rundir *dir;
+	struct ftp_coordinator *core;
+	struct ftp_coordinator_metrics *metrics;
+	struct ftp_actions actions;
+	struct conn *conns;
+	struct reply reply;
+	FILE *loss;
+	int epoll_fd, tcp_fd, unix_fd;
+	uint32_t last_conn, n_tcp, n_unix;
+	uint64_t now_ns; /* of this turn */
+	pid_t parent;
+	bool ended, rows_added, loss_broken;
+	enum ftp_coordinator_outcome outcome;
+};
+
+struct pending { /* a call of ours */
+	struct ftp_server *server;
+	uint32_t conn;
+	const char *method;
+};
+
+static void step(struct ftp_server *s, const struct ftp_event *e);
+
+static void on_answer(void *arg, int code, const json_t *result, const char *text)
+{
+	struct pending *p = arg;
+	const struct ftp_event e = {.kind = FTP_EVENT_ANSWER,
+		.conn = p->conn,
+		.method = p->method,
+		.body = result,
+		.code = code,
+		.text = text};
+
+	if (!p->server->ended)
+		step(p->server, &e);
+	free(p);
+}
+
+static struct conn *find_conn(struct ftp_server *s, uint32_t id)
+{
+	struct conn *c = s->conns;
+
+	while (c && c->id != id)
+		c = c->next;
+	return c;
+}
+
+static void do_call(struct ftp_server *s, struct ftp_action *a)
+{
+	struct conn *c = find_conn(s, a->conn);
+	struct pending *p = malloc(sizeof(*p));
+
+	ftp_assert(c && p);
+	*p = (struct pending){.server = s, .conn = a->conn, .method = a->method};
+	ftp_jsonrpc_call(c->peer, a->method, a->body, a->deadline_ns, on_answer, p);
+	a->body = NULL;
+}
+
+static void do_reply(struct ftp_server *s, struct ftp_action *a)
+{
+	s->reply.code = a->code;
+	s->reply.body = a->body;
+	a->body = NULL;
+	ftp_error_set(&s->reply.text, EPROTO, "%s", a->text ? a->text : "");
+}
+
+static void do_close(struct ftp_server *s, struct ftp_action *a)
+{
+	struct conn *c = find_conn(s, a->conn);
+
+	if (c)
+		c->closing = true;
+}
+
+static void do_row(struct ftp_server *s, struct ftp_action *a)
+{
+	ftp_rundir_add_loss(s->loss, a->step, a->loss);
+	s->rows_added = true;
+}
+
+static void do_log(struct ftp_server *s, struct ftp_action *a)
+{
+	(void)s;
+	ftp_log(a->level, "%s", a->text);
+}
+
+static void do_summary(struct ftp_server *s, struct ftp_action *a)
+{
+	struct ftp_error err;
+
+	if (ftp_rundir_write_summary(s->dir, a->body, &err))
+		ftp_log_error("%s", err.text);
+}
+
+static void do_end(struct ftp_server *s, struct ftp_action *a)
+{
+	s->ended = true;
+	s->outcome = a->outcome;
+}
+
+static void (*const doers[])(struct ftp_server *s, struct ftp_action *a) = {
+	[FTP_ACTION_CALL] = do_call,
+	[FTP_ACTION_REPLY] = do_reply,
+	[FTP_ACTION_CLOSE] = do_close,
+	[FTP_ACTION_ROW] = do_row,
+	[FTP_ACTION_LOG] = do_log,
+	[FTP_ACTION_SUMMARY] = do_summary,
+	[FTP_ACTION_END] = do_end,
+};
+
+static void broken(struct ftp_server *s, const char *why)
+{
+	const struct ftp_event e = {.kind = FTP_EVENT_BROKEN, .text = why};
+
+	step(s, &e);
+}
+
+static void flush_rows(struct ftp_server *s)
+{
+	struct ftp_error err;
+
+	if (s->rows_added && !s->loss_broken && ftp_rundir_flush_loss(s->loss, &err)) {
+		s->loss_broken = true;
+		broken(s, err.text);
+	}
+	s->rows_added = false;
+}
+
+/* Not re-entered: calls end in a peer's turn or free, never in ftp_jsonrpc_call(). */
+static void step(struct ftp_server *s, const struct ftp_event *e)
+{
+	ftp_coordinator_step(s->core, e, s->now_ns, &s->actions);
+	for (uint32_t i = 0; i < s->actions.n; i++)
+		doers[s->actions.items[i].kind](s, &s->actions.items[i]);
+	ftp_actions_clear(&s->actions);
+	flush_rows(s);
+}
+
+/* All methods end here: the core knows them. */
+static int request(struct conn *c, const char *method, const json_t *params, json_t **result,
+	struct ftp_error *err)
+{
+	const struct ftp_event e = {
+		.kind = FTP_EVENT_REQUEST, .conn = c->id, .method = method, .body = params};
+	struct ftp_server *s = c->server;
+
+	if (s->ended) {
+		ftp_error_set(err, EPIPE, "the run has ended");
+		return FTP_JSONRPC_STATE;
+	}
+	step(s, &e);
+	*result = s->reply.body;
+	*err = s->reply.text;
+	s->reply.body = NULL;
+	if (!strcmp(method, FTP_METHOD_JOIN) && !s->reply.code)
+		c->join_by_ns = FTP_NS_NEVER;
+	return s->reply.code;
+}
+
+#define METHOD(function, name)                                                                     \
+	static int function(void *arg, struct ftp_jsonrpc *peer, uint64_t call,                    \
+		const json_t *params, json_t **result, struct ftp_error *err)                      \
+	{                                                                                          \
+		(void)peer;                                                                        \
+		(void)call;                                                                        \
+		return request(arg, name, params, result, err);                                    \
+	}
+
+METHOD(on_join, FTP_METHOD_JOIN)
+METHOD(on_progress, FTP_METHOD_PROGRESS)
+METHOD(on_evaluated, FTP_METHOD_EVALUATED)
+METHOD(on_finished, FTP_METHOD_FINISHED)
+METHOD(on_failed, FTP_METHOD_FAILED)
+METHOD(on_status, FTP_METHOD_STATUS)
+METHOD(on_end, FTP_METHOD_END)
+METHOD(on_exited, FTP_METHOD_EXITED)
+
+static const struct ftp_jsonrpc_method node_methods[] = {
+	{FTP_METHOD_JOIN, on_join},
+	{FTP_METHOD_PROGRESS, on_progress},
+	{FTP_METHOD_EVALUATED, on_evaluated},
+	{FTP_METHOD_FINISHED, on_finished},
+	{FTP_METHOD_FAILED, on_failed},
+	{NULL, NULL},
+};
+
+static const struct ftp_jsonrpc_method control_methods[] = {
+	{FTP_METHOD_STATUS, on_status},
+	{FTP_METHOD_END, on_end},
+	{FTP_METHOD_EXITED, on_exited},
+	{NULL, NULL},
+};
+
+static void watch(struct ftp_server *s, int op, int fd, uint32_t events, void *ptr)
+{
+	struct epoll_event e = {.events = events, .data.ptr = ptr};
+
+	ftp_assert(!epoll_ctl(s->epoll_fd, op, fd, &e));
+}
+
+static void accept_one(struct ftp_server *s, int listen_fd)
+{
+	bool unix_socket = listen_fd == s->unix_fd;
+	uint32_t *n = unix_socket ? &s->n_unix : &s->n_tcp;
+	int fd = accept4(listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	struct conn *c;
+
+	if (fd < 0)
+		return;
+	if (*n == (unix_socket ? MAX_CONNS_UNIX : MAX_CONNS_TCP) ||
+		(unix_socket && !ftp_listen_is_ours(fd))) {
+		ftp_log_warn("refused a connection: %s",
+			unix_socket ? "not our user, or too many" : "too many");
+		close(fd);
+		return;
+	}
+	c = calloc(1, sizeof(*c));
+	ftp_assert(c);
+	c->server = s;
+	c->id = ++s->last_conn;
+	c->unix_socket = unix_socket;
+	c->join_by_ns = unix_socket ? FTP_NS_NEVER : s->now_ns + FTP_COORDINATOR_JOIN_NS;
+	c->peer = ftp_jsonrpc_new(fd, unix_socket ? control_methods : node_methods, c);
+	c->events = EPOLLIN;
+	c->next = s->conns;
+	s->conns = c;
+	++*n;
+	watch(s, EPOLL_CTL_ADD, fd, c->events, c);
+}
+
+static void drop_conn(struct ftp_server *s, struct conn **link, const char *why)
+{
+	struct conn *c = *link;
+	const struct ftp_event e = {.kind = FTP_EVENT_LOST, .conn = c->id, .text = why};
+
+	if (!s->ended)
+		step(s, &e);
+	*link = c->next;
+	--*(c->unix_socket ? &s->n_unix : &s->n_tcp);
+	ftp_jsonrpc_free(c->peer);
+	free(c);
+}
+
+/* Every peer is turned: calls may have been queued on any. */
+static void turn_conns(struct ftp_server *s)
+{
+	for (struct conn **link = &s->conns; *link;) {
+		struct conn *c = *link;
+		struct ftp_error err = {"closed by the coordinator"};
+		uint32_t events;
+
+		if (ftp_jsonrpc_turn(c->peer, s->now_ns, &err) || c->closing ||
+			c->join_by_ns <= s->now_ns) {
+			drop_conn(s, link, err.text);
+			continue;
+		}
+		events = ftp_jsonrpc_poll_events(c->peer) & POLLOUT ? EPOLLIN | EPOLLOUT : EPOLLIN;
+		if (events != c->events)
+			watch(s, EPOLL_CTL_MOD, ftp_jsonrpc_fd(c->peer), events, c);
+		c->events = events;
+		link = &c->next;
+	}
+}
+
+static void earlier(uint64_t *first_ns, uint64_t ns)
+{
+	if (ns < *first_ns)
+		*first_ns = ns;
+}
+
+static int timeout_ms(struct ftp_server *s)
+{
+	uint64_t first_ns = ftp_coordinator_deadline(s->core);
+
+	for (const struct conn *c = s->conns; c; c = c->next) {
+		earlier(&first_ns, ftp_jsonrpc_deadline(c->peer));
+		earlier(&first_ns, c->join_by_ns);
+		if (c->closing)
+			first_ns = 0;
+	}
+	if (first_ns == FTP_NS_NEVER)
+		return -1;
+	return first_ns <= s->now_ns ? 0 : (int)((first_ns - s->now_ns) / FTP_NS_PER_MS) + 1;
+}
+
+static void take_signal(struct ftp_server *s, int stop_fd)
+{
+	struct signalfd_siginfo info;
+
+	if (read(stop_fd, &info, sizeof(info)) != sizeof(info))
+		return;
+	broken(s, getppid() != s->parent ? "its supervisor is gone"
+					 : "ended by a signal; use `ftpctl stop` to stop a run");
+}
+
+enum ftp_coordinator_outcome ftp_server_run(struct ftp_server *s, int stop_fd)
+{
+	static const struct ftp_event tick = {.kind = FTP_EVENT_TICK};
+	struct epoll_event events[32];
+
+	watch(s, EPOLL_CTL_ADD, stop_fd, EPOLLIN, &stop_fd);
+	while (!s->ended) {
+		int n = epoll_wait(s->epoll_fd, events, 32, timeout_ms(s));
+
+		s->now_ns = ftp_clock_now_ns();
+		for (int i = 0; i < n; i++) {
+			if (events[i].data.ptr == &stop_fd)
+				take_signal(s, stop_fd);
+			else if (events[i].data.ptr == &s->tcp_fd ||
+				 events[i].data.ptr == &s->unix_fd)
+				accept_one(s, *(int *)events[i].data.ptr);
+		}
+		turn_conns(s);
+		if (!s->ended)
+			step(s, &tick);
+		ftp_coordinator_metrics_update(s->metrics, s->core);
+	}
+	return s->outcome;
+}
+
+int ftp_server_new(
+	struct ftp_server **out, const struct ftp_server_params *params, struct ftp_error *err)
+{
+	const struct ftp_config *config = params->settings->config;
+	struct ftp_server *s = calloc(1, sizeof(*s));
+	int rc;
+
+	ftp_assert(s);
+	s->dir = params->dir;
+	s->parent = getppid();
+	s->unix_fd = -1;
+	s->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	ftp_assert(s->epoll_fd >= 0);
+	rc = s->tcp_fd = ftp_listen_tcp(config->cluster.coordinator_listen, err);
+	if (rc >= 0)
+		rc = ftp_coordinator_metrics_start(&s->metrics, config, err);
+	if (rc >= 0)
+		rc = ftp_rundir_open_loss(&s->loss, params->dir, err);
+	if (rc >= 0)
+		rc = s->unix_fd = ftp_listen_unix(params->dir->path, FTP_RUNDIR_SOCKET, err);
+	if (rc < 0) {
+		ftp_server_free(s);
+		return rc;
+	}
+	watch(s, EPOLL_CTL_ADD, s->tcp_fd, EPOLLIN, &s->tcp_fd);
+	watch(s, EPOLL_CTL_ADD, s->unix_fd, EPOLLIN, &s->unix_fd);
+	s->now_ns = ftp_clock_now_ns();
+	s->core = ftp_coordinator_new(params->settings, s->now_ns);
+	ftp_coordinator_metrics_update(s->metrics, s->core);
+	*out = s;
+	return 0;
+}
+
+void ftp_server_free(struct ftp_server *s)
+{
+	char path[FTP_PATHS_MAX];
+
+	s->ended = true;
+	while (s->conns)
+		drop_conn(s, &s->conns, "");
+	if (s->unix_fd >= 0) {
+		ftp_rundir_file(s->dir, FTP_RUNDIR_SOCKET, path);
+		unlink(path);
+		close(s->unix_fd);
+	}
+	if (s->tcp_fd >= 0)
+		close(s->tcp_fd);
+	close(s->epoll_fd);
+	ftp_coordinator_metrics_stop(s->metrics);
+	if (s->loss)
+		fclose(s->loss);
+	ftp_coordinator_free(s->core);
+	ftp_actions_free(&s->actions);
+	free(s);
+}

@@ -1,0 +1,58 @@
+/* A run's directory: <data_dir>/runs/<id>/ with config.yaml, loss.csv, summary.json, the log, later
+ * model.safetensors, and while the run lives coordinator.sock. Nothing that a run leaves behind,
+ * kill -9 included, lies elsewhere. <data_dir>/runs/latest points to the newest. Any thread; each
+ * struct one thread. */
+#ifndef FTP_CTL_RUNDIR_H
+#define FTP_CTL_RUNDIR_H
+
+#include <jansson.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "ctl/config.h"
+#include "ctl/paths.h"
+#include "runtime/base/error.h"
+
+#define FTP_RUNDIR_ID_BYTES 32
+
+struct ftp_rundir {
+	char path[FTP_PATHS_MAX];     /* absolute */
+	char id[FTP_RUNDIR_ID_BYTES]; /* "20260131-120000-1a2b": sorts by time */
+};
+
+/* Makes the directory of a new run, writes the effective configuration into it and switches
+ * `latest` to it. -EACCES, -ENOSPC, ... with the path. */
+int ftp_rundir_create(
+	struct ftp_rundir *d, const struct ftp_config *c, uint64_t run, struct ftp_error *err);
+
+/* The run that `latest` names. -ENOENT: there was none yet. */
+int ftp_rundir_latest(struct ftp_rundir *d, const char *data_dir, struct ftp_error *err);
+
+/* The path of one of its files. */
+void ftp_rundir_file(const struct ftp_rundir *d, const char *name, char path[FTP_PATHS_MAX]);
+
+#define FTP_RUNDIR_CONFIG  "config.yaml"
+#define FTP_RUNDIR_LOSS	   "loss.csv"
+#define FTP_RUNDIR_SUMMARY "summary.json"
+#define FTP_RUNDIR_LOG	   "log"
+#define FTP_RUNDIR_SOCKET  "coordinator.sock"
+
+/* Appending, close-on-exec; the caller owns the fd. Negative errno. */
+int ftp_rundir_open_log(const struct ftp_rundir *d, struct ftp_error *err);
+
+/* loss.csv with its header, new. */
+int ftp_rundir_open_loss(FILE **f, const struct ftp_rundir *d, struct ftp_error *err);
+void ftp_rundir_add_loss(FILE *f, uint64_t step, double loss);
+/* What was added is in the file, or negative errno: the disk is full. */
+int ftp_rundir_flush_loss(FILE *f, struct ftp_error *err);
+
+/* Whole or not at all: a temporary name, synced, renamed. summary is lent. */
+int ftp_rundir_write_summary(
+	const struct ftp_rundir *d, const json_t *summary, struct ftp_error *err);
+json_t *ftp_rundir_read_summary(const struct ftp_rundir *d); /* NULL: none, or unreadable */
+
+/* The text of the last error that `who` logged, "" if there is none within the log's last 64 KiB.
+ */
+void ftp_rundir_last_words(const struct ftp_rundir *d, const char *who, char *text, size_t bytes);
+
+#endif
