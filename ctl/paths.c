@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
+#include <sys/un.h>
 
 int ftp_paths_default_data_dir(char *path, size_t bytes, struct ftp_error *err)
 {
@@ -77,6 +77,18 @@ int ftp_paths_socket(const char *data_dir, char *path, size_t bytes, struct ftp_
 	return 0;
 }
 
+/* 0 or the errno; a directory that is there already will do. */
+static int make_one(const char *path, mode_t mode)
+{
+	struct stat s;
+
+	if (!mkdir(path, mode))
+		return 0;
+	if (errno != EEXIST)
+		return errno;
+	return stat(path, &s) ? errno : S_ISDIR(s.st_mode) ? 0 : ENOTDIR;
+}
+
 int ftp_paths_make(const char *path, struct ftp_error *err)
 {
 	char part[FTP_PATHS_MAX];
@@ -87,13 +99,15 @@ int ftp_paths_make(const char *path, struct ftp_error *err)
 	memcpy(part, path, n + 1);
 	for (char *slash = part + 1;; slash++) {
 		char kept;
+		int rc;
 
 		slash += strcspn(slash, "/");
 		kept = *slash;
 		*slash = 0;
-		if (mkdir(part, kept ? 0755 : 0700) && errno != EEXIST)
+		rc = make_one(part, kept ? 0755 : 0700);
+		if (rc)
 			return ftp_error_set(
-				err, errno, "cannot make directory %s: %s", part, strerror(errno));
+				err, rc, "cannot make directory %s: %s", part, strerror(rc));
 		*slash = kept;
 		if (!kept)
 			return 0;

@@ -119,6 +119,7 @@ void ftp_yaml_set_text(struct ftp_yaml *scalar, const char *text)
 static void adopt(struct ftp_yaml *y, const char *origin)
 {
 	y->origin = origin;
+	y->line = y->column = 0;
 	for (struct ftp_yaml *c = y->first; c; c = c->next)
 		adopt(c, origin);
 }

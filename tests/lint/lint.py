@@ -23,7 +23,7 @@ ARROWS = {
     "runtime/base": ["runtime/base/"],
     "kernels": ["kernels/", "runtime/base/"],
     "net": ["net/", "runtime/base/"],
-    "ctl": ["ctl/", "net/", "runtime/base/", "kernels/model.h"],
+    "ctl": ["ctl/", "net/", "runtime/base/", "kernels/model.h", "kernels/isa.h"],
     "runtime": ["runtime/", "kernels/", "net/", "ctl/config.h", "ctl/cores.h", "ctl/jsonrpc.h",
                 "ctl/protocol.h"],
     "tests": [""],
