@@ -13,6 +13,8 @@ int ftp_isa_cap(enum ftp_isa isa, struct ftp_error *err)
 {
 	int code;
 
+	if (cap == (int)isa)
+		return 0;
 	if (isa > ftp_isa_detect())
 		return ftp_error_set(err, ENOTSUP,
 			"training.isa: this CPU has no %s, its best is %s", ftp_isa_name(isa),

@@ -10,7 +10,8 @@ enum ftp_isa { FTP_ISA_SSE41, FTP_ISA_AVX2, FTP_ISA_AVX512 };
 /* The best that this CPU has of the three. */
 enum ftp_isa ftp_isa_detect(void);
 
-/* -ENOTSUP if the CPU lacks it. Caps oneDNN and our own kernels alike. */
+/* -ENOTSUP if the CPU lacks it. Caps oneDNN and our own kernels alike. The same cap again is no
+ * change and allowed at any time. */
 int ftp_isa_cap(enum ftp_isa isa, struct ftp_error *err);
 enum ftp_isa ftp_isa_current(void);
 
