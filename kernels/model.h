@@ -78,7 +78,7 @@ struct ftp_unit {
 	const struct ftp_tensor *tensors;
 	int32_t n_tensors;
 	size_t state_bytes;
-	double flops; /* forward, per sample: multiply and add count as two */
+	double flops; /* forward, per sample, of CONV and FC: multiply and add count as two */
 };
 
 enum ftp_strides { FTP_STRIDES_CIFAR, FTP_STRIDES_IMAGENET }; /* see mobilenetv2.c */

@@ -170,26 +170,24 @@ static void add_bn(struct ftp_model_builder *b, struct ftp_layer *l, const char 
 		want.dims[0] = l->src.c;
 		add_tensor(b, l, name, &want);
 	}
-	current(b)->flops += 8.0 * l->src.c * l->src.h * l->src.w;
 }
 
 static void add_elementwise(struct ftp_model_builder *b, struct ftp_layer *l, const char *name)
 {
+	(void)b;
 	(void)name;
 	l->dst = l->src;
-	current(b)->flops += (double)l->src.c * l->src.h * l->src.w;
 }
 
 static void add_pool(struct ftp_model_builder *b, struct ftp_layer *l, const char *name)
 {
 	int32_t k = l->kernel;
 
+	(void)b;
 	(void)name;
 	l->dst.c = l->src.c;
 	l->dst.h = k ? (l->src.h + 2 * l->pad - k) / l->stride + 1 : 1;
 	l->dst.w = k ? (l->src.w + 2 * l->pad - k) / l->stride + 1 : 1;
-	current(b)->flops += (double)l->dst.c * l->dst.h * l->dst.w *
-			     (k ? (double)k * k : (double)l->src.h * l->src.w);
 }
 
 static void add_fc(struct ftp_model_builder *b, struct ftp_layer *l, const char *name)
@@ -205,7 +203,6 @@ static void add_loss(struct ftp_model_builder *b, struct ftp_layer *l, const cha
 	ftp_assert(l->src.h == 1 && l->src.w == 1);
 	l->dst = (struct ftp_shape){1, 1, 1};
 	b->model->n_classes = l->src.c;
-	current(b)->flops += 5.0 * l->src.c;
 }
 
 static void (*const adders[FTP_N_LAYER_KINDS])(

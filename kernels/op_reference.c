@@ -16,7 +16,7 @@ enum {
 	LABELS = GRADIENT + 4,
 	N_REFS,
 };
-_Static_assert(N_REFS == FTP_STEP_REFS, "a reference step needs the most refs of all");
+_Static_assert(N_REFS <= FTP_STEP_REFS, "a step has no room for its refs");
 
 static struct ftp_reference_args bind(struct ftp_run *r, const struct ftp_step *t, float *const *p)
 {

@@ -14,3 +14,10 @@ const struct ftp_op ftp_op_table[FTP_N_LAYER_KINDS] = {
 	[FTP_LAYER_FC] = {"fc", BIT(FTP_LAYER_RELU), ftp_op_fc_forward, ftp_op_fc_backward},
 	[FTP_LAYER_LOSS] = {"loss", 0, ftp_op_loss_forward, ftp_op_loss_backward},
 };
+
+const struct ftp_op ftp_op_depthwise = {
+	"depthwise", 0, ftp_op_depthwise_forward, ftp_op_depthwise_backward};
+const struct ftp_op ftp_op_dwblock = {
+	"dwblock", 0, ftp_op_dwblock_forward, ftp_op_dwblock_backward};
+const struct ftp_op ftp_op_reference = {
+	"reference", 0, ftp_op_reference_forward, ftp_op_reference_backward};

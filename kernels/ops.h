@@ -17,6 +17,13 @@ struct ftp_op {
 
 extern const struct ftp_op ftp_op_table[FTP_N_LAYER_KINDS];
 
+/* Own kernels for what is not worth a row of kinds: depthwise 3x3 convolutions, alone or with the
+ * batch norms and activations around them. */
+extern const struct ftp_op ftp_op_depthwise, ftp_op_dwblock;
+
+/* Any kind, by the naive reference. */
+extern const struct ftp_op ftp_op_reference;
+
 ftp_op_plan ftp_op_conv_forward, ftp_op_conv_backward;
 ftp_op_plan ftp_op_bn_forward, ftp_op_bn_backward;
 ftp_op_plan ftp_op_clip_forward, ftp_op_clip_backward; /* ReLU, ReLU6 */
@@ -24,8 +31,11 @@ ftp_op_plan ftp_op_add_forward, ftp_op_add_backward;
 ftp_op_plan ftp_op_pool_forward, ftp_op_pool_backward;
 ftp_op_plan ftp_op_fc_forward, ftp_op_fc_backward;
 ftp_op_plan ftp_op_loss_forward, ftp_op_loss_backward;
-
-/* Any kind, by the naive reference. */
+ftp_op_plan ftp_op_depthwise_forward, ftp_op_depthwise_backward;
+ftp_op_plan ftp_op_dwblock_forward, ftp_op_dwblock_backward;
 ftp_op_plan ftp_op_reference_forward, ftp_op_reference_backward;
+
+/* Keeps a depthwise 3x3 weight as [c/16][3][3][16]. */
+void ftp_op_depthwise_param(struct ftp_plan *p, const struct ftp_node *node, int index);
 
 #endif

@@ -90,9 +90,9 @@ static void unpack_vector(
 struct ftp_param *ftp_plan_param(struct ftp_plan *p, const struct ftp_node *node, int index)
 {
 	struct ftp_param *param = &p->program->params[node->first_param + index];
-	int tensor = node->layer->first_tensor + index;
+	int tensor = node->first_tensor + index;
 
-	ftp_assert(index < node->layer->n_tensors);
+	ftp_assert(index < node->n_tensors);
 	param->unit = node->unit;
 	param->index = tensor;
 	param->tensor = &p->spec->model->units[node->unit].tensors[tensor];

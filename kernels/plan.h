@@ -12,6 +12,8 @@
 #include "kernels/layout.h"
 #include "kernels/program.h"
 
+struct ftp_op; /* kernels/ops.h */
+
 struct ftp_value {
 	struct ftp_shape shape;
 	bool dense;		   /* else blocked */
@@ -22,14 +24,18 @@ struct ftp_value {
 };
 
 struct ftp_node {
+	const struct ftp_op *op;
 	const struct ftp_layer *layer;
 	int unit;
 	int in[2];	  /* values; in[1] is the second operand or the absorbed residual, or -1 */
 	int out;	  /* value, -1 for the loss */
 	enum ftp_act act; /* absorbed */
+	const struct ftp_layer *bn_before; /* absorbed by a depthwise convolution, or NULL */
+	enum ftp_act act_before;	   /* absorbed, after bn_before */
+	int first_tensor, n_tensors;	   /* of the unit's: those of all its layers */
 	int first_param;
 	double flops; /* forward, per sample */
-	struct ftp_ref saved[2];
+	struct ftp_ref saved[3];
 	char name[80];
 	struct ftp_onednn_conv conv;		 /* CONV */
 	const struct ftp_onednn_layout *weights; /* CONV */
@@ -66,8 +72,8 @@ void ftp_plan_emit_op(struct ftp_plan *p, unsigned passes, struct ftp_onednn_op 
 int ftp_plan_note(struct ftp_plan *p, const struct ftp_node *node, const char *direction,
 	const char *implementation, struct ftp_error *err);
 
-/* The next tensor of the node's layer, kept as a plain vector unless the caller changes it before
- * ftp_plan_place(). */
+/* A tensor of the node, index from its first, kept as a plain vector unless the caller changes it
+ * before ftp_plan_place(). */
 struct ftp_param *ftp_plan_param(struct ftp_plan *p, const struct ftp_node *node, int index);
 void ftp_plan_place(struct ftp_plan *p, struct ftp_param *param, size_t floats);
 

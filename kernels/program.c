@@ -40,12 +40,52 @@ static enum ftp_act act_of(enum ftp_layer_kind kind)
 					 : FTP_ACT_NONE;
 }
 
+/* Passes over a sole activation that reads layer i; returns the layer whose output counts now. */
+static int32_t take_act(const struct ftp_unit *u, int32_t i, enum ftp_act *act)
+{
+	int32_t reader = sole_reader(u, i);
+
+	if (reader < 0 || act_of(u->layers[reader].kind) == FTP_ACT_NONE)
+		return i;
+	*act = act_of(u->layers[reader].kind);
+	return reader;
+}
+
+static bool is_depthwise_3x3(const struct ftp_layer *l)
+{
+	return l->kind == FTP_LAYER_CONV && l->groups > 1 && l->kernel == 3 && l->pad == 1 &&
+	       l->stride <= 2 && !l->bias;
+}
+
+/* The node from layer i on: a depthwise convolution with the batch norms and activations around it.
+ * Returns the layer whose output it makes, -1 if the unit has something else here. */
+static int32_t match_dwblock(struct ftp_node *node, const struct ftp_unit *u, int32_t i)
+{
+	struct ftp_node n = *node;
+	int32_t conv = i, after;
+
+	if (u->layers[i].kind == FTP_LAYER_BN) {
+		n.bn_before = &u->layers[i];
+		conv = sole_reader(u, take_act(u, i, &n.act_before));
+	}
+	if (conv < 0 || !is_depthwise_3x3(&u->layers[conv]))
+		return -1;
+	after = sole_reader(u, conv);
+	if (after < 0 || u->layers[after].kind != FTP_LAYER_BN)
+		return -1;
+	n.op = &ftp_op_dwblock;
+	n.layer = &u->layers[conv];
+	n.n_tensors = u->layers[after].first_tensor + u->layers[after].n_tensors - n.first_tensor;
+	*node = n;
+	return take_act(u, after, &node->act);
+}
+
 /* Takes along what the node's op can do besides: an addition whose other operand is known by then,
  * then an activation. Returns the layer whose output the node now makes. */
-static int32_t absorb(struct ftp_plan *p, struct ftp_node *node, const struct ftp_unit *u,
-	int32_t i, const int *value_of)
+static int32_t absorb(
+	struct ftp_node *node, const struct ftp_unit *u, int32_t i, const int *value_of)
 {
-	unsigned absorbs = p->program->onednn ? ftp_op_table[node->layer->kind].absorbs : 0;
+	unsigned absorbs = node->op->absorbs;
 
 	for (;;) {
 		int32_t reader = sole_reader(u, i);
@@ -56,7 +96,7 @@ static int32_t absorb(struct ftp_plan *p, struct ftp_node *node, const struct ft
 		if (l->kind == FTP_LAYER_ADD) {
 			int32_t other = l->in[0] == i ? l->in[1] : l->in[0];
 
-			if (other == i || (other != FTP_UNIT_INPUT && value_of[other] < 0))
+			if (other == i || value_of[other] < 0)
 				return i;
 			node->in[1] = value_of[other];
 			absorbs &= ~(1u << FTP_LAYER_ADD);
@@ -66,6 +106,24 @@ static int32_t absorb(struct ftp_plan *p, struct ftp_node *node, const struct ft
 		}
 		i = reader;
 	}
+}
+
+/* Chooses the node's op and what it takes along. Returns the layer whose output the node makes. */
+static int32_t choose_op(struct ftp_plan *p, struct ftp_node *node, const struct ftp_unit *u,
+	int32_t i, const int *value_of)
+{
+	int32_t last;
+
+	if (!p->program->onednn) {
+		node->op = &ftp_op_reference;
+		return i;
+	}
+	last = match_dwblock(node, u, i);
+	if (last >= 0)
+		return last;
+	node->op = is_depthwise_3x3(node->layer) ? &ftp_op_depthwise
+						 : &ftp_op_table[node->layer->kind];
+	return absorb(node, u, i, value_of);
 }
 
 static void name_node(struct ftp_node *node, const struct ftp_unit *u)
@@ -112,16 +170,18 @@ static int lower_unit(struct ftp_plan *p, int unit, int input)
 			.in = {value_of[l->in[0]],
 				l->in[1] == FTP_NO_INPUT ? -1 : value_of[l->in[1]]},
 			.out = -1,
-			.first_param = p->program->n_params,
-			.flops = flops_of(l, u)};
+			.first_tensor = l->first_tensor,
+			.n_tensors = l->n_tensors,
+			.first_param = p->program->n_params};
 		p->n_nodes++;
-		p->program->n_params += l->n_tensors;
+		last = choose_op(p, node, u, i, value_of);
+		p->program->n_params += node->n_tensors;
+		node->flops = flops_of(node->layer, u);
 		name_node(node, u);
 		if (l->kind == FTP_LAYER_LOSS) {
 			p->values[node->in[0]].dense = true;
 			continue;
 		}
-		last = absorb(p, node, u, i, value_of);
 		node->out = add_value(p, u->layers[last].dst, false, true);
 		for (int32_t j = i; j != last; j = sole_reader(u, j))
 			value_of[j] = node->out;
@@ -211,21 +271,15 @@ static void plan_update(struct ftp_plan *p, int unit)
 
 static int plan_nodes(struct ftp_plan *p, struct ftp_error *err)
 {
-	static const struct ftp_op reference = {
-		"reference", 0, ftp_op_reference_forward, ftp_op_reference_backward};
 	int code = 0;
 
 	for (int i = 0; i < p->n_nodes && !code; i++) {
-		const struct ftp_op *op = &ftp_op_table[p->nodes[i].layer->kind];
-
 		p->unit = p->nodes[i].unit;
-		code = (p->program->onednn ? op : &reference)->forward(p, &p->nodes[i], err);
+		code = p->nodes[i].op->forward(p, &p->nodes[i], err);
 	}
 	for (int i = p->n_nodes - 1; i >= 0 && !code; i--) {
-		const struct ftp_op *op = &ftp_op_table[p->nodes[i].layer->kind];
-
 		p->unit = p->nodes[i].unit;
-		code = (p->program->onednn ? op : &reference)->backward(p, &p->nodes[i], err);
+		code = p->nodes[i].op->backward(p, &p->nodes[i], err);
 		if (!code && p->nodes[i].out >= 0)
 			ftp_plan_release(p, p->values[p->nodes[i].out].grad);
 	}

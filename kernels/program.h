@@ -5,6 +5,7 @@
 #define FTP_KERNELS_PROGRAM_H
 
 #include "kernels/bnact.h"
+#include "kernels/dwblock.h"
 #include "kernels/onednn.h"
 #include "kernels/pool.h"
 #include "kernels/reference.h"
@@ -39,7 +40,7 @@ struct ftp_run {
 	uint64_t n_reorders;
 };
 
-#define FTP_STEP_REFS 15
+#define FTP_STEP_REFS 23
 
 /* One primitive. run() gets the refs as pointers, NULL for FTP_SPACE_NONE. */
 struct ftp_step {
@@ -49,6 +50,7 @@ struct ftp_step {
 	union {
 		struct ftp_onednn_op *op;
 		struct ftp_bnact bnact;
+		struct ftp_dwblock dwblock;
 		struct ftp_pool pool;
 		struct {
 			size_t n, rows;
