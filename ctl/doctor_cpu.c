@@ -43,33 +43,48 @@ void ftp_doctor_cpu(const struct ftp_config *config, struct ftp_doctor_result *r
 	}
 }
 
-/* A node that names cores gets those and no others; names the first node that cannot. */
-static bool named_cores_exist(
-	const struct ftp_config *c, const cpu_set_t *have, struct ftp_doctor_result *r)
+/* A list of cores that the file names: do they exist, and are they enough? false: said in r. */
+static bool check_named(const char *node, const char *key, const char *named, int threads,
+	const cpu_set_t *have, struct ftp_doctor_result *r)
 {
+	cpu_set_t set, both;
 	char list[128];
 
+	if (!named[0] || !strcmp(named, FTP_CORES_AUTO) || ftp_cores_parse(named, &set, NULL))
+		return true;
+	CPU_AND(&both, &set, have);
+	if (!CPU_EQUAL(&both, &set)) {
+		ftp_cores_print(have, list, sizeof(list));
+		r->state = FTP_DOCTOR_FAIL;
+		FTP_DOCTOR_SAY(r->fix,
+			"nodes.%s.%s names %s, but this process may only use %s: choose among "
+			"those",
+			node, key, named, list);
+		return false;
+	}
+	if (CPU_COUNT(&set) < threads) {
+		r->state = FTP_DOCTOR_NOTE;
+		FTP_DOCTOR_SAY(r->fix,
+			"nodes.%s.%s names fewer cores than training.threads (%d), which spin: "
+			"name more, "
+			"or lower the threads",
+			node, key, threads);
+		return false;
+	}
+	return true;
+}
+
+static bool check_all_named(
+	const struct ftp_config *c, const cpu_set_t *have, struct ftp_doctor_result *r)
+{
+	int threads = (int)c->training.threads;
+
 	for (uint32_t i = 0; i < c->n_nodes; i++) {
-		const char *named[] = {c->nodes[i].cores, c->nodes[i].net_core};
+		const struct ftp_config_node *n = &c->nodes[i];
 
-		for (int j = 0; j < 2; j++) {
-			cpu_set_t set, both;
-
-			if (!named[j][0] || !strcmp(named[j], FTP_CORES_AUTO) ||
-				ftp_cores_parse(named[j], &set, NULL))
-				continue;
-			CPU_AND(&both, &set, have);
-			if (CPU_EQUAL(&both, &set))
-				continue;
-			ftp_cores_print(have, list, sizeof(list));
-			r->state = FTP_DOCTOR_FAIL;
-			FTP_DOCTOR_SAY(r->fix,
-				"nodes.%s.%s names %s, but this process may only use %s: choose "
-				"among "
-				"those",
-				c->nodes[i].name, j ? "net_core" : "cores", named[j], list);
+		if (!check_named(n->name, "net_core", n->net_core, 1, have, r) ||
+			!check_named(n->name, "cores", n->cores, threads, have, r))
 			return false;
-		}
 	}
 	return true;
 }
@@ -88,10 +103,16 @@ void ftp_doctor_cores(const struct ftp_config *c, struct ftp_doctor_result *r)
 	FTP_DOCTOR_SAY(r->need, "%u (%u node%s x %u thread%s)", need, n_nodes,
 		n_nodes == 1 ? "" : "s", threads, threads == 1 ? "" : "s");
 	FTP_DOCTOR_SAY(r->have, "%d (%s)", n, list);
-	if (c && !named_cores_exist(c, &have, r))
+	if (c && !check_all_named(c, &have, r))
 		return;
 	if ((uint32_t)n >= need) {
-		FTP_DOCTOR_SAY(r->fix, "`cores: auto` gives every node %u of its own", threads);
+		FTP_DOCTOR_SAY(r->fix,
+			"`cores` only pins, `auto` gives every node %u of its own; "
+			"training.threads, the "
+			"OpenMP team of every stage, is part of the run's identity and never "
+			"follows from "
+			"cores",
+			threads);
 		return;
 	}
 	r->state = FTP_DOCTOR_NOTE;

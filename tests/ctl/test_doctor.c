@@ -98,6 +98,28 @@ static void cores__named_ones_must_exist(void **state)
 	}
 }
 
+static void cores__fewer_than_threads(void **state)
+{
+	const char *sets[] = {NULL, "training.threads=2"};
+	const struct ftp_doctor_result *r;
+	struct ftp_config *c;
+	cpu_set_t have;
+	char set[64];
+	int core = 0;
+
+	(void)state;
+	ftp_cores_available(&have);
+	while (!CPU_ISSET(core, &have))
+		core++;
+	snprintf(set, sizeof(set), "nodes.n1.cores='%d'", core);
+	sets[0] = set;
+	c = load(sets, 2);
+	r = run(c, "cores");
+	ftp_config_free(c);
+	assert_int_equal(r->state, FTP_DOCTOR_NOTE);
+	assert_non_null(strstr(r->fix, "names fewer cores than training.threads (2)"));
+}
+
 static void cores__too_few_is_a_note(void **state)
 {
 	const struct ftp_doctor_result *r;
@@ -236,6 +258,7 @@ int main(void)
 		cmocka_unit_test(run__machine_alone_without_a_configuration),
 		cmocka_unit_test(cpu__isa_of_the_configuration),
 		cmocka_unit_test(cores__named_ones_must_exist),
+		cmocka_unit_test(cores__fewer_than_threads),
 		cmocka_unit_test(cores__too_few_is_a_note),
 		cmocka_unit_test(openmp__names_the_variable),
 		cmocka_unit_test(memory__beyond_what_there_is),
