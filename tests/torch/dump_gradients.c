@@ -86,6 +86,20 @@ static void *copy_of(const void *data, size_t bytes)
 	return memcpy(p, data, bytes);
 }
 
+/* As initialised (gamma 1, beta 0) a batch norm in front of a depthwise convolution and another
+ * batch norm has no effect but through eps: the gradient of its gamma would be all cancellation. */
+static void draw_norm(const struct ftp_tensor *t, uint64_t seed, uint64_t sub, float *x)
+{
+	uint64_t key = ftp_prng_key(seed, FTP_PRNG_TEST, 1000 + sub);
+
+	for (size_t i = 0; i < t->n_elements; i++) {
+		if (t->role == FTP_TENSOR_GAMMA)
+			x[i] = (float)(1 + 0.25 * ftp_prng_normal(key, i));
+		if (t->role == FTP_TENSOR_BETA)
+			x[i] = (float)(ftp_prng_normal(key, i));
+	}
+}
+
 static void import_state(
 	struct ftp_stage *s, const struct ftp_model *m, uint64_t seed, struct dump *d)
 {
@@ -95,13 +109,15 @@ static void import_state(
 
 		ftp_assert(state);
 		ftp_model_init_unit(m, u, seed, state);
-		ftp_stage_import(s, u, state);
 		for (int t = 0; t < unit->n_tensors; t++) {
 			const struct ftp_tensor *x = &unit->tensors[t];
 
+			draw_norm(x, seed, (uint64_t)(u << 16 | t),
+				(float *)(void *)(state + x->offset_bytes));
 			dump_add(d, "state/", x->name, "F32", x->dims, x->n_dims,
 				copy_of(state + x->offset_bytes, x->n_elements * sizeof(float)));
 		}
+		ftp_stage_import(s, u, state);
 		free(state);
 	}
 }
