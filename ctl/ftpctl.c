@@ -5,6 +5,9 @@
 
 static int run_help(const struct ftp_options *o);
 
+/* How a verb is told which run it is about. */
+#define RUN_OPTIONS (FTP_OPTION_CONFIG | FTP_OPTION_SET | FTP_OPTION_DATA_DIR | FTP_OPTION_JSON)
+
 static const struct ftp_verb verbs[] = {
 	{"config check", "Read a configuration and say whether it is right.",
 		"ftpctl config check -c examples/local-3.yaml",
@@ -15,6 +18,17 @@ static const struct ftp_verb verbs[] = {
 	{"doctor", "Check this machine against what a run needs: need, have, fix.",
 		"ftpctl doctor -c examples/local-3.yaml",
 		FTP_OPTION_CONFIG | FTP_OPTION_SET | FTP_OPTION_JSON, ftp_ftpctl_doctor},
+	{"start", "Start the coordinator and this machine's nodes; return when they train.",
+		"ftpctl start -c examples/local-3.yaml --follow",
+		FTP_OPTION_CONFIG | FTP_OPTION_SET | FTP_OPTION_FOLLOW | FTP_OPTION_NODE |
+			FTP_OPTION_JSON,
+		ftp_ftpctl_start},
+	{"status", "Show the run that is going on; exit code 3 if there is none.",
+		"ftpctl status --json", RUN_OPTIONS, ftp_ftpctl_status},
+	{"follow", "Watch the run that is going on; Ctrl-C only stops watching.",
+		"ftpctl follow -c examples/local-3.yaml", RUN_OPTIONS, ftp_ftpctl_follow},
+	{"stop", "Stop the run that is going on.", "ftpctl stop --timeout 10s",
+		RUN_OPTIONS | FTP_OPTION_TIMEOUT, ftp_ftpctl_stop},
 	{"version", "Print the versions of ftpipe and of what it is built on.", "ftpctl version",
 		FTP_OPTION_JSON, ftp_ftpctl_version},
 	{"help", "Print this list.", "ftpctl help", 0, run_help},

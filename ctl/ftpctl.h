@@ -11,6 +11,10 @@
 int ftp_ftpctl_config_check(const struct ftp_options *o);
 int ftp_ftpctl_config_dump(const struct ftp_options *o);
 int ftp_ftpctl_doctor(const struct ftp_options *o);
+int ftp_ftpctl_follow(const struct ftp_options *o);
+int ftp_ftpctl_start(const struct ftp_options *o);
+int ftp_ftpctl_status(const struct ftp_options *o);
+int ftp_ftpctl_stop(const struct ftp_options *o);
 int ftp_ftpctl_version(const struct ftp_options *o);
 
 /* Loads the configuration that the options name. 0, or an exit code when it has been said on stderr

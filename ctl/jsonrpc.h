@@ -70,9 +70,9 @@ void ftp_jsonrpc_answer(
 	struct ftp_jsonrpc *p, uint64_t call, int code, json_t *result, const char *text);
 
 /* Blocking use (jsonrpc_client.c): connect to a Unix socket path (it holds a '/') or "host:port",
- * call, wait, close. -ECONNREFUSED, -ENOENT: nobody listens; -ENAMETOOLONG; -ETIMEDOUT; -EPROTO
- * with the peer's text; -EPIPE: it went away. connect() gives a connected, non-blocking fd. params
- * is taken, *result given. */
+ * call, wait, close. a path may be longer than 107 bytes. -ECONNREFUSED, -ENOENT: nobody listens;
+ * -ETIMEDOUT; -EPROTO with the peer's text; -EPIPE: it went away. connect() gives a connected,
+ * non-blocking fd. params is taken, *result given. */
 int ftp_jsonrpc_connect(const char *address, uint64_t deadline_ns, struct ftp_error *err);
 int ftp_jsonrpc_ask(const char *address, const char *method, json_t *params, uint64_t deadline_ns,
 	json_t **result, struct ftp_error *err);

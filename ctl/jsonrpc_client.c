@@ -1,4 +1,6 @@
 #include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
@@ -10,21 +12,32 @@
 #include "runtime/base/address.h"
 #include "runtime/base/clock.h"
 
-static int unix_address(
-	const char *path, struct sockaddr_storage *addr, socklen_t *bytes, struct ftp_error *err)
+/* A socket's path has at most 107 bytes: a longer one is named through its directory's descriptor,
+ * which *dir_fd holds until the socket is connected. */
+static int unix_address(const char *path, struct sockaddr_storage *addr, socklen_t *bytes,
+	int *dir_fd, struct ftp_error *err)
 {
 	struct sockaddr_un *un = (struct sockaddr_un *)addr;
+	const char *base = strrchr(path, '/') + 1;
+	char dir[PATH_MAX];
+	int n;
 
-	if (strlen(path) >= sizeof(un->sun_path))
-		return ftp_error_set(err, ENAMETOOLONG,
-			"%s: a socket's path has at most %zu bytes; choose a shorter "
-			"cluster.data_dir",
-			path, sizeof(un->sun_path) - 1);
 	memset(un, 0, sizeof(*un));
 	un->sun_family = AF_UNIX;
-	strcpy(un->sun_path, path);
 	*bytes = sizeof(*un);
-	return 0;
+	n = snprintf(un->sun_path, sizeof(un->sun_path), "%s", path);
+	if (n < (int)sizeof(un->sun_path))
+		return 0;
+	snprintf(dir, sizeof(dir), "%.*s", (int)(base - path), path);
+	*dir_fd = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (*dir_fd < 0)
+		return ftp_error_set(err, errno, "%s: %s", dir, strerror(errno));
+	n = snprintf(un->sun_path, sizeof(un->sun_path), "/proc/self/fd/%d/%s", *dir_fd, base);
+	if (n < (int)sizeof(un->sun_path))
+		return 0;
+	close(*dir_fd);
+	*dir_fd = -1;
+	return ftp_error_set(err, ENAMETOOLONG, "%s: too long a name for a socket", base);
 }
 
 /* Waits for events on fd until the deadline: 0 or -ETIMEDOUT. */
@@ -47,16 +60,17 @@ int ftp_jsonrpc_connect(const char *address, uint64_t deadline_ns, struct ftp_er
 {
 	struct sockaddr_storage addr;
 	socklen_t bytes, rc_bytes = sizeof(int);
-	int fd, rc;
+	int fd, rc, dir_fd = -1;
 
-	rc = strchr(address, '/') ? unix_address(address, &addr, &bytes, err)
+	rc = strchr(address, '/') ? unix_address(address, &addr, &bytes, &dir_fd, err)
 				  : ftp_address_parse(address, &addr, &bytes, err);
 	if (rc)
 		return rc;
 	fd = socket(addr.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0)
-		return ftp_error_set(err, errno, "socket: %s", strerror(errno));
+	ftp_assert(fd >= 0);
 	rc = connect(fd, (struct sockaddr *)&addr, bytes) ? errno : 0;
+	if (dir_fd >= 0)
+		close(dir_fd);
 	if (rc == EINPROGRESS || rc == EAGAIN) {
 		rc = -await(fd, POLLOUT, deadline_ns);
 		if (!rc && getsockopt(fd, SOL_SOCKET, SO_ERROR, &rc, &rc_bytes))

@@ -1,0 +1,22 @@
+#include "ctl/follow.h"
+#include "ctl/ftpctl.h"
+#include "ctl/ftpctl_run.h"
+
+int ftp_ftpctl_follow(const struct ftp_options *o)
+{
+	struct ftp_ftpctl_run r;
+	struct ftp_follow_params params = {.dir = &r.dir, .data_dir = r.data_dir};
+	json_t *summary;
+	int rc = ftp_ftpctl_find_run(&r, o);
+
+	if (rc)
+		return rc;
+	if (!r.supervisor)
+		return ftp_ftpctl_not_running(&r, o);
+	rc = ftp_follow(&params, &summary);
+	if (o->json)
+		ftp_ftpctl_print_json(summary ? json_incref(summary)
+					      : json_pack("{s:b, s:s}", "ok", 1, "run", r.dir.id));
+	json_decref(summary);
+	return rc;
+}

@@ -1,0 +1,60 @@
+#include "ctl/ftpctl_run.h"
+
+#include <string.h>
+#include <unistd.h>
+
+#include "ctl/ftpctl.h"
+#include "ctl/jsonrpc.h"
+#include "ctl/lock.h"
+#include "runtime/base/clock.h"
+
+static int find_data_dir(struct ftp_ftpctl_run *r, const struct ftp_options *o)
+{
+	struct ftp_config *c;
+	struct ftp_error err;
+	int rc;
+
+	if (o->data_dir) {
+		rc = ftp_paths_absolute(o->data_dir, r->data_dir, sizeof(r->data_dir), &err);
+		return rc ? ftp_ftpctl_fail(o, FTP_EXIT_USAGE, err.text) : 0;
+	}
+	if (o->config || !access(FTP_OPTIONS_DEFAULT_CONFIG, F_OK)) {
+		rc = ftp_ftpctl_load(&c, o);
+		if (rc)
+			return rc;
+		snprintf(r->data_dir, sizeof(r->data_dir), "%s", c->cluster.data_dir);
+		ftp_config_free(c);
+		return 0;
+	}
+	rc = ftp_paths_default_data_dir(r->data_dir, sizeof(r->data_dir), &err);
+	return rc ? ftp_ftpctl_fail(o, FTP_EXIT_CONFIG, err.text) : 0;
+}
+
+int ftp_ftpctl_find_run(struct ftp_ftpctl_run *r, const struct ftp_options *o)
+{
+	int rc = find_data_dir(r, o);
+
+	if (rc)
+		return rc;
+	r->supervisor = ftp_lock_holder(r->data_dir);
+	if (ftp_rundir_latest(&r->dir, r->data_dir, NULL))
+		r->dir.id[0] = r->dir.path[0] = 0;
+	return 0;
+}
+
+int ftp_ftpctl_ask(const struct ftp_ftpctl_run *r, const char *method, uint64_t wait_ns,
+	json_t **result, struct ftp_error *err)
+{
+	char path[FTP_PATHS_MAX];
+
+	ftp_rundir_file(&r->dir, FTP_RUNDIR_SOCKET, path);
+	return ftp_jsonrpc_ask(path, method, NULL, ftp_clock_now_ns() + wait_ns, result, err);
+}
+
+int ftp_ftpctl_not_running(const struct ftp_ftpctl_run *r, const struct ftp_options *o)
+{
+	char text[FTP_PATHS_MAX + 64];
+
+	snprintf(text, sizeof(text), "no run is going on in %s", r->data_dir);
+	return ftp_ftpctl_fail(o, FTP_EXIT_NOT_RUNNING, text);
+}

@@ -1,0 +1,28 @@
+/* The run that a verb of ftpctl is about: that of -c FILE's data directory, of --data-dir, of
+ * ./ftpipe.yaml, or of the default data directory. Main thread only. */
+#ifndef FTP_CTL_FTPCTL_RUN_H
+#define FTP_CTL_FTPCTL_RUN_H
+
+#include <jansson.h>
+#include <sys/types.h>
+
+#include "ctl/options.h"
+#include "ctl/rundir.h"
+
+struct ftp_ftpctl_run {
+	char data_dir[FTP_PATHS_MAX];
+	struct ftp_rundir dir; /* the newest; id "" if there was none */
+	pid_t supervisor;      /* 0: not running; -1: being born */
+};
+
+/* 0, or an exit code when it has been said why not. */
+int ftp_ftpctl_find_run(struct ftp_ftpctl_run *r, const struct ftp_options *o);
+
+/* Calls the run's coordinator. *result is the caller's. Negative errno with the reason. */
+int ftp_ftpctl_ask(const struct ftp_ftpctl_run *r, const char *method, uint64_t wait_ns,
+	json_t **result, struct ftp_error *err);
+
+/* "no run is going on in DIR", exit code 3. */
+int ftp_ftpctl_not_running(const struct ftp_ftpctl_run *r, const struct ftp_options *o);
+
+#endif

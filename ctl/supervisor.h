@@ -1,0 +1,29 @@
+/* The supervisor: one daemon per run directory that starts the coordinator and this machine's
+ * nodes, ties their lives to its own, and at the first unexpected end of one of them says who and
+ * why, stops all others and records the outcome. One thread.
+ *
+ * The children get PR_SET_PDEATHSIG: a killed supervisor takes the nodes with it (SIGKILL) and asks
+ * the coordinator to record that (SIGTERM). Signals: SIGTERM stops the run as `ftpctl stop` does;
+ * SIGQUIT, or a second SIGTERM, kills it.
+ */
+#ifndef FTP_CTL_SUPERVISOR_H
+#define FTP_CTL_SUPERVISOR_H
+
+#include <sys/types.h>
+
+#include "ctl/config.h"
+#include "ctl/options.h"
+#include "ctl/rundir.h"
+
+#define FTP_SUPERVISOR_READY_NS (10 * FTP_NS_PER_S) /* for the coordinator to listen */
+#define FTP_SUPERVISOR_END_NS	(8 * FTP_NS_PER_S)  /* from the first end of a child to the last */
+#define FTP_SUPERVISOR_GRACE_NS (2 * FTP_NS_PER_S)  /* after SIGTERM, before SIGKILL */
+
+/* Takes the lock of config's data directory, makes the run's directory and starts the daemon, which
+ * lives on. node: start only that one (NULL: all whose host is this machine's). FTP_EXIT_OK: all
+ * processes are started, *dir and *pid (the supervisor's) are set. Else an exit code with the
+ * reason in err, and nothing runs. */
+enum ftp_exit ftp_supervisor_start(const struct ftp_config *config, const char *node,
+	struct ftp_rundir *dir, pid_t *pid, struct ftp_error *err);
+
+#endif

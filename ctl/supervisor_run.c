@@ -1,0 +1,353 @@
+#include "ctl/supervisor_run.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "ctl/child.h"
+#include "ctl/cores.h"
+#include "ctl/jsonrpc.h"
+#include "ctl/pinning.h"
+#include "ctl/protocol.h"
+#include "ctl/supervisor.h"
+#include "runtime/base/clock.h"
+#include "runtime/base/log.h"
+
+#define ASK_NS	     FTP_NS_PER_S
+#define MAX_CHILDREN (1 + FTP_CONFIG_MAX_NODES)
+
+enum phase {
+	RUNNING,
+	ENDING, /* the coordinator is ending the run, or nodes follow its end */
+	TERMINATING,
+	KILLING,
+};
+
+struct supervisor {
+	const struct ftp_supervisor_params *params;
+	struct ftp_child children[MAX_CHILDREN]; /* the coordinator first, if there is one */
+	uint32_t n_children;
+	enum phase phase;
+	uint64_t deadline_ns; /* of the phase */
+	int signal_fd;
+	char socket[FTP_PATHS_MAX];
+	char reason[1024]; /* the first unexpected end, where the coordinator could not record it */
+};
+
+static struct ftp_child *coordinator(struct supervisor *s)
+{
+	return s->params->coordinator ? &s->children[0] : NULL;
+}
+
+static bool coordinator_runs(struct supervisor *s)
+{
+	return coordinator(s) && ftp_child_runs(coordinator(s));
+}
+
+static void signal_all(struct supervisor *s, int signum)
+{
+	for (uint32_t i = 0; i < s->n_children; i++)
+		ftp_child_signal(&s->children[i], signum);
+}
+
+static void enter(struct supervisor *s, enum phase phase, uint64_t wait_ns)
+{
+	if (phase <= s->phase)
+		return;
+	s->phase = phase;
+	s->deadline_ns = ftp_clock_now_ns() + wait_ns;
+	if (phase == TERMINATING)
+		signal_all(s, SIGTERM);
+	else if (phase == KILLING)
+		signal_all(s, SIGKILL);
+}
+
+static int ask(struct supervisor *s, const char *method, json_t *params)
+{
+	struct ftp_error err;
+	json_t *result = NULL;
+	int rc = ftp_jsonrpc_ask(
+		s->socket, method, params, ftp_clock_now_ns() + ASK_NS, &result, &err);
+
+	json_decref(result);
+	return rc;
+}
+
+static bool has_summary(struct supervisor *s)
+{
+	char path[FTP_PATHS_MAX];
+
+	ftp_rundir_file(s->params->dir, FTP_RUNDIR_SUMMARY, path);
+	return !access(path, F_OK);
+}
+
+static void on_node_end(struct supervisor *s, const struct ftp_child *c, const char *text)
+{
+	struct ftp_exited m = {
+		.pid = c->pid, .code = (uint32_t)c->code, .signal = (uint32_t)c->signal};
+
+	snprintf(m.who, sizeof(m.who), "%.32s", c->name);
+	ftp_rundir_last_words(s->params->dir, c->name, m.reason, sizeof(m.reason));
+	if (coordinator_runs(s))
+		ask(s, FTP_METHOD_EXITED, ftp_exited_encode(&m));
+	else if (!s->params->coordinator && !s->reason[0] && (c->signal || c->code))
+		snprintf(s->reason, sizeof(s->reason), "%s%s%s", text, m.reason[0] ? ": " : "",
+			m.reason);
+	enter(s, ENDING, FTP_SUPERVISOR_END_NS);
+}
+
+static void on_coordinator_end(struct supervisor *s, const char *text)
+{
+	char words[768];
+
+	if (has_summary(s)) {
+		enter(s, ENDING, FTP_SUPERVISOR_GRACE_NS);
+		s->deadline_ns = ftp_clock_now_ns() + FTP_SUPERVISOR_GRACE_NS;
+		return;
+	}
+	ftp_rundir_last_words(s->params->dir, "coordinator", words, sizeof(words));
+	if (!s->reason[0])
+		snprintf(s->reason, sizeof(s->reason), "%s%s%s", text, words[0] ? ": " : "", words);
+	enter(s, TERMINATING, FTP_SUPERVISOR_GRACE_NS);
+}
+
+static void on_end(struct supervisor *s, struct ftp_child *c)
+{
+	bool first = s->phase == RUNNING;
+	char text[160];
+
+	ftp_child_reap(c);
+	ftp_child_describe(c, text, sizeof(text));
+	ftp_log(first && (c->signal || c->code) ? FTP_LOG_ERROR : FTP_LOG_INFO, "%s", text);
+	if (c == coordinator(s))
+		on_coordinator_end(s, text);
+	else
+		on_node_end(s, c, text);
+}
+
+static void on_signal(struct supervisor *s)
+{
+	struct signalfd_siginfo info;
+
+	if (read(s->signal_fd, &info, sizeof(info)) != sizeof(info))
+		return;
+	if (info.ssi_signo == SIGQUIT || s->phase != RUNNING) {
+		snprintf(s->reason, sizeof(s->reason), "killed by the operator");
+		enter(s, KILLING, FTP_SUPERVISOR_GRACE_NS);
+	} else if (coordinator_runs(s) && !ask(s, FTP_METHOD_END, NULL)) {
+		enter(s, ENDING, FTP_SUPERVISOR_END_NS);
+	} else {
+		snprintf(s->reason, sizeof(s->reason), "stopped by the operator");
+		enter(s, TERMINATING, FTP_SUPERVISOR_GRACE_NS);
+	}
+}
+
+static void on_deadline(struct supervisor *s)
+{
+	static const char *const late[] = {
+		[ENDING] = "did not end in time and is being stopped",
+		[TERMINATING] = "did not end after SIGTERM and is being killed",
+		[KILLING] = "did not end after SIGKILL",
+	};
+
+	for (uint32_t i = 0; i < s->n_children; i++)
+		if (ftp_child_runs(&s->children[i]))
+			ftp_log_warn("%s (pid %d) %s", s->children[i].name, s->children[i].pid,
+				late[s->phase]);
+	if (s->phase == KILLING)
+		s->n_children = 0; /* the kernel holds them: nothing more can be done */
+	enter(s, s->phase + 1, FTP_SUPERVISOR_GRACE_NS);
+}
+
+static uint32_t count_running(const struct supervisor *s)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < s->n_children; i++)
+		n += ftp_child_runs(&s->children[i]);
+	return n;
+}
+
+static void watch(struct supervisor *s)
+{
+	while (count_running(s)) {
+		struct pollfd fds[1 + MAX_CHILDREN] = {{.fd = s->signal_fd, .events = POLLIN}};
+		uint64_t now_ns = ftp_clock_now_ns();
+		int timeout_ms = -1;
+
+		if (s->phase != RUNNING)
+			timeout_ms = s->deadline_ns <= now_ns
+					     ? 0
+					     : (int)((s->deadline_ns - now_ns) / FTP_NS_PER_MS) + 1;
+		for (uint32_t i = 0; i < s->n_children; i++)
+			fds[1 + i] = (struct pollfd){.fd = s->children[i].pidfd, .events = POLLIN};
+		poll(fds, 1 + s->n_children, timeout_ms);
+		/* Nodes first: their deaths explain the coordinator's end, not the other way round.
+		 */
+		for (uint32_t i = s->n_children; i-- > 0;)
+			if (fds[1 + i].revents)
+				on_end(s, &s->children[i]);
+		if (fds[0].revents)
+			on_signal(s);
+		if (s->phase != RUNNING && s->deadline_ns <= ftp_clock_now_ns())
+			on_deadline(s);
+	}
+}
+
+static int start_child(struct supervisor *s, const char *name, const char *program, char **argv,
+	int kept_fd, int parent_death_signal, struct ftp_error *err)
+{
+	char path[2 * FTP_PATHS_MAX];
+	const struct ftp_child_spec spec = {.name = name,
+		.argv = argv,
+		.output_fd = s->params->log_fd,
+		.kept_fd = kept_fd,
+		.parent_death_signal = parent_death_signal};
+
+	snprintf(path, sizeof(path), "%s/%s", s->params->bin_dir, program);
+	argv[0] = path;
+	return ftp_child_start(&s->children[s->n_children++], &spec, err);
+}
+
+/* The coordinator's line: it listens, or why not. An exit code. */
+static int await_ready(struct supervisor *s, int fd, struct ftp_error *err)
+{
+	uint64_t deadline_ns = ftp_clock_now_ns() + FTP_SUPERVISOR_READY_NS;
+	struct pollfd pfd = {.fd = fd, .events = POLLIN};
+	char line[sizeof(err->text)], *rest;
+	ssize_t n = -1;
+	int code;
+
+	while (n < 0 && ftp_clock_now_ns() < deadline_ns)
+		if (poll(&pfd, 1, 100) > 0)
+			n = read(fd, line, sizeof(line) - 1);
+	line[n > 0 ? n : 0] = 0;
+	code = (int)strtol(line, &rest, 10);
+	rest[strcspn(rest, "\n")] = 0;
+	if (rest == line) {
+		char words[512];
+
+		ftp_rundir_last_words(s->params->dir, "coordinator", words, sizeof(words));
+		ftp_error_set(err, EIO, "the coordinator did not start: %s",
+			words[0] ? words : "see the run's log");
+		return FTP_EXIT_FAILURE;
+	}
+	ftp_error_set(err, EIO, "%s", rest + (*rest == ' '));
+	return code;
+}
+
+static int start_coordinator(struct supervisor *s, const char *config, struct ftp_error *err)
+{
+	char run[17], ready_fd[12];
+	char *argv[] = {NULL, "--config", (char *)config, "--run-dir", (char *)s->params->dir->path,
+		"--run", run, "--ready-fd", ready_fd, NULL};
+	int ready[2], rc;
+
+	if (pipe2(ready, O_CLOEXEC))
+		return FTP_EXIT_FAILURE;
+	snprintf(run, sizeof(run), "%016llx", (unsigned long long)s->params->run);
+	snprintf(ready_fd, sizeof(ready_fd), "%d", ready[1]);
+	rc = start_child(s, "coordinator", "ftpipe-coordinator", argv, ready[1], SIGTERM, err);
+	close(ready[1]);
+	rc = rc ? ftp_options_exit(rc) : await_ready(s, ready[0], err);
+	close(ready[0]);
+	return rc;
+}
+
+static int start_nodes(struct supervisor *s, const char *config, struct ftp_error *err)
+{
+	const struct ftp_config *c = s->params->config;
+	char cores[FTP_CONFIG_MAX_NODES][FTP_PINNING_LIST_BYTES];
+	cpu_set_t available;
+	int rc = 0;
+
+	ftp_cores_available(&available);
+	ftp_pinning_choose(c, s->params->local, &available, cores);
+	for (uint32_t i = 0; !rc && i < c->n_nodes; i++) {
+		char *argv[] = {NULL, "--config", (char *)config, "--node", c->nodes[i].name,
+			"--coordinator", c->cluster.coordinator_listen, "--run-dir",
+			(char *)s->params->dir->path, "--cores", cores[i], NULL};
+
+		if (s->params->local[i])
+			rc = start_child(
+				s, c->nodes[i].name, "ftpipe-node", argv, -1, SIGKILL, err);
+	}
+	return rc ? ftp_options_exit(rc) : FTP_EXIT_OK;
+}
+
+static void record(struct supervisor *s)
+{
+	struct ftp_error err;
+	json_t *summary;
+	bool stopped = !strcmp(s->reason, "stopped by the operator");
+
+	unlink(s->socket);
+	if (has_summary(s))
+		return;
+	summary = json_pack("{s:i, s:s, s:s, s:s}", "schema", 1, "run", s->params->dir->id, "state",
+		stopped	       ? "stopped"
+		: s->reason[0] ? "failed"
+			       : "completed",
+		"reason", s->reason);
+	if (!summary || ftp_rundir_write_summary(s->params->dir, summary, &err))
+		ftp_log_error(
+			"cannot record how the run ended: %s", summary ? err.text : s->reason);
+	json_decref(summary);
+	if (s->reason[0] && !stopped)
+		ftp_log_error("the run failed: %s", s->reason);
+}
+
+static int catch_signals(void)
+{
+	sigset_t set;
+
+	signal(SIGPIPE, SIG_IGN);
+	signal(SIGHUP, SIG_IGN);
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGQUIT);
+	sigprocmask(SIG_SETMASK, &set, NULL);
+	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+void ftp_supervisor_run(const struct ftp_supervisor_params *params)
+{
+	struct supervisor *s = calloc(1, sizeof(*s));
+	struct ftp_error err = {""};
+	char config[FTP_PATHS_MAX];
+	int code = FTP_EXIT_OK;
+
+	ftp_assert(s);
+	ftp_log_init("supervisor", FTP_LOG_INFO,
+		params->config->log_format == FTP_CONFIG_LOG_JSON ? FTP_LOG_JSON : FTP_LOG_TEXT);
+	s->params = params;
+	s->signal_fd = catch_signals();
+	ftp_rundir_file(params->dir, FTP_RUNDIR_SOCKET, s->socket);
+	ftp_rundir_file(params->dir, FTP_RUNDIR_CONFIG, config);
+	if (chdir("/"))
+		ftp_log_warn("cannot leave the working directory: %s", strerror(errno));
+	if (params->coordinator)
+		code = start_coordinator(s, config, &err);
+	if (code == FTP_EXIT_OK)
+		code = start_nodes(s, config, &err);
+	if (code != FTP_EXIT_OK) {
+		snprintf(s->reason, sizeof(s->reason), "%s", err.text);
+		enter(s, TERMINATING, FTP_SUPERVISOR_GRACE_NS);
+	}
+	if (code == FTP_EXIT_OK)
+		dprintf(params->report_fd, "0 \n");
+	watch(s);
+	record(s);
+	/* After a failed start all is over before its caller hears of it. */
+	if (code != FTP_EXIT_OK)
+		dprintf(params->report_fd, "%d %s\n", code, err.text);
+	close(params->report_fd);
+	close(s->signal_fd);
+	free(s);
+}
