@@ -9,8 +9,8 @@
 
 enum ftp_optimizer_kind { FTP_OPTIMIZER_SGD };
 
-/* PyTorch's SGD: g += weight_decay * w; m = momentum * m + g; w -= lr * (nesterov ? g + momentum * m
- * : m). Weight decay applies to every trained tensor, as there. */
+/* PyTorch's SGD: g += weight_decay * w; m = momentum * m + g; w -= lr * (nesterov ? g + momentum *
+ * m : m). Weight decay applies to every trained tensor, as there. */
 struct ftp_optimizer_spec {
 	enum ftp_optimizer_kind kind;
 	float momentum;
@@ -22,11 +22,11 @@ enum ftp_lr_kind { FTP_LR_CONSTANT, FTP_LR_STEP, FTP_LR_COSINE };
 
 struct ftp_lr_spec {
 	enum ftp_lr_kind kind;
-	double base;	      /* the rate after warm-up */
-	uint64_t warmup;      /* steps: linear from base/warmup to base */
-	uint64_t step_every;  /* STEP: multiply by gamma every so many steps after warm-up */
-	double gamma;	      /* STEP */
-	double final;	      /* COSINE: the rate at the last step */
+	double base;	     /* the rate after warm-up */
+	uint64_t warmup;     /* steps: linear from base/warmup to base */
+	uint64_t step_every; /* STEP: multiply by gamma every so many steps after warm-up */
+	double gamma;	     /* STEP */
+	double final;	     /* COSINE: the rate at the last step */
 };
 
 /* The rate of a step (numbered from 1) of n_steps. */

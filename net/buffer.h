@@ -1,8 +1,8 @@
 /* Memory descriptor: a piece of tensor memory that packets point into.
  *
  * A send takes the descriptor and gives it back when every byte is acknowledged and no port holds a
- * reference any more; until then the memory must not change. The descriptor has a stable address for
- * its whole life. `port_words` belongs to the port that sends from it (the DPDK port keeps its
+ * reference any more; until then the memory must not change. The descriptor has a stable address
+ * for its whole life. `port_words` belongs to the port that sends from it (the DPDK port keeps its
  * external-buffer reference count there).
  */
 #ifndef FTP_NET_BUFFER_H

@@ -21,7 +21,7 @@ struct ftp_port_caps {
 	uint32_t max_payload_bytes; /* of one packet, <= FTP_WIRE_MAX_PAYLOAD_BYTES */
 	uint32_t window_packets;    /* more in flight may overrun the peer's ring silently */
 	uint32_t tx_burst;	    /* packets of one tx() call that suit the port best */
-	bool drops_silently;	    /* tx() may accept what it then loses: congestion control applies */
+	bool drops_silently; /* tx() may accept what it then loses: congestion control applies */
 	uint8_t tx_copies, rx_copies; /* copies of the payload that the port itself makes */
 };
 
@@ -46,7 +46,8 @@ struct ftp_port;
 enum ftp_port_link { FTP_PORT_CONNECTING, FTP_PORT_UP, FTP_PORT_DOWN };
 
 struct ftp_port_ops {
-	/* Sends packets[0..n); returns how many were accepted, in order; 0 when the ring is full. */
+	/* Sends packets[0..n); returns how many were accepted, in order; 0 when the ring is full.
+	 */
 	int (*tx)(struct ftp_port *p, const struct ftp_port_tx *packets, int n);
 	/* Receives up to max packets. */
 	int (*rx)(struct ftp_port *p, struct ftp_port_rx *packets, int max);

@@ -39,12 +39,10 @@ static int last_stage(const struct ftp_pipeline *p)
 	return p->spec.n_stages - 1;
 }
 
-int ftp_pipeline_new(
-	struct ftp_pipeline **out, const struct ftp_pipeline_spec *spec, struct ftp_error *err)
+struct ftp_pipeline *ftp_pipeline_new(const struct ftp_pipeline_spec *spec)
 {
 	struct ftp_pipeline *p = calloc(1, sizeof(*p));
 
-	(void)err;
 	ftp_assert(p && (spec->index > 0) == !spec->feed);
 	p->spec = *spec;
 	p->feed_slot = -1;
@@ -64,8 +62,7 @@ int ftp_pipeline_new(
 			ftp_buffer_init(&b->input_grad, ftp_stage_input_grad(spec->stage, i),
 				(uint32_t)ftp_stage_input_bytes(spec->stage));
 	}
-	*out = p;
-	return 0;
+	return p;
 }
 
 void ftp_pipeline_free(struct ftp_pipeline *p)

@@ -39,8 +39,7 @@ struct ftp_pipeline_report {
 struct ftp_pipeline; /* opaque */
 
 /* Slots that the stage must have been built with: ftp_schedule_n_slots(). */
-int ftp_pipeline_new(
-	struct ftp_pipeline **out, const struct ftp_pipeline_spec *spec, struct ftp_error *err);
+struct ftp_pipeline *ftp_pipeline_new(const struct ftp_pipeline_spec *spec);
 void ftp_pipeline_free(struct ftp_pipeline *p);
 
 /* An event of the net loop. false: it is not the pipeline's. */

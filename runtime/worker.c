@@ -10,13 +10,13 @@
 
 #include "kernels/isa.h"
 #include "kernels/team.h"
+#include "runtime/assembly.h"
 #include "runtime/base/clock.h"
 #include "runtime/base/log.h"
 #include "runtime/base/spsc.h"
 #include "runtime/base/waker.h"
 #include "runtime/gather.h"
 #include "runtime/mesh.h"
-#include "runtime/pipeline.h"
 #include "runtime/poller.h"
 #include "runtime/profile.h"
 #include "runtime/recipe.h"
@@ -26,8 +26,6 @@
 #define N_OUTCOMES	    4096
 #define CONNECT_DEADLINE_NS (15 * FTP_NS_PER_S)
 #define METRICS_EVERY_NS    (100 * FTP_NS_PER_MS)
-#define FOLDED_ACK_DELAY_NS (30 * FTP_NS_PER_MS) /* one primitive on a shared core */
-#define THREAD_ACK_DELAY_NS (10 * FTP_NS_PER_MS)
 
 enum worker_state { IDLE, CONNECTING, PREPARED, TRAINING, GATHERING, FINISHED, FAILED };
 
@@ -41,11 +39,7 @@ struct ftp_worker {
 
 	enum worker_state state;
 	struct ftp_plan *plan;
-	int index; /* stage */
-	struct ftp_stage *stage;
-	struct ftp_netloop *net;
-	struct ftp_feed *feed;
-	struct ftp_pipeline *pipeline;
+	struct ftp_assembly a; /* of the plan; all NULL before */
 	struct ftp_gather *gather;
 	int n_unheard; /* peers not yet established */
 	uint64_t connect_deadline_ns;
@@ -105,115 +99,36 @@ static void profile(struct ftp_worker *w, const char *isa)
 	report(w, &o);
 }
 
-static int find_stage(const struct ftp_plan *plan, int node, struct ftp_error *err)
-{
-	for (int i = 0; i < (int)plan->n_stages; i++)
-		if (plan->stages[i].node == (uint32_t)node)
-			return i;
-	return ftp_error_set(
-		err, EINVAL, "the plan of term %" PRIu64 " has no stage for this node", plan->term);
-}
-
-static int build_stage(struct ftp_worker *w, struct ftp_error *err)
-{
-	const struct ftp_config *config = w->params.config;
-	const struct ftp_plan_stage *self = &w->plan->stages[w->index];
-	struct ftp_stage_spec spec = ftp_recipe_stage(config, w->params.model, w->params.region);
-	int rc;
-
-	spec.first_unit = (int)self->first_unit;
-	spec.end_unit = (int)self->end_unit;
-	spec.n_slots = ftp_schedule_n_slots(
-		(int)w->plan->n_stages, w->index, config->training.micro_batches);
-	rc = ftp_stage_new(&w->stage, &spec, err);
-	if (rc)
-		return rc;
-	ftp_log_debug("kernels:\n%s", ftp_stage_implementations(w->stage));
-	ftp_recipe_initialise(
-		w->stage, w->params.model, spec.first_unit, spec.end_unit, config->training.seed);
-	return 0;
-}
-
-static struct ftp_sequence sequence_of(const struct ftp_worker *w)
-{
-	return (struct ftp_sequence){.first_step = w->plan->first_step,
-		.last_step = w->plan->last_step,
-		.eval_every = w->params.config->training.eval_every,
-		.n_micro = w->params.config->training.micro_batches,
-		.n_eval = w->plan->n_eval};
-}
-
-static int build_feed(struct ftp_worker *w, struct ftp_error *err)
-{
-	const struct ftp_sequence sequence = sequence_of(w);
-	struct ftp_feed_spec spec;
-
-	if (w->index > 0)
-		return 0;
-	if (!w->params.dataset)
-		return ftp_error_set(err, EINVAL, "the central node has no data set");
-	spec = ftp_recipe_feed(w->params.config, w->params.model, w->params.dataset);
-	return ftp_feed_new(&w->feed, &spec, &sequence, sequence.n_micro + 2, &w->waker, err);
-}
-
-static int build_pipeline(struct ftp_worker *w, struct ftp_error *err)
-{
-	const struct ftp_config *config = w->params.config;
-	const struct ftp_plan_stage *self = &w->plan->stages[w->index];
-	const struct ftp_pipeline_spec spec = {.stage = w->stage,
-		.net = w->net,
-		.feed = w->feed,
-		.sequence = sequence_of(w),
-		.lr = ftp_recipe_lr(config),
-		.n_steps = w->plan->last_step,
-		.batch = config->training.batch,
-		.micro_batch = ftp_recipe_micro_batch(config),
-		.n_stages = (int)w->plan->n_stages,
-		.index = w->index,
-		.first_unit = (int)self->first_unit,
-		.end_unit = (int)self->end_unit};
-
-	return ftp_pipeline_new(&w->pipeline, &spec, err);
-}
-
-static int open_links(struct ftp_worker *w, uint64_t now_ns, struct ftp_error *err)
-{
-	bool threaded = w->params.net_core >= 0;
-	const struct ftp_mesh_spec spec = {.config = w->params.config,
-		.plan = w->plan,
-		.index = w->index,
-		.n_messages = ftp_pipeline_n_messages(FTP_SCHEDULE_MAX_SLOTS) +
-			      (uint32_t)w->params.model->n_units,
-		.max_ack_delay_ns = threaded ? THREAD_ACK_DELAY_NS : FOLDED_ACK_DELAY_NS};
-	int rc = ftp_netloop_new(&w->net, w->params.net_core, &w->waker, err);
-
-	if (rc)
-		return rc;
-	for (int i = 0; i < (int)w->plan->n_stages; i++) {
-		if (!ftp_mesh_connects(w->index, i))
-			continue;
-		w->n_unheard++;
-		ftp_link_metrics_init(&w->links[i], w->params.metrics,
-			w->plan->stages[w->index].name, w->plan->stages[i].name);
-	}
-	w->connect_deadline_ns = now_ns + CONNECT_DEADLINE_NS;
-	return ftp_mesh_open(w->net, &spec, now_ns, err);
-}
-
 static void prepare(struct ftp_worker *w, struct ftp_plan *plan)
 {
+	const struct ftp_assembly_spec spec = {.config = w->params.config,
+		.model = w->params.model,
+		.dataset = w->params.dataset,
+		.region = w->params.region,
+		.plan = plan,
+		.node = w->params.node,
+		.net_core = w->params.net_core,
+		.waker = &w->waker};
+	uint64_t now_ns = ftp_clock_now_ns();
+	const char *name;
 	struct ftp_error err;
 
 	free(w->plan);
 	w->plan = plan;
-	w->index = find_stage(plan, w->params.node, &err);
-	if (w->index < 0 || use_isa(plan->isa, &err) || build_stage(w, &err) ||
-		build_feed(w, &err) || open_links(w, ftp_clock_now_ns(), &err) ||
-		build_pipeline(w, &err)) {
+	if (use_isa(plan->isa, &err) || ftp_assembly_build(&w->a, &spec, now_ns, &err)) {
 		fail(w, "%s", err.text);
 		return;
 	}
-	ftp_node_metrics_stage(w->params.metrics, plan->stages[w->index].name, w->index);
+	ftp_log_debug("kernels:\n%s", ftp_stage_implementations(w->a.stage));
+	name = plan->stages[w->a.index].name;
+	ftp_node_metrics_stage(w->params.metrics, name, w->a.index);
+	for (int i = 0; i < (int)plan->n_stages; i++) {
+		if (!ftp_mesh_connects(w->a.index, i))
+			continue;
+		w->n_unheard++;
+		ftp_link_metrics_init(&w->links[i], w->params.metrics, name, plan->stages[i].name);
+	}
+	w->connect_deadline_ns = now_ns + CONNECT_DEADLINE_NS;
 	w->state = CONNECTING;
 }
 
@@ -265,7 +180,7 @@ static void lose_peer(struct ftp_worker *w, const struct ftp_netloop_event *e)
 
 	if (w->state == FINISHED)
 		return;
-	ftp_pipeline_describe(w->pipeline, waiting, sizeof(waiting));
+	ftp_pipeline_describe(w->a.pipeline, waiting, sizeof(waiting));
 	fail(w, "lost %s: %s; this stage was waiting for %s", w->plan->stages[e->peer].name,
 		reason_text(e->event.reason), waiting);
 }
@@ -275,13 +190,13 @@ static bool take_events(struct ftp_worker *w)
 	struct ftp_netloop_event e;
 	bool worked = false;
 
-	while (ftp_netloop_next_event(w->net, &e)) {
+	while (ftp_netloop_next_event(w->a.net, &e)) {
 		worked = true;
 		if (e.event.kind == FTP_CONNECTION_LOST)
 			lose_peer(w, &e);
 		else if (e.event.kind == FTP_CONNECTION_ESTABLISHED)
 			w->n_unheard--;
-		else if (!ftp_pipeline_event(w->pipeline, &e))
+		else if (!ftp_pipeline_event(w->a.pipeline, &e))
 			ftp_assert(w->gather && ftp_gather_event(w->gather, &e));
 	}
 	return worked;
@@ -298,7 +213,7 @@ static void await_peers(struct ftp_worker *w, uint64_t now_ns)
 				w->n_unheard, CONNECT_DEADLINE_NS / FTP_NS_PER_S);
 		return;
 	}
-	m = ftp_stage_memory(w->stage);
+	m = ftp_stage_memory(w->a.stage);
 	o.memory_bytes = m.params + m.gradients + m.moments + m.activations + m.scratch;
 	w->state = PREPARED;
 	report(w, &o);
@@ -307,7 +222,7 @@ static void await_peers(struct ftp_worker *w, uint64_t now_ns)
 /* Rows go to the control thread while its ring has room; else training waits for it. */
 static bool take_report(struct ftp_worker *w)
 {
-	const struct ftp_pipeline_report r = ftp_pipeline_report(w->pipeline);
+	const struct ftp_pipeline_report r = ftp_pipeline_report(w->a.pipeline);
 	const struct ftp_outcome o = {
 		.kind = r.kind == FTP_REPORT_STEP ? FTP_OUTCOME_STEP : FTP_OUTCOME_EVALUATED,
 		.step = r.step,
@@ -320,7 +235,7 @@ static bool take_report(struct ftp_worker *w)
 	ftp_waker_wake(&w->control_waker);
 	if (r.kind == FTP_REPORT_STEP)
 		ftp_metric_set(w->params.metrics->loss, r.loss);
-	ftp_pipeline_take_report(w->pipeline);
+	ftp_pipeline_take_report(w->a.pipeline);
 	return true;
 }
 
@@ -328,8 +243,8 @@ static void start_gathering(struct ftp_worker *w, uint64_t now_ns)
 {
 	struct ftp_error err;
 
-	if (ftp_gather_new(
-		    &w->gather, w->params.model, w->stage, w->plan, w->index, w->net, now_ns, &err))
+	if (ftp_gather_new(&w->gather, w->params.model, w->a.stage, w->plan, w->a.index, w->a.net,
+		    now_ns, &err))
 		fail(w, "%s", err.text);
 	else
 		w->state = GATHERING;
@@ -338,9 +253,9 @@ static void start_gathering(struct ftp_worker *w, uint64_t now_ns)
 /* One turn of training: at most one kernel task's primitive between two looks at the network. */
 static bool train(struct ftp_worker *w, uint64_t now_ns)
 {
-	bool worked = ftp_pipeline_serve(w->pipeline, now_ns);
+	bool worked = ftp_pipeline_serve(w->a.pipeline, now_ns);
 	uint64_t start_ns = ftp_clock_now_ns(), end_ns;
-	bool computed = ftp_pipeline_compute(w->pipeline, start_ns);
+	bool computed = ftp_pipeline_compute(w->a.pipeline, start_ns);
 
 	end_ns = ftp_clock_now_ns();
 	if (computed) {
@@ -351,9 +266,9 @@ static bool train(struct ftp_worker *w, uint64_t now_ns)
 		w->bubble_ns += end_ns - now_ns;
 	}
 	worked |= take_report(w);
-	if (!w->train_end_ns && ftp_pipeline_step(w->pipeline) == w->plan->last_step)
+	if (!w->train_end_ns && ftp_pipeline_step(w->a.pipeline) == w->plan->last_step)
 		w->train_end_ns = end_ns;
-	if (ftp_pipeline_has_ended(w->pipeline))
+	if (ftp_pipeline_has_ended(w->a.pipeline))
 		start_gathering(w, end_ns);
 	return computed || worked;
 }
@@ -380,7 +295,7 @@ static void finish_gathering(struct ftp_worker *w)
 
 	if (!ftp_gather_is_done(w->gather))
 		return;
-	if (w->index == 0) {
+	if (w->a.index == 0) {
 		ftp_gather_digest(w->gather, digest);
 		if (write_model(w, digest, &err)) {
 			fail(w, "%s", err.text);
@@ -397,22 +312,22 @@ static void publish_metrics(struct ftp_worker *w, uint64_t now_ns)
 	struct ftp_node_metrics *m = w->params.metrics;
 	double steps;
 
-	if (now_ns < w->metrics_due_ns || !w->pipeline || !m->steps)
+	if (now_ns < w->metrics_due_ns || !w->a.pipeline || !m->steps)
 		return;
 	w->metrics_due_ns = now_ns + METRICS_EVERY_NS;
-	steps = (double)(ftp_pipeline_step(w->pipeline) + 1 - w->plan->first_step);
+	steps = (double)(ftp_pipeline_step(w->a.pipeline) + 1 - w->plan->first_step);
 	ftp_metric_set(m->steps, steps);
 	ftp_metric_set(m->samples, steps * w->params.config->training.batch);
 	ftp_metric_set(m->compute, (double)w->compute_ns * 1e-9);
 	ftp_metric_set(m->wait, (double)w->wait_ns * 1e-9);
 	ftp_metric_set(m->poll, (double)w->poll_ns * 1e-9);
 	ftp_metric_set(m->bubble, (double)w->bubble_ns * 1e-9);
-	ftp_metric_set(m->reorders, (double)ftp_stage_n_reorders(w->stage));
+	ftp_metric_set(m->reorders, (double)ftp_stage_n_reorders(w->a.stage));
 	ftp_metric_set(m->region, (double)ftp_region_used_bytes(w->params.region));
 	for (int i = 0; i < (int)w->plan->n_stages; i++)
-		if (ftp_netloop_stats(w->net, i))
-			ftp_link_metrics_set(&w->links[i], ftp_netloop_stats(w->net, i),
-				ftp_netloop_caps(w->net, i));
+		if (ftp_netloop_stats(w->a.net, i))
+			ftp_link_metrics_set(&w->links[i], ftp_netloop_stats(w->a.net, i),
+				ftp_netloop_caps(w->a.net, i));
 }
 
 static void sleep_until_work(struct ftp_worker *w)
@@ -420,8 +335,8 @@ static void sleep_until_work(struct ftp_worker *w)
 	struct pollfd fd = {.fd = w->waker.fd, .events = POLLIN};
 	uint64_t start_ns = ftp_clock_now_ns(), slept_ns;
 
-	if (w->net)
-		ftp_netloop_sleep(w->net, &fd, 1, start_ns);
+	if (w->a.net)
+		ftp_netloop_sleep(w->a.net, &fd, 1, start_ns);
 	else
 		ftp_poller_sleep(&fd, 1, METRICS_EVERY_NS);
 	slept_ns = ftp_clock_now_ns() - start_ns;
@@ -437,8 +352,8 @@ static bool turn(struct ftp_worker *w)
 	uint64_t now_ns = ftp_clock_now_ns();
 	bool worked = take_commands(w, now_ns);
 
-	if (w->net) {
-		worked |= ftp_netloop_turn(w->net, now_ns) > 0;
+	if (w->a.net) {
+		worked |= ftp_netloop_turn(w->a.net, now_ns) > 0;
 		worked |= take_events(w);
 	}
 	if (w->state == CONNECTING)
@@ -453,11 +368,8 @@ static bool turn(struct ftp_worker *w)
 
 static void tear_down(struct ftp_worker *w)
 {
-	ftp_netloop_free(w->net, ftp_clock_now_ns());
+	ftp_assembly_tear_down(&w->a, ftp_clock_now_ns());
 	ftp_gather_free(w->gather);
-	ftp_pipeline_free(w->pipeline);
-	ftp_feed_free(w->feed);
-	ftp_stage_free(w->stage);
 	free(w->plan);
 }
 

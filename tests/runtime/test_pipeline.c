@@ -140,7 +140,7 @@ static void build_node(struct cluster *c, int i)
 	spec.stage = n->stage;
 	spec.net = n->net;
 	spec.feed = n->feed;
-	assert_int_equal(ftp_pipeline_new(&n->pipeline, &spec, &err), 0);
+	n->pipeline = ftp_pipeline_new(&spec);
 }
 
 static void build(struct cluster *c, const struct life *life, struct outcome *outcome)
