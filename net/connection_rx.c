@@ -63,9 +63,10 @@ static void on_data(struct ftp_connection *c, const struct ftp_wire_header *h,
 {
 	int r;
 
+	(void)payload; /* in its place already */
 	if (!c->has_peer || !is_new(c, h))
 		return;
-	r = ftp_inbox_place(&c->inbox, h, payload);
+	r = ftp_inbox_place(&c->inbox, h);
 	if (r < 0) {
 		ftp_connection_lose(c, FTP_CONNECTION_PROTOCOL);
 		return;
@@ -163,20 +164,40 @@ static handler_fn *const handlers[FTP_WIRE_N_TYPES] = {
 	[FTP_WIRE_GRANT] = on_grant,
 };
 
+static bool is_ours(const struct ftp_connection *c, const struct ftp_wire_header *h)
+{
+	return h->run == c->params.run && h->source == c->params.remote &&
+	       h->destination == c->params.local;
+}
+
+/* The tag says whether all the rest of the packet can be believed. A payload that is waited for is
+ * copied to its place in the same pass; should the tag be wrong, the place still counts as empty.
+ */
+static bool is_genuine(
+	struct ftp_connection *c, const struct ftp_wire_header *h, const uint8_t *packet)
+{
+	uint8_t *room = NULL;
+
+	if (h->type == FTP_WIRE_DATA && h->term == c->params.term && is_ours(c, h) && !c->reason)
+		room = ftp_inbox_room(&c->inbox, h);
+	return room ? ftp_wire_copy(h, packet, room) : ftp_wire_verify(h, packet);
+}
+
 void ftp_connection_receive(
 	struct ftp_connection *c, const uint8_t *packet, uint32_t bytes, uint64_t now_ns)
 {
 	struct ftp_wire_header h;
-	enum ftp_wire_reject reject = ftp_wire_decode(&h, packet, bytes);
+	enum ftp_wire_reject reject = ftp_wire_parse(&h, packet, bytes);
 
+	if (!reject && !is_genuine(c, &h, packet))
+		reject = FTP_WIRE_TAG_BAD;
 	if (reject) {
 		c->stats.rejected[reject]++;
 		return;
 	}
 	if (ftp_connection_is_over(c))
 		return;
-	if (h.run != c->params.run || h.source != c->params.remote ||
-		h.destination != c->params.local) {
+	if (!is_ours(c, &h)) {
 		c->stats.stale_packets++;
 		return;
 	}

@@ -177,24 +177,43 @@ static void complete(struct ftp_inbox *b, struct ftp_inbox_message *m)
 	ftp_queue_push(&b->complete, i);
 }
 
-int ftp_inbox_place(struct ftp_inbox *b, const struct ftp_wire_header *h, const uint8_t *payload)
+/* Does h carry exactly one chunk of m? */
+static bool fits(const struct ftp_inbox *b, const struct ftp_inbox_message *m,
+	const struct ftp_wire_header *h)
+{
+	return h->total == m->bytes && h->offset % b->chunk_bytes == 0 &&
+	       h->length <= b->chunk_bytes &&
+	       (h->length == b->chunk_bytes || h->offset + h->length == m->bytes);
+}
+
+static bool is_seen(const struct ftp_inbox *b, const struct ftp_inbox_message *m,
+	const struct ftp_wire_header *h)
+{
+	uint32_t chunk = h->offset / b->chunk_bytes;
+
+	return m->seen[chunk / 64] >> chunk % 64 & 1;
+}
+
+uint8_t *ftp_inbox_room(struct ftp_inbox *b, const struct ftp_wire_header *h)
+{
+	struct ftp_inbox_message *m = find(b, &h->id);
+
+	return m && fits(b, m, h) && !is_seen(b, m, h) ? m->data + h->offset : NULL;
+}
+
+int ftp_inbox_place(struct ftp_inbox *b, const struct ftp_wire_header *h)
 {
 	struct ftp_inbox_message *m = find(b, &h->id);
 	uint32_t chunk;
-	uint64_t bit;
 
 	if (!m)
 		return FTP_INBOX_UNPOSTED;
-	chunk = h->offset / b->chunk_bytes;
-	if (h->total != m->bytes || h->offset % b->chunk_bytes ||
-		(h->length != b->chunk_bytes && h->offset + h->length != m->bytes) ||
-		h->length > b->chunk_bytes)
+	if (!fits(b, m, h))
 		return -EPROTO;
-	bit = 1ull << chunk % 64;
-	if (m->seen[chunk / 64] & bit)
+	if (is_seen(b, m, h))
 		return FTP_INBOX_DUPLICATE;
-	memcpy(m->data + h->offset, payload, h->length);
-	m->seen[chunk / 64] |= bit;
+	chunk = h->offset / b->chunk_bytes;
+	m->seen[chunk / 64] |= 1ull << chunk % 64;
 	if (--m->n_missing)
 		return FTP_INBOX_PLACED;
 	complete(b, m);

@@ -73,6 +73,10 @@ uint32_t ftp_inbox_grant(struct ftp_inbox *b, uint64_t packet_number, struct ftp
  * Looks at every message; only a loss pays for it. */
 bool ftp_inbox_grant_lost(struct ftp_inbox *b, uint64_t packet_number);
 
+/* Where the payload of a packet belongs; NULL: nobody waits for it. What is written there means
+ * nothing until ftp_inbox_place(), so a packet need not be verified yet. */
+uint8_t *ftp_inbox_room(struct ftp_inbox *b, const struct ftp_wire_header *h);
+
 enum ftp_inbox_outcome {
 	FTP_INBOX_PLACED = 0,
 	FTP_INBOX_COMPLETED = 1,
@@ -80,8 +84,9 @@ enum ftp_inbox_outcome {
 	FTP_INBOX_UNPOSTED = 3, /* never granted in this term, or complete already */
 };
 
-/* Copies payload to its place. -EPROTO: contradicts what was posted. */
-int ftp_inbox_place(struct ftp_inbox *b, const struct ftp_wire_header *h, const uint8_t *payload);
+/* A verified packet, whose payload is in its room if it has one. -EPROTO: contradicts what was
+ * posted. */
+int ftp_inbox_place(struct ftp_inbox *b, const struct ftp_wire_header *h);
 
 /* Takes the oldest complete message; its memory is the caller's again. */
 bool ftp_inbox_take(struct ftp_inbox *b, struct ftp_message_id *id, void **data, uint32_t *bytes);

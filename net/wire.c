@@ -6,6 +6,8 @@
 
 #include "net/little_endian.h"
 
+#define COPY_BLOCK 2048 /* bytes */
+
 /* Offsets of the fields; the sum in wire.h is their end. */
 enum {
 	AT_VERSION = 0,
@@ -47,22 +49,53 @@ void ftp_wire_encode(uint8_t out[FTP_WIRE_HEADER_BYTES], const struct ftp_wire_h
 	put16(out + AT_LENGTH, h->length);
 }
 
-/* CRC32C over header and payload. */
-static uint32_t checksum(const uint8_t *header, const void *payload, uint32_t payload_bytes)
+/* CRC32C, carried on from crc. */
+static uint32_t checksum(uint32_t crc, const void *data, uint32_t bytes)
 {
-	uint32_t crc = crc32_iscsi((unsigned char *)header, FTP_WIRE_HEADER_BYTES, ~0u);
-
-	if (payload_bytes)
-		crc = crc32_iscsi((unsigned char *)payload, (int)payload_bytes, crc);
-	return ~crc;
+	return crc32_iscsi((unsigned char *)data, (int)bytes, crc);
 }
 
 void ftp_wire_seal(uint8_t head[FTP_WIRE_HEAD_BYTES], const void *payload, uint32_t payload_bytes)
 {
 	uint8_t *tag = head + FTP_WIRE_HEADER_BYTES;
+	uint32_t crc = checksum(~0u, head, FTP_WIRE_HEADER_BYTES);
 
+	if (payload_bytes)
+		crc = checksum(crc, payload, payload_bytes);
 	memset(tag, 0, FTP_WIRE_TAG_BYTES);
-	put32(tag, checksum(head, payload, payload_bytes));
+	put32(tag, ~crc);
+}
+
+static bool tag_is(const uint8_t *packet, uint32_t crc)
+{
+	static const uint8_t zeros[FTP_WIRE_TAG_BYTES - 4];
+	const uint8_t *tag = packet + FTP_WIRE_HEADER_BYTES;
+
+	return get32(tag) == ~crc && !memcmp(tag + 4, zeros, sizeof(zeros));
+}
+
+bool ftp_wire_verify(const struct ftp_wire_header *h, const uint8_t *packet)
+{
+	uint32_t crc = checksum(~0u, packet, FTP_WIRE_HEADER_BYTES);
+
+	if (h->length)
+		crc = checksum(crc, packet + FTP_WIRE_HEAD_BYTES, h->length);
+	return tag_is(packet, crc);
+}
+
+/* In blocks that stay in the first-level cache: 1.0 us for 16 KiB that another core wrote,
+ * against 1.7 for a checksum and then a copy. */
+bool ftp_wire_copy(const struct ftp_wire_header *h, const uint8_t *packet, uint8_t *out)
+{
+	const uint8_t *payload = packet + FTP_WIRE_HEAD_BYTES;
+	uint32_t crc = checksum(~0u, packet, FTP_WIRE_HEADER_BYTES), bytes;
+
+	for (uint32_t at = 0; at < h->length; at += bytes) {
+		bytes = h->length - at < COPY_BLOCK ? h->length - at : COPY_BLOCK;
+		memcpy(out + at, payload + at, bytes);
+		crc = checksum(crc, payload + at, bytes);
+	}
+	return tag_is(packet, crc);
 }
 
 static bool sizes_are_legal(const struct ftp_wire_header *h)
@@ -77,16 +110,7 @@ static bool sizes_are_legal(const struct ftp_wire_header *h)
 	       (uint64_t)h->offset + h->length <= h->total;
 }
 
-static bool tag_is_right(const struct ftp_wire_header *h, const uint8_t *packet)
-{
-	static const uint8_t zeros[FTP_WIRE_TAG_BYTES - 4];
-	const uint8_t *tag = packet + FTP_WIRE_HEADER_BYTES;
-
-	return get32(tag) == checksum(packet, packet + FTP_WIRE_HEAD_BYTES, h->length) &&
-	       !memcmp(tag + 4, zeros, sizeof(zeros));
-}
-
-enum ftp_wire_reject ftp_wire_decode(
+enum ftp_wire_reject ftp_wire_parse(
 	struct ftp_wire_header *h, const uint8_t *packet, uint32_t bytes)
 {
 	if (bytes < FTP_WIRE_HEAD_BYTES)
@@ -113,7 +137,7 @@ enum ftp_wire_reject ftp_wire_decode(
 		return FTP_WIRE_LENGTH_BAD;
 	if (h->length > bytes - FTP_WIRE_HEAD_BYTES)
 		return FTP_WIRE_SHORT;
-	return tag_is_right(h, packet) ? FTP_WIRE_OK : FTP_WIRE_TAG_BAD;
+	return FTP_WIRE_OK;
 }
 
 bool ftp_message_id_equal(const struct ftp_message_id *a, const struct ftp_message_id *b)

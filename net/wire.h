@@ -75,7 +75,7 @@ static_assert(1 + 1 + 2 + 5 * 8 + 1 + 1 + 2 + 4 + 8 + 4 + 4 + 2 == FTP_WIRE_HEAD
 /* Writes the header; the tag is written by ftp_wire_seal(). */
 void ftp_wire_encode(uint8_t out[FTP_WIRE_HEADER_BYTES], const struct ftp_wire_header *h);
 
-/* Positive outcomes of ftp_wire_decode(): why a packet is not ours. Each is a metric label. */
+/* Positive outcomes of ftp_wire_parse(): why a packet is not ours. Each is a metric label. */
 enum ftp_wire_reject {
 	FTP_WIRE_OK = 0,
 	FTP_WIRE_SHORT = 1, /* fewer bytes than a head, or than length says */
@@ -87,10 +87,17 @@ enum ftp_wire_reject {
 };
 
 /* packet: head and payload, bytes long; what follows the payload (a carrier's padding) is ignored.
- * Checks every bound, then the tag. DATA carries 1 to FTP_WIRE_MAX_PAYLOAD_BYTES bytes of a message
- * of 1 to FTP_WIRE_MAX_MESSAGE_BYTES; id, offset and total of all other types are zero. */
-enum ftp_wire_reject ftp_wire_decode(
+ * Checks every bound, but not the tag. DATA carries 1 to FTP_WIRE_MAX_PAYLOAD_BYTES bytes of a
+ * message of 1 to FTP_WIRE_MAX_MESSAGE_BYTES; id, offset and total of all other types are zero. */
+enum ftp_wire_reject ftp_wire_parse(
 	struct ftp_wire_header *h, const uint8_t *packet, uint32_t bytes);
+
+/* Is the tag of a parsed packet right? */
+bool ftp_wire_verify(const struct ftp_wire_header *h, const uint8_t *packet);
+
+/* Copies the payload of a parsed packet to out and verifies the tag in the same pass. false: what
+ * is in out now means nothing. */
+bool ftp_wire_copy(const struct ftp_wire_header *h, const uint8_t *packet, uint8_t *out);
 
 /* Puts the CRC32C (ISA-L) over header and payload into the tag: 4 bytes, then zeros. */
 void ftp_wire_seal(uint8_t head[FTP_WIRE_HEAD_BYTES], const void *payload, uint32_t payload_bytes);

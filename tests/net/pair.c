@@ -38,10 +38,12 @@ static void fill(const struct pair *p, int i, uint8_t *out, uint32_t bytes)
 	}
 }
 
-void pair_init(struct pair *p, uint64_t seed, const struct pair_options *o)
+struct pair *pair_new(uint64_t seed, const struct pair_options *o)
 {
 	uint32_t window_packets = o->window_packets ? o->window_packets : 64;
+	struct pair *p = malloc(sizeof(*p));
 
+	ftp_assert(p);
 	*p = (struct pair){.seed = seed, .turn_ns = FTP_NS_PER_US};
 	p->network = ftp_simulated_new(seed);
 	ftp_simulated_pair(p->network, &o->impair,
@@ -68,9 +70,10 @@ void pair_init(struct pair *p, uint64_t seed, const struct pair_options *o)
 		ftp_assert(!ftp_connection_new(
 			&p->links[e].connection, &p->params[e], pair_now(p), &err));
 	}
+	return p;
 }
 
-void pair_deinit(struct pair *p)
+void pair_free(struct pair *p)
 {
 	for (int e = 0; e < 2; e++)
 		if (p->links[e].port)
@@ -80,6 +83,7 @@ void pair_deinit(struct pair *p)
 		free(p->messages[i].source);
 		free(p->messages[i].target);
 	}
+	free(p);
 }
 
 uint64_t pair_now(const struct pair *p)

@@ -48,8 +48,8 @@ struct pair_options {
 /* FTP_SEED, or fallback; printed. */
 uint64_t pair_seed(uint64_t fallback);
 
-void pair_init(struct pair *p, uint64_t seed, const struct pair_options *o);
-void pair_deinit(struct pair *p);
+struct pair *pair_new(uint64_t seed, const struct pair_options *o);
+void pair_free(struct pair *p);
 
 /* A new message: its memory, not yet sent or posted. Returns its index. */
 int pair_add(struct pair *p, int from, enum ftp_message_class class, uint32_t bytes, uint64_t step);

@@ -37,6 +37,21 @@ static uint32_t make(uint8_t *packet, const struct ftp_wire_header *h)
 	return FTP_WIRE_HEAD_BYTES + h->length;
 }
 
+/* Both ways of verifying agree, and the copy is the payload. */
+static enum ftp_wire_reject decode(struct ftp_wire_header *h, const uint8_t *packet, uint32_t bytes)
+{
+	enum ftp_wire_reject reject = ftp_wire_parse(h, packet, bytes);
+	uint8_t copy[FTP_WIRE_MAX_PAYLOAD_BYTES];
+	bool is_right;
+
+	if (reject)
+		return reject;
+	is_right = ftp_wire_verify(h, packet);
+	assert_int_equal(ftp_wire_copy(h, packet, copy), is_right);
+	assert_memory_equal(copy, packet + FTP_WIRE_HEAD_BYTES, h->length);
+	return is_right ? FTP_WIRE_OK : FTP_WIRE_TAG_BAD;
+}
+
 /* The layout that other versions and other machines rely on, byte by byte. */
 static void wire_encode__layout(void **state)
 {
@@ -60,14 +75,14 @@ static void wire_encode__layout(void **state)
 	assert_int_equal((FTP_WIRE_CARRIER_BYTES + FTP_WIRE_HEAD_BYTES) % 64, 0);
 }
 
-static void wire_decode__round_trip(void **state)
+static void wire_parse__round_trip(void **state)
 {
 	uint8_t packet[512];
 	uint32_t bytes = make(packet, &data);
 	struct ftp_wire_header h;
 
 	(void)state;
-	assert_int_equal(ftp_wire_decode(&h, packet, bytes), FTP_WIRE_OK);
+	assert_int_equal(decode(&h, packet, bytes), FTP_WIRE_OK);
 	assert_int_equal(h.type, data.type);
 	assert_int_equal(h.run, data.run);
 	assert_int_equal(h.term, data.term);
@@ -79,10 +94,10 @@ static void wire_decode__round_trip(void **state)
 	assert_int_equal(h.total, data.total);
 	assert_int_equal(h.length, data.length);
 	/* Ethernet pads short frames. */
-	assert_int_equal(ftp_wire_decode(&h, packet, bytes + 20), FTP_WIRE_OK);
+	assert_int_equal(decode(&h, packet, bytes + 20), FTP_WIRE_OK);
 }
 
-static void wire_decode__rejects(void **state)
+static void wire_parse__rejects(void **state)
 {
 	static const struct {
 		uint32_t at;
@@ -116,14 +131,14 @@ static void wire_decode__rejects(void **state)
 		uint32_t bytes = make(packet, &data);
 
 		packet[cases[i].at] = cases[i].value;
-		assert_int_equal(ftp_wire_decode(&h, packet, bytes - (uint32_t)cases[i].cut),
-			cases[i].reject);
+		assert_int_equal(
+			decode(&h, packet, bytes - (uint32_t)cases[i].cut), cases[i].reject);
 	}
-	assert_int_equal(ftp_wire_decode(&h, packet, 0), FTP_WIRE_SHORT);
+	assert_int_equal(decode(&h, packet, 0), FTP_WIRE_SHORT);
 }
 
 /* Every single flipped bit is found. */
-static void wire_decode__every_bit(void **state)
+static void wire_parse__every_bit(void **state)
 {
 	uint8_t packet[512];
 	uint32_t bytes = make(packet, &data);
@@ -132,10 +147,10 @@ static void wire_decode__every_bit(void **state)
 	(void)state;
 	for (uint32_t bit = 0; bit < 8 * bytes; bit++) {
 		packet[bit / 8] ^= (uint8_t)(1u << bit % 8);
-		assert_int_not_equal(ftp_wire_decode(&h, packet, bytes), FTP_WIRE_OK);
+		assert_int_not_equal(decode(&h, packet, bytes), FTP_WIRE_OK);
 		packet[bit / 8] ^= (uint8_t)(1u << bit % 8);
 	}
-	assert_int_equal(ftp_wire_decode(&h, packet, bytes), FTP_WIRE_OK);
+	assert_int_equal(decode(&h, packet, bytes), FTP_WIRE_OK);
 }
 
 /* RFC 3720 appendix B.4: the tag is CRC32C (Castagnoli), here over a bitwise reference. */
@@ -160,13 +175,34 @@ static void wire_seal__crc32c(void **state)
 		assert_int_equal(packet[FTP_WIRE_HEADER_BYTES + k], 0);
 }
 
+/* Lengths around the blocks of the copy. */
+static void wire_copy__lengths(void **state)
+{
+	static const uint16_t lengths[] = {1, 63, 2047, 2048, 2049, 4096, 10000, 16384};
+	static uint8_t packet[FTP_WIRE_HEAD_BYTES + FTP_WIRE_MAX_PAYLOAD_BYTES];
+	struct ftp_wire_header h = data, back;
+
+	(void)state;
+	h.total = 1 << 20;
+	for (size_t i = 0; i < sizeof(lengths) / sizeof(lengths[0]); i++) {
+		uint32_t bytes;
+
+		h.length = lengths[i];
+		bytes = make(packet, &h);
+		assert_int_equal(decode(&back, packet, bytes), FTP_WIRE_OK);
+		packet[bytes - 1] ^= 1;
+		assert_int_equal(decode(&back, packet, bytes), FTP_WIRE_TAG_BAD);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(wire_encode__layout),
-		cmocka_unit_test(wire_decode__round_trip),
-		cmocka_unit_test(wire_decode__rejects),
-		cmocka_unit_test(wire_decode__every_bit),
+		cmocka_unit_test(wire_parse__round_trip),
+		cmocka_unit_test(wire_parse__rejects),
+		cmocka_unit_test(wire_parse__every_bit),
+		cmocka_unit_test(wire_copy__lengths),
 		cmocka_unit_test(wire_seal__crc32c),
 	};
 
