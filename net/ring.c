@@ -85,8 +85,10 @@ static int ring_rx(struct ftp_port *p, struct ftp_port_rx *packets, int max)
 	struct end *e = end_of(p);
 	int n = receive(e, packets, max);
 
-	if (n || ++e->n_empty % CHECK_EVERY || !ftp_doorbell_check(&e->doorbell))
+	if (n || (!e->doorbell.gone && ++e->n_empty % CHECK_EVERY))
 		return n;
+	if (!ftp_doorbell_check(&e->doorbell))
+		return 0;
 	/* Gone; what it sent before is still in the ring. */
 	n = receive(e, packets, max);
 	if (!n)

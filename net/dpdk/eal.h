@@ -25,7 +25,7 @@ int ftp_eal_start(const struct ftp_eal_params *params, struct ftp_error *err);
 
 bool ftp_eal_is_started(void);
 
-/* After every port is closed. */
+/* After every port is closed. What DPDK holds, it holds until the process ends. */
 void ftp_eal_stop(void);
 
 #endif

@@ -156,8 +156,10 @@ static int memif_rx(struct ftp_port *p, struct ftp_port_rx *packets, int max)
 	if (m->link != FTP_PORT_UP)
 		return 0;
 	n = receive(m, packets, max);
-	if (n || ++m->n_empty % CHECK_EVERY || !ftp_doorbell_check(&m->relay.doorbell))
+	if (n || (!m->relay.doorbell.gone && ++m->n_empty % CHECK_EVERY))
 		return n;
+	if (!ftp_doorbell_check(&m->relay.doorbell))
+		return 0;
 	/* Gone; what it sent before is still in the ring. */
 	n = receive(m, packets, max);
 	if (!n)
