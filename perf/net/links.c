@@ -2,6 +2,7 @@
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "net/dpdk/eal.h"
@@ -72,6 +73,18 @@ static struct ftp_connection_event step(struct peer *p, int *ret)
 	if (e.kind != FTP_CONNECTION_NONE)
 		p->last_event_ns = ftp_clock_now_ns();
 	return e;
+}
+
+/* As meet(), but the link turns meanwhile: the other end may still wait for an acknowledgement. */
+static double meet_turning(struct peer *p, double mine, int *ret)
+{
+	double other;
+
+	ftp_assert(write(p->bench->control, &mine, sizeof(mine)) == sizeof(mine));
+	while (!*ret &&
+		recv(p->bench->control, &other, sizeof(other), MSG_DONTWAIT) != sizeof(other))
+		step(p, ret);
+	return *ret ? -1 : other;
 }
 
 static uint8_t *tensor(const struct peer *p, uint64_t number, uint32_t bytes)
@@ -148,18 +161,19 @@ static int goodput(struct peer *p, int which, struct result *r)
 	uint32_t bytes = goodput_sizes[which].bytes, n = goodput_sizes[which].n;
 	uint64_t base = p->next, first_ns = 0;
 	double cpu;
-	int ret;
+	int ret = 0;
 
 	for (uint64_t i = base; p->bench->sender && i < base + n_tensors(bytes); i++)
 		fill_tensor(tensor(p, i, bytes), bytes, i % n_tensors(bytes));
 	if (!p->bench->sender)
 		memset(p->bench->arena, 0, ARENA_BYTES);
-	meet(p->bench, 0);
+	meet_turning(p, 0, &ret);
 	cpu = cpu_seconds();
-	ret = stream(p, bytes, n, false, &first_ns);
+	if (!ret)
+		ret = stream(p, bytes, n, false, &first_ns);
 	r->goodput_gb_s[which] = (double)bytes * (n - 1) / (double)(ftp_clock_now_ns() - first_ns);
 	cpu = cpu_seconds() - cpu;
-	cpu += meet(p->bench, cpu);
+	cpu += meet_turning(p, cpu, &ret);
 	if (which == 1)
 		r->core_seconds_per_gb = cpu / ((double)bytes * n * 1e-9);
 	for (uint64_t i = 0; !p->bench->sender && i < n_tensors(bytes); i++)
@@ -210,7 +224,7 @@ static int latency(struct peer *p, int which, struct result *r)
 	uint32_t n = latency_sizes[which].n;
 	int ret = 0;
 
-	meet(p->bench, 0);
+	meet_turning(p, 0, &ret);
 	for (uint32_t i = 0; i < n && !ret; i++)
 		ret = round_trip(p, latency_sizes[which].bytes, &us[i]);
 	percentiles(us, n, r->latency_us[which]);
@@ -232,13 +246,14 @@ static int idle(struct peer *p, struct result *r)
 {
 	static double us[N_WAKES];
 	double cpu, other, both[2];
-	int ret;
+	int ret = 0;
 
-	meet(p->bench, 0);
+	meet_turning(p, 0, &ret);
 	cpu = cpu_seconds();
-	ret = idle_for(p, IDLE_NS);
+	if (!ret)
+		ret = idle_for(p, IDLE_NS);
 	cpu = (cpu_seconds() - cpu) / (IDLE_NS * 1e-9);
-	other = meet(p->bench, cpu);
+	other = meet_turning(p, cpu, &ret);
 	r->idle_cpu = cpu > other ? cpu : other;
 	for (int i = 0; i < N_WAKES && !ret; i++) {
 		if (!p->bench->sender)
@@ -267,8 +282,9 @@ static int measure(struct peer *p, struct result *r)
 		ret = idle(p, r);
 	r->port_copies = caps->tx_copies + caps->rx_copies;
 	r->copied_rx = (double)s->copied_rx_bytes / (double)s->rx_bytes;
-	r->copied_tx = meet(p->bench, (double)s->copied_tx_bytes / (double)s->tx_bytes);
-	r->retransmitted = meet(p->bench, (double)s->retransmitted_packets / (double)s->tx_packets);
+	r->copied_tx = meet_turning(p, (double)s->copied_tx_bytes / (double)s->tx_bytes, &ret);
+	r->retransmitted =
+		meet_turning(p, (double)s->retransmitted_packets / (double)s->tx_packets, &ret);
 	return ret;
 }
 
