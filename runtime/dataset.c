@@ -24,7 +24,27 @@ static int open_with_prefix(struct ftp_idx *idx, const char *dir, const char *co
 	return rc;
 }
 
-/* The first part that is read fixes height and width. */
+/* IDX does not say how many classes there are: they are 0 to the highest that the first part shows,
+ * training, and each must occur there, so that a damaged label stands out. */
+static int check_labels(struct ftp_dataset *d, const struct ftp_idx *labels, struct ftp_error *err)
+{
+	uint32_t seen[256] = {0}, n = labels->dims[0];
+
+	for (uint32_t i = 0; i < n; i++)
+		seen[labels->values[i]]++;
+	if (!d->n_classes)
+		while (d->n_classes < 256 && seen[d->n_classes])
+			d->n_classes++;
+	for (uint32_t i = 0; i < n; i++)
+		if (labels->values[i] >= d->n_classes)
+			return ftp_error_set(err, EINVAL,
+				"%s: label %u of sample %u is out of range: no training sample has "
+				"label %u; the file is damaged",
+				labels->path, labels->values[i], i, d->n_classes);
+	return 0;
+}
+
+/* The first part that is read, training, fixes height, width and classes. */
 static int open_part(struct ftp_dataset *d, struct ftp_dataset_part *part, const char *dir,
 	const char *const *prefixes, struct ftp_error *err)
 {
@@ -49,32 +69,7 @@ static int open_part(struct ftp_dataset *d, struct ftp_dataset_part *part, const
 			images.dims[1], images.dims[2], d->height, d->width);
 	d->height = images.dims[1];
 	d->width = images.dims[2];
-	return 0;
-}
-
-/* IDX does not say how many classes there are: they are 0 to the highest that training shows, and
- * each must occur, so that a damaged label stands out. */
-static int count_classes(struct ftp_dataset *d, const char *dir, struct ftp_error *err)
-{
-	uint32_t seen[256] = {0};
-
-	for (uint32_t i = 0; i < d->train.n; i++)
-		seen[d->train.labels[i]]++;
-	while (d->n_classes < 256 && seen[d->n_classes])
-		d->n_classes++;
-	for (uint32_t i = 0; i < d->train.n; i++)
-		if (d->train.labels[i] >= d->n_classes)
-			return ftp_error_set(err, EINVAL,
-				"%s: training label %u of sample %u is out of range: no sample has "
-				"label %u; the file is damaged",
-				dir, d->train.labels[i], i, d->n_classes);
-	for (uint32_t i = 0; i < d->test.n; i++)
-		if (d->test.labels[i] >= d->n_classes)
-			return ftp_error_set(err, EINVAL,
-				"%s: test label %u of sample %u is out of range: training has "
-				"labels 0 to %u",
-				dir, d->test.labels[i], i, d->n_classes - 1);
-	return 0;
+	return check_labels(d, &labels, err);
 }
 
 /* Exact: integer sums, one rounding at the end. */
@@ -120,8 +115,6 @@ static int load(struct ftp_dataset *d, const char *dir, struct ftp_error *err)
 
 	if (!rc)
 		rc = open_part(d, &d->test, dir, test_prefix, err);
-	if (!rc)
-		rc = count_classes(d, dir, err);
 	if (!rc)
 		rc = measure_pixels(d, dir, err);
 	if (!rc)

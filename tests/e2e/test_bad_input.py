@@ -83,6 +83,7 @@ class BadInput(unittest.TestCase):
                     ("t10k-images-idx3-ubyte.gz", lambda b: b"PK" + b[2:], "magic number")):
                 with self.subTest(name=name, text=text):
                     directory = os.path.join(c.dir, "data set")
+                    shutil.rmtree(directory, ignore_errors=True)
                     shutil.copytree(FASHION_MNIST, directory)
                     path = os.path.join(directory, name)
                     with open(path, "rb") as f:
@@ -90,7 +91,6 @@ class BadInput(unittest.TestCase):
                     with open(path, "wb") as f:
                         f.write(damage(content))
                     self.refuse(c, None, name, text, sets={"training.dataset.path": directory})
-                    shutil.rmtree(directory)
 
     def test_port_taken(self):
         with Cluster(2, LENET5) as c:

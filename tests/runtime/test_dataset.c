@@ -138,10 +138,10 @@ static void open__labels_out_of_range(void **state)
 	small_dataset_write(dir);
 	train[8 + 5] = 200;
 	small_dataset_write_file(dir, "train-labels-idx1-ubyte", train, sizeof(train));
-	assert_refused(-EINVAL, "training label 200 of sample 5 is out of range");
+	assert_refused(-EINVAL, "train-labels-idx1-ubyte: label 200 of sample 5 is out of range");
 	small_dataset_write(dir);
 	small_dataset_write_file(dir, "t10k-labels-idx1-ubyte.gz", test, sizeof(test));
-	assert_refused(-EINVAL, "test label 3 of sample 0 is out of range");
+	assert_refused(-EINVAL, "t10k-labels-idx1-ubyte.gz: label 3 of sample 0 is out of range");
 }
 
 static void open__constant_pixels(void **state)
