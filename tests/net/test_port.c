@@ -15,8 +15,11 @@
 
 #include "net/dpdk/eal.h"
 #include "net/dpdk/memif.h"
+#include "net/impair.h"
 #include "net/ring.h"
+#include "net/simulated.h"
 #include "net/udp.h"
+#include "runtime/base/clock.h"
 #include "runtime/base/prng.h"
 
 #define N_SLOTS	      64      /* of the ring */
@@ -31,6 +34,7 @@ struct ends {
 
 struct kind {
 	const char *name;
+	const char *caps_name;
 	void (*open)(struct ends *e);
 	bool knows_peer; /* DOWN when the peer closes */
 };
@@ -92,10 +96,41 @@ static void open_memif(struct ends *e)
 			0);
 }
 
+/* One network for all cases; nothing is impaired, so packets arrive in order, by virtual time. */
+static struct ftp_simulated *network;
+static const struct ftp_impair unimpaired = {.delay_ns = 1000};
+
+static void open_simulated(struct ends *e)
+{
+	if (!network)
+		network = ftp_simulated_new(seed);
+	ftp_simulated_pair(network, &unimpaired, N_SLOTS, e->port);
+}
+
+/* Without impairments the emulating port passes through. */
+static void open_impaired(struct ends *e)
+{
+	static const struct ftp_impair none;
+
+	ftp_ring_pair(N_SLOTS, e->port);
+	for (int i = 0; i < 2; i++)
+		e->port[i] = ftp_impair_wrap(e->port[i], &none, seed, ftp_clock_now_ns);
+}
+
+/* What was sent arrives: the simulated network's time goes on. */
+static int rx(struct ftp_port *p, struct ftp_port_rx *r, int max)
+{
+	while (network && ftp_simulated_next_ns(network) != FTP_NS_NEVER)
+		ftp_simulated_advance(network, ftp_simulated_next_ns(network));
+	return p->ops->rx(p, r, max);
+}
+
 static const struct kind kinds[] = {
-	{"ring", open_ring, true},
-	{"udp", open_udp, false},
-	{"memif", open_memif, true},
+	{"ring", "ring", open_ring, true},
+	{"udp", "udp", open_udp, false},
+	{"memif", "memif", open_memif, true},
+	{"simulated", "simulated", open_simulated, true},
+	{"impaired ring", "ring", open_impaired, true},
 };
 
 static void close_end(struct ends *e, int i)
@@ -171,7 +206,7 @@ static int receive(struct ftp_port *p, struct ftp_port_rx *r, int max)
 	int n = 0;
 
 	for (int turn = 0; !n && turn < PATIENCE; turn++)
-		n = p->ops->rx(p, r, max);
+		n = rx(p, r, max);
 	return n;
 }
 
@@ -204,7 +239,7 @@ static void caps__are_stated(const struct kind *k)
 	for (int i = 0; i < 2; i++) {
 		const struct ftp_port_caps *c = &e.port[i]->caps;
 
-		assert_string_equal(c->name, k->name);
+		assert_string_equal(c->name, k->caps_name);
 		assert_in_range(c->max_payload_bytes, 512, FTP_WIRE_MAX_PAYLOAD_BYTES);
 		assert_in_range(c->tx_burst, 1, FTP_PORT_BURST);
 		assert_true(c->window_packets >= 8);
@@ -264,7 +299,7 @@ static void tx__bursts_keep_order(const struct kind *k)
 					heads[j], b.data + number % 64, 8192, &b};
 			}
 			sent[i] += (uint32_t)e.port[i]->ops->tx(e.port[i], t, n);
-			n = e.port[!i]->ops->rx(e.port[!i], r, FTP_PORT_BURST);
+			n = rx(e.port[!i], r, FTP_PORT_BURST);
 			for (int j = 0; j < n; j++) {
 				uint32_t number = received[!i]++;
 
@@ -307,7 +342,7 @@ static void tx__refuses_when_full(const struct kind *k)
 				check_packet(&r[i], b.data, t.payload_bytes), n_received++);
 		e.port[1]->ops->release(e.port[1], r, n);
 	}
-	assert_int_equal(e.port[1]->ops->rx(e.port[1], r, 1), 0);
+	assert_int_equal(rx(e.port[1], r, 1), 0);
 	assert_int_equal(e.port[0]->ops->tx(e.port[0], &t, 1), 1);
 	close_ends(&e);
 	free(b.data);
@@ -358,8 +393,12 @@ static void arm__wakes_a_sleeper(const struct kind *k)
 		struct ftp_port *sleeper = e.port[i % 2], *waker = e.port[!(i % 2)];
 		int fd = sleeper->ops->arm(sleeper);
 
-		assert_true(fd >= 0);
-		assert_int_equal(sleeper->ops->rx(sleeper, &r, 1), 0);
+		if (fd < 0) {
+			close_ends(&e);
+			free(b.data);
+			skip(); /* no doorbell: its callers nap */
+		}
+		assert_int_equal(rx(sleeper, &r, 1), 0);
 		assert_false(is_readable(fd, 0));
 		send_one(waker, i, b.data, 64, &b);
 		assert_true(is_readable(fd, WAKE_LIMIT_MS));
@@ -390,7 +429,7 @@ static void link__goes_down_after_the_last_packet(const struct kind *k)
 	send_one(e.port[0], 0, b.data, 1400, &b);
 	send_one(e.port[0], 1, b.data, 1400, &b);
 	close_end(&e, 0);
-	assert_true(is_readable(fd, WAKE_LIMIT_MS));
+	assert_true(fd < 0 || is_readable(fd, WAKE_LIMIT_MS));
 	p->ops->disarm(p);
 	for (uint32_t i = 0; i < 2; i++) {
 		assert_int_equal(receive(p, &r, 1), 1);
@@ -402,7 +441,7 @@ static void link__goes_down_after_the_last_packet(const struct kind *k)
 		struct ftp_port_tx t = {head, b.data, 64, &b};
 
 		p->ops->tx(p, &t, 1); /* nobody listens: never fatal */
-		assert_int_equal(p->ops->rx(p, &r, 1), 0);
+		assert_int_equal(rx(p, &r, 1), 0);
 		if (p->ops->link(p) == FTP_PORT_DOWN)
 			break;
 	}
@@ -502,6 +541,8 @@ static int stop_eal(void **state)
 {
 	(void)state;
 	ftp_eal_stop();
+	if (network)
+		ftp_simulated_free(network);
 	return 0;
 }
 
