@@ -266,7 +266,7 @@ static void check_invariants(const struct ftp_coordinator *c)
 static void on_broken(struct ftp_coordinator *c, const struct ftp_event *e, uint64_t now_ns,
 	struct ftp_actions *a)
 {
-	ftp_coordinator_suspect(c, FTP_EVIDENCE_CERTAIN, now_ns, a, "coordinator: %s", e->text);
+	ftp_coordinator_suspect(c, FTP_EVIDENCE_CERTAIN, now_ns, a, "%s", e->text);
 }
 
 static void (*const handlers[])(struct ftp_coordinator *c, const struct ftp_event *e,

@@ -322,11 +322,16 @@ static int timeout_ms(struct ftp_server *s)
 static void take_signal(struct ftp_server *s, int stop_fd)
 {
 	struct signalfd_siginfo info;
+	char why[80];
 
 	if (read(stop_fd, &info, sizeof(info)) != sizeof(info))
 		return;
-	broken(s, getppid() != s->parent ? "its supervisor is gone"
-					 : "ended by a signal; use `ftpctl stop` to stop a run");
+	if (getppid() != s->parent)
+		snprintf(why, sizeof(why), "the supervisor (pid %d) has died", s->parent);
+	else
+		snprintf(why, sizeof(why), "the coordinator was ended by signal %u from pid %u",
+			info.ssi_signo, info.ssi_pid);
+	broken(s, why);
 }
 
 enum ftp_coordinator_outcome ftp_server_run(struct ftp_server *s, int stop_fd)

@@ -66,7 +66,7 @@ static void describe(const json_t *status, char *text, size_t bytes)
 	char left[24];
 	double v;
 
-	if (strcmp(text_of(status, "state"), "training") && !integer_of(status, "step")) {
+	if (!integer_of(status, "step")) {
 		snprintf(text, bytes, "%s", text_of(status, "state"));
 		return;
 	}

@@ -36,7 +36,7 @@ struct supervisor {
 	uint64_t deadline_ns; /* of the phase */
 	int signal_fd;
 	char socket[FTP_PATHS_MAX];
-	char reason[1024]; /* the first unexpected end, where the coordinator could not record it */
+	char reason[1024]; /* how the run ends, where the coordinator cannot know or record it */
 };
 
 static struct ftp_child *coordinator(struct supervisor *s)
@@ -137,7 +137,8 @@ static void on_signal(struct supervisor *s)
 	if (read(s->signal_fd, &info, sizeof(info)) != sizeof(info))
 		return;
 	if (info.ssi_signo == SIGQUIT || s->phase != RUNNING) {
-		snprintf(s->reason, sizeof(s->reason), "killed by the operator");
+		if (!has_summary(s))
+			snprintf(s->reason, sizeof(s->reason), "killed by the operator");
 		enter(s, KILLING, FTP_SUPERVISOR_GRACE_NS);
 	} else if (coordinator_runs(s) && !ask(s, FTP_METHOD_END, NULL)) {
 		enter(s, ENDING, FTP_SUPERVISOR_END_NS);
@@ -287,7 +288,7 @@ static void record(struct supervisor *s)
 	bool stopped = !strcmp(s->reason, "stopped by the operator");
 
 	unlink(s->socket);
-	if (has_summary(s))
+	if (!s->reason[0] && has_summary(s))
 		return;
 	summary = json_pack("{s:i, s:s, s:s, s:s}", "schema", 1, "run", s->params->dir->id, "state",
 		stopped	       ? "stopped"
