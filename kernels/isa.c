@@ -4,9 +4,6 @@
 
 #include "kernels/onednn.h"
 
-/* libgomp's; declared here because clang has no <omp.h> of gcc's. */
-int omp_get_max_threads(void);
-
 static int cap = -1; /* enum ftp_isa once set */
 
 int ftp_isa_cap(enum ftp_isa isa, struct ftp_error *err)
@@ -29,9 +26,4 @@ int ftp_isa_cap(enum ftp_isa isa, struct ftp_error *err)
 enum ftp_isa ftp_isa_current(void)
 {
 	return cap < 0 ? ftp_isa_detect() : (enum ftp_isa)cap;
-}
-
-int ftp_isa_team(void)
-{
-	return omp_get_max_threads();
 }

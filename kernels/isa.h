@@ -17,9 +17,6 @@ enum ftp_isa ftp_isa_current(void);
 
 const char *ftp_isa_name(enum ftp_isa isa); /* "sse41", "avx2", "avx512" */
 
-/* Size of the OpenMP team that the calling thread would get, which oneDNN bakes into primitives. */
-int ftp_isa_team(void);
-
 /* Refuses OpenMP settings under which oneDNN hangs (OMP_DYNAMIC, OMP_THREAD_LIMIT, OMP_PROC_BIND,
  * OMP_PLACES): -EINVAL names the variable. Call before any other thread starts. */
 int ftp_isa_check_openmp(struct ftp_error *err);

@@ -40,9 +40,10 @@ void ftp_plan_emit_op(struct ftp_plan *p, unsigned passes, struct ftp_onednn_op 
 
 	if (need > *scratchpad)
 		*scratchpad = need;
+	if (!passes)
+		return;
 	memcpy(t.refs, refs, (size_t)n_refs * sizeof(*refs));
-	if (passes)
-		ftp_plan_emit(p, passes, &t);
+	ftp_plan_emit(p, passes, &t);
 }
 
 int ftp_plan_note(struct ftp_plan *p, const struct ftp_node *node, const char *direction,

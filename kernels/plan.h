@@ -64,6 +64,7 @@ struct ftp_plan {
 #define FTP_PASSES(pass) (1u << (pass))
 
 void ftp_plan_emit(struct ftp_plan *p, unsigned passes, const struct ftp_step *step);
+/* Without passes, only makes room for the op's scratchpad. */
 void ftp_plan_emit_op(struct ftp_plan *p, unsigned passes, struct ftp_onednn_op *op,
 	const struct ftp_ref *refs, int n_refs);
 

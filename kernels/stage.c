@@ -5,6 +5,7 @@
 
 #include "kernels/layout.h"
 #include "kernels/program.h"
+#include "kernels/team.h"
 
 struct ftp_slot {
 	float *data;
@@ -31,10 +32,10 @@ static int check(const struct ftp_stage_spec *s, struct ftp_error *err)
 			"stage: micro-batch %d, batch %d, slots %d: expected 1 <= micro-batch <= "
 			"batch, and a slot",
 			s->micro_batch, s->batch, s->n_slots);
-	if (s->threads != ftp_isa_team())
+	if (s->threads != ftp_team_size())
 		return ftp_error_set(err, EINVAL,
 			"stage: %d threads are configured, the calling thread's OpenMP team has %d",
-			s->threads, ftp_isa_team());
+			s->threads, ftp_team_size());
 	return 0;
 }
 

@@ -10,3 +10,8 @@ void ftp_team_set(int n_threads)
 	omp_set_dynamic(0);
 	omp_set_num_threads(n_threads);
 }
+
+int ftp_team_size(void)
+{
+	return omp_get_max_threads();
+}

@@ -7,4 +7,7 @@
 /* Worker thread, before the first stage is built. */
 void ftp_team_set(int n_threads);
 
+/* What the calling thread's next team, or oneDNN primitive, would get. */
+int ftp_team_size(void);
+
 #endif

@@ -168,12 +168,3 @@ struct ftp_model *model_of(
 	ftp_assert(!ftp_model_new(&m, &spec, NULL));
 	return m;
 }
-
-uint64_t test_seed(void)
-{
-	const char *text = getenv("FTP_SEED");
-	uint64_t seed = text ? strtoull(text, NULL, 0) : 1;
-
-	printf("FTP_SEED=%llu\n", (unsigned long long)seed);
-	return seed;
-}

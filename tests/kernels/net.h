@@ -40,7 +40,4 @@ double relative_l2(const float *a, const float *b, size_t n);
 struct ftp_model *model_of(
 	const char *name, double width, enum ftp_strides strides, bool activations);
 
-/* FTP_SEED or a fixed one; printed. */
-uint64_t test_seed(void);
-
 #endif

@@ -1,181 +1,335 @@
-/* The whole executor: cuts must not matter, the fast ops must agree with the reference, and state
- * must survive export and import. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
+/* The stage's contract besides its arithmetic: state in and out, tasks, refusals, memory. */
+#include "tests/base/check.h"
+
+#include <errno.h>
 #include <string.h>
 
-#include <cmocka.h>
-
+#include "kernels/layout.h"
 #include "tests/kernels/net.h"
 
-#define N_STEPS	  3
-#define ZERO	  1e-5 /* mean square, of the largest tensor's: a true gradient of zero */
-#define TOLERANCE 2e-5 /* both sides store f32 */
-
 static uint64_t seed;
+static int n_allocations; /* by our code */
 
-struct trace {
-	struct ftp_digest params;
-	double loss[N_STEPS];
-};
+void *__real_malloc(size_t bytes);
+void *__real_calloc(size_t n, size_t bytes);
+void *__real_realloc(void *p, size_t bytes);
+void *__wrap_malloc(size_t bytes);
+void *__wrap_calloc(size_t n, size_t bytes);
+void *__wrap_realloc(void *p, size_t bytes);
 
-static struct trace train(struct ftp_model *m, const int *cuts, int n_cuts)
+void *__wrap_malloc(size_t bytes)
 {
-	struct trace t;
-	struct net net;
-
-	net_init(&net, m, cuts, n_cuts, 8, 2, FTP_IMPL_ONEDNN, seed);
-	for (int step = 0; step < N_STEPS; step++) {
-		t.loss[step] = net_forward(&net, seed, (uint64_t)step);
-		net_backward(&net);
-		net_update(&net, 0.05f);
-	}
-	t.params = net_digest(&net);
-	net_deinit(&net);
-	return t;
+	n_allocations++;
+	return __real_malloc(bytes);
 }
 
-static void expect_cuts_do_not_matter(
-	struct ftp_model *m, const int cuts[][4], const int *n_cuts, size_t n_rows)
+void *__wrap_calloc(size_t n, size_t bytes)
 {
-	struct trace whole = train(m, NULL, 0);
+	n_allocations++;
+	return __real_calloc(n, bytes);
+}
 
-	assert_true(whole.loss[0] > 0 && whole.loss[N_STEPS - 1] < 1e6);
-	for (size_t i = 0; i < n_rows; i++) {
-		struct trace cut = train(m, cuts[i], n_cuts[i]);
+void *__wrap_realloc(void *p, size_t bytes)
+{
+	n_allocations++;
+	return __real_realloc(p, bytes);
+}
 
-		assert_memory_equal(&cut, &whole, sizeof(cut));
+static void step(struct net *net, uint64_t batch)
+{
+	net_forward(net, seed, batch);
+	net_backward(net);
+	net_update(net, 0.05f);
+}
+
+static void move_state(struct net *to, struct net *from)
+{
+	for (int u = 0; u < from->model->n_units; u++) {
+		size_t bytes = from->model->units[u].state_bytes;
+		void *state = malloc(bytes + 1);
+
+		memset(state, 0xff, bytes + 1);
+		ftp_stage_export(net_stage(from, u), u, state);
+		assert_int_equal(((unsigned char *)state)[bytes], 0xff);
+		ftp_stage_import(net_stage(to, u), u, state);
+		free(state);
 	}
+}
+
+static void import__continues_elsewhere(struct ftp_model *m, enum ftp_stage_impl impl)
+{
+	const int cuts[] = {m->n_units / 2};
+	struct net whole, cut;
+
+	net_init(&whole, m, NULL, 0, 4, 2, impl, seed);
+	net_init(&cut, m, cuts, 1, 4, 2, impl, seed + 1);
+	step(&whole, 0);
+	step(&whole, 1);
+	move_state(&cut, &whole);
+	step(&whole, 2);
+	step(&cut, 2);
+	assert_memory_equal((struct ftp_digest[]){net_digest(&whole)},
+		(struct ftp_digest[]){net_digest(&cut)}, sizeof(struct ftp_digest));
+	net_deinit(&whole);
+	net_deinit(&cut);
 	ftp_model_free(m);
 }
 
-static void ftp_stage_run__cuts_do_not_matter_lenet5(void **state)
+static void import__continues_elsewhere_lenet5(void **state)
 {
-	static const int cuts[][4] = {{1}, {3}, {1, 3}, {2, 4}, {1, 2, 3, 4}};
-	static const int n_cuts[] = {1, 1, 2, 2, 4};
-
 	(void)state;
-	expect_cuts_do_not_matter(model_of("lenet5", 1, FTP_STRIDES_CIFAR, true), cuts, n_cuts, 5);
+	import__continues_elsewhere(
+		model_of("lenet5", 1, FTP_STRIDES_CIFAR, true), FTP_IMPL_ONEDNN);
 }
 
-static void ftp_stage_run__cuts_do_not_matter_mlp(void **state)
+static void import__continues_elsewhere_mobilenetv2(void **state)
 {
-	static const int cuts[][4] = {{1}, {2}, {1, 2}};
-	static const int n_cuts[] = {1, 1, 2};
-
 	(void)state;
-	expect_cuts_do_not_matter(model_of("mlp", 1, FTP_STRIDES_CIFAR, true), cuts, n_cuts, 3);
+	import__continues_elsewhere(
+		model_of("mobilenetv2", 0.25, FTP_STRIDES_CIFAR, true), FTP_IMPL_ONEDNN);
 }
 
-static void ftp_stage_run__cuts_do_not_matter_mobilenetv2_cifar(void **state)
+static void import__continues_elsewhere_reference(void **state)
 {
-	static const int cuts[][4] = {{9}, {3, 9}, {1, 4, 10, 19}, {2, 7, 13, 17}};
-	static const int n_cuts[] = {1, 2, 4, 4};
-
 	(void)state;
-	expect_cuts_do_not_matter(
-		model_of("mobilenetv2", 0.25, FTP_STRIDES_CIFAR, true), cuts, n_cuts, 4);
+	import__continues_elsewhere(
+		model_of("mlp", 1, FTP_STRIDES_CIFAR, true), FTP_IMPL_REFERENCE);
 }
 
-static void ftp_stage_run__cuts_do_not_matter_mobilenetv2_imagenet(void **state)
+/* What was imported comes back to the bit, padding zeroed. */
+static void export__gives_back_what_was_imported(void **state)
 {
-	static const int cuts[][4] = {{1}, {5, 18}, {3, 6, 15, 19}};
-	static const int n_cuts[] = {1, 2, 4};
+	struct ftp_model *m = model_of("mobilenetv2", 0.25, FTP_STRIDES_IMAGENET, true);
+	struct net net;
 
 	(void)state;
-	expect_cuts_do_not_matter(
-		model_of("mobilenetv2", 0.25, FTP_STRIDES_IMAGENET, true), cuts, n_cuts, 3);
+	net_init(&net, m, NULL, 0, 2, 1, FTP_IMPL_ONEDNN, seed);
+	for (int u = 0; u < m->n_units; u++) {
+		const struct ftp_unit *unit = &m->units[u];
+		float *in = malloc(unit->state_bytes), *out = malloc(unit->state_bytes);
+
+		memset(out, 0xff, unit->state_bytes);
+		ftp_model_init_unit(m, u, seed + 7, in);
+		for (int t = 0; t < unit->n_tensors; t++) /* moments are 0 initially */
+			if (ftp_tensor_is_trained(&unit->tensors[t]))
+				for (size_t i = 0; i < unit->tensors[t].n_elements; i++)
+					in[unit->tensors[t].moment_offset_bytes / 4 + i] =
+						(float)(i + 1);
+		ftp_stage_import(net.stages[0], u, in);
+		ftp_stage_export(net.stages[0], u, out);
+		assert_memory_equal(in, out, unit->state_bytes);
+		free(in);
+		free(out);
+	}
+	net_deinit(&net);
+	ftp_model_free(m);
 }
 
-/* Gradients of the whole net against the reference, without activations: with them, a value at a
- * kink that rounds to the other side changes far more than rounding does. Tensors whose true
- * gradient is zero are left out: what is left of them is rounding. */
-static void expect_reference_gradients(struct ftp_model *m, int n_micro)
+static void run__allocates_nothing(void **state)
 {
+	struct ftp_model *m = model_of("mobilenetv2", 0.25, FTP_STRIDES_CIFAR, true);
+	const int cuts[] = {7};
+	struct net net;
+	int before;
+
+	(void)state;
+	before = n_allocations;
+	net_init(&net, m, cuts, 1, 2, 2, FTP_IMPL_ONEDNN, seed);
+	assert_true(n_allocations > before); /* the counter counts */
+	before = n_allocations;
+	for (uint64_t i = 0; i < 2; i++)
+		step(&net, i);
+	net_eval(&net, seed, 3);
+	assert_int_equal(n_allocations, before);
+	net_deinit(&net);
+	ftp_model_free(m);
+}
+
+static void next_unit__goes_up_then_down(void **state)
+{
+	struct ftp_model *m = model_of("mobilenetv2", 0.25, FTP_STRIDES_CIFAR, true);
+	struct ftp_stage *s;
+	struct net net;
+
+	(void)state;
+	net_init(&net, m, NULL, 0, 2, 1, FTP_IMPL_ONEDNN, seed);
+	s = net.stages[0];
+	net_feed(&net, seed, 0, 0);
+	for (enum ftp_pass pass = FTP_PASS_FORWARD; pass <= FTP_PASS_UPDATE; pass++) {
+		int last = -1, n_units = 0, n_steps = 0;
+
+		ftp_stage_begin(s, pass, 0, 0.1f);
+		do {
+			int unit = ftp_stage_next_unit(s);
+
+			if (last >= 0 && pass == FTP_PASS_BACKWARD)
+				assert_true(unit <= last);
+			else
+				assert_true(unit >= last);
+			n_units += unit != last;
+			n_steps++;
+			last = unit;
+		} while (ftp_stage_run(s));
+		assert_int_equal(n_units, m->n_units);
+		assert_true(n_steps >= n_units);
+	}
+	net_deinit(&net);
+	ftp_model_free(m);
+}
+
+static void eval__masks_and_changes_nothing(void **state)
+{
+	struct ftp_model *m = model_of("mobilenetv2", 0.25, FTP_STRIDES_CIFAR, true);
 	struct net fast, slow;
-	double loss_fast, loss_slow, largest = 0, worst = 0;
+	struct ftp_stage_loss all, masked;
+	struct ftp_digest before, after;
+	double loss;
 
-	net_init(&fast, m, NULL, 0, 16, n_micro, FTP_IMPL_ONEDNN, seed);
-	net_init(&slow, m, NULL, 0, 16, n_micro, FTP_IMPL_REFERENCE, seed);
-	loss_fast = net_forward(&fast, seed, 0);
-	loss_slow = net_forward(&slow, seed, 0);
-	assert_true(loss_slow > 0);
-	assert_true(loss_fast / loss_slow > 1 - 1e-5 && loss_fast / loss_slow < 1 + 1e-5);
-	net_backward(&fast);
-	net_backward(&slow);
-	for (int pass = 0; pass < 2; pass++)
-		for (int u = 0; u < m->n_units; u++)
-			for (int t = 0; t < m->units[u].n_tensors; t++) {
-				const struct ftp_tensor *tensor = &m->units[u].tensors[t];
-				size_t n = tensor->n_elements;
-				float *a = malloc(n * sizeof(*a)), *b = malloc(n * sizeof(*b));
-				double norm = 0, error;
-
-				if (!ftp_tensor_is_trained(tensor))
-					goto next;
-				ftp_stage_gradient(fast.stages[0], u, t, a);
-				ftp_stage_gradient(slow.stages[0], u, t, b);
-				for (size_t i = 0; i < n; i++)
-					norm += (double)b[i] * (double)b[i] / (double)n;
-				if (!pass) {
-					largest = norm > largest ? norm : largest;
-					goto next;
-				}
-				if (norm < ZERO * largest)
-					goto next;
-				error = relative_l2(a, b, n);
-				worst = error > worst ? error : worst;
-				if (error > TOLERANCE)
-					fail_msg("%s: relative L2 %g", tensor->name, error);
-			next:
-				free(a);
-				free(b);
-			}
-	printf("%s: worst relative L2 %.2g\n", m->name, worst);
+	(void)state;
+	net_init(&fast, m, NULL, 0, 4, 1, FTP_IMPL_ONEDNN, seed);
+	net_init(&slow, m, NULL, 0, 4, 1, FTP_IMPL_REFERENCE, seed);
+	for (uint64_t i = 0; i < 2; i++)
+		step(&fast, i);
+	move_state(&slow, &fast);
+	before = net_digest(&fast);
+	loss = net_eval(&fast, seed, 9);
+	assert_true(loss > 0 && loss / net_eval(&slow, seed, 9) - 1 < 1e-4);
+	assert_true(loss / net_eval(&slow, seed, 9) - 1 > -1e-4);
+	all = ftp_stage_loss(fast.stages[0], 0);
+	assert_int_equal(all.n_samples, 4);
+	ftp_stage_labels(fast.stages[0], 0)[3] = -1;
+	ftp_stage_begin(fast.stages[0], FTP_PASS_EVAL, 0, 0);
+	while (ftp_stage_run(fast.stages[0]))
+		;
+	masked = ftp_stage_loss(fast.stages[0], 0);
+	assert_int_equal(masked.n_samples, 3);
+	assert_true(masked.sum < all.sum);
+	assert_true(net_eval(&fast, seed, 9) == loss);
+	after = net_digest(&fast);
+	assert_memory_equal(&before, &after, sizeof(after));
 	net_deinit(&fast);
 	net_deinit(&slow);
 	ftp_model_free(m);
 }
 
-static void ftp_stage_gradient__agrees_with_reference_lenet5(void **state)
+/* Only the weights' copies, once per update: nothing is reordered on the way of a micro-batch. */
+static void n_reorders__only_weights_once_a_step(void **state)
 {
+	struct ftp_model *m = model_of("mobilenetv2", 0.25, FTP_STRIDES_CIFAR, true);
+	struct net net;
+	uint64_t first;
+
 	(void)state;
-	expect_reference_gradients(model_of("lenet5", 1, FTP_STRIDES_CIFAR, true), 2);
+	net_init(&net, m, NULL, 0, 2, 2, FTP_IMPL_ONEDNN, seed);
+	net_forward(&net, seed, 0);
+	net_backward(&net);
+	assert_int_equal(ftp_stage_n_reorders(net.stages[0]), 0);
+	net_update(&net, 0.1f);
+	first = ftp_stage_n_reorders(net.stages[0]);
+	assert_true(first <= 36);
+	step(&net, 1);
+	assert_int_equal(ftp_stage_n_reorders(net.stages[0]), 2 * first);
+	net_deinit(&net);
+	ftp_model_free(m);
 }
 
-static void ftp_stage_gradient__agrees_with_reference_mobilenetv2_cifar(void **state)
+static void memory__is_what_the_region_gave(void **state)
 {
+	struct ftp_model *m = model_of("mobilenetv2", 0.25, FTP_STRIDES_CIFAR, true);
+	struct ftp_stage_memory mem;
+	struct net net;
+
 	(void)state;
-	expect_reference_gradients(model_of("mobilenetv2", 0.25, FTP_STRIDES_CIFAR, false), 1);
+	net_init(&net, m, NULL, 0, 4, 3, FTP_IMPL_ONEDNN, seed);
+	mem = ftp_stage_memory(net.stages[0]);
+	assert_int_equal(mem.params + mem.gradients + mem.moments + mem.activations + mem.scratch,
+		ftp_region_used_bytes(net.region));
+	assert_int_equal(mem.gradients, mem.moments);
+	assert_true(mem.gradients >= (size_t)m->n_params * 4);
+	net_deinit(&net);
+	ftp_model_free(m);
 }
 
-static void ftp_stage_gradient__agrees_with_reference_mobilenetv2_imagenet(void **state)
+static void implementations__are_fast(void **state)
 {
+	struct ftp_model *m = model_of("mobilenetv2", 1, FTP_STRIDES_IMAGENET, true);
+	const char *text;
+	struct net net;
+
 	(void)state;
-	expect_reference_gradients(model_of("mobilenetv2", 0.25, FTP_STRIDES_IMAGENET, false), 1);
+	net_init(&net, m, NULL, 0, 8, 1, FTP_IMPL_ONEDNN, seed);
+	text = ftp_stage_implementations(net.stages[0]);
+	assert_non_null(strstr(text, "blocks.3.expand fwd "));
+	assert_non_null(strstr(text, "blocks.3.expand bwd_data "));
+	assert_non_null(strstr(text, "classifier.fc bwd_weights "));
+	assert_null(strstr(text, "ref:"));
+	assert_null(strstr(text, "simple:"));
+	net_deinit(&net);
+	ftp_model_free(m);
+}
+
+static void new__refuses(void **state)
+{
+	struct ftp_model *m = model_of("lenet5", 1, FTP_STRIDES_CIFAR, true);
+	struct ftp_region *region;
+	static const struct {
+		int first_unit, end_unit, micro_batch, batch, n_slots, threads, code;
+		const char *says;
+	} rows[] = {
+		{-1, 5, 4, 4, 1, 1, -EINVAL, "units"},
+		{0, 6, 4, 4, 1, 1, -EINVAL, "units"},
+		{3, 3, 4, 4, 1, 1, -EINVAL, "units"},
+		{0, 5, 0, 4, 1, 1, -EINVAL, "micro-batch"},
+		{0, 5, 8, 4, 1, 1, -EINVAL, "micro-batch"},
+		{0, 5, 4, 4, 0, 1, -EINVAL, "slots"},
+		{0, 5, 4, 4, 1, 7, -EINVAL, "threads"},
+		{0, 5, 4, 4, 100, 1, -ENOMEM, "memory"},
+	};
+
+	(void)state;
+	assert_int_equal(ftp_region_new(&region, (size_t)4 << 20, NULL), 0);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		const struct ftp_stage_spec spec = {.model = m,
+			.first_unit = rows[i].first_unit,
+			.end_unit = rows[i].end_unit,
+			.micro_batch = rows[i].micro_batch,
+			.batch = rows[i].batch,
+			.n_slots = rows[i].n_slots,
+			.threads = rows[i].threads,
+			.region = region};
+		struct ftp_error err = {""};
+		struct ftp_stage *s;
+
+		assert_int_equal(ftp_stage_new(&s, &spec, &err), rows[i].code);
+		assert_non_null(strstr(err.text, rows[i].says));
+		assert_null(s);
+		assert_int_equal(ftp_region_used_bytes(region), 0);
+	}
+	ftp_region_free(region);
+	ftp_model_free(m);
 }
 
 static int set_up(void **state)
 {
 	(void)state;
-	seed = test_seed();
+	seed = check_seed();
 	return 0;
 }
 
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		cmocka_unit_test(ftp_stage_run__cuts_do_not_matter_lenet5),
-		cmocka_unit_test(ftp_stage_run__cuts_do_not_matter_mlp),
-		cmocka_unit_test(ftp_stage_run__cuts_do_not_matter_mobilenetv2_cifar),
-		cmocka_unit_test(ftp_stage_run__cuts_do_not_matter_mobilenetv2_imagenet),
-		cmocka_unit_test(ftp_stage_gradient__agrees_with_reference_lenet5),
-		cmocka_unit_test(ftp_stage_gradient__agrees_with_reference_mobilenetv2_cifar),
-		cmocka_unit_test(ftp_stage_gradient__agrees_with_reference_mobilenetv2_imagenet),
+		cmocka_unit_test(import__continues_elsewhere_lenet5),
+		cmocka_unit_test(import__continues_elsewhere_mobilenetv2),
+		cmocka_unit_test(import__continues_elsewhere_reference),
+		cmocka_unit_test(export__gives_back_what_was_imported),
+		cmocka_unit_test(run__allocates_nothing),
+		cmocka_unit_test(next_unit__goes_up_then_down),
+		cmocka_unit_test(eval__masks_and_changes_nothing),
+		cmocka_unit_test(n_reorders__only_weights_once_a_step),
+		cmocka_unit_test(memory__is_what_the_region_gave),
+		cmocka_unit_test(implementations__are_fast),
+		cmocka_unit_test(new__refuses),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, NULL);
