@@ -277,24 +277,30 @@ static void drop_conn(struct ftp_server *s, struct conn **link, const char *why)
 	free(c);
 }
 
-/* Every peer is turned: calls may have been queued on any. */
 static void turn_conns(struct ftp_server *s)
 {
 	for (struct conn **link = &s->conns; *link;) {
 		struct conn *c = *link;
 		struct ftp_error err = {"closed by the coordinator"};
-		uint32_t events;
 
 		if (ftp_jsonrpc_turn(c->peer, s->now_ns, &err) || c->closing ||
-			c->join_by_ns <= s->now_ns) {
+			c->join_by_ns <= s->now_ns)
 			drop_conn(s, link, err.text);
-			continue;
-		}
-		events = ftp_jsonrpc_poll_events(c->peer) & POLLOUT ? EPOLLIN | EPOLLOUT : EPOLLIN;
+		else
+			link = &c->next;
+	}
+}
+
+/* After all steps of a turn: each may have queued something for any peer. */
+static void watch_conns(struct ftp_server *s)
+{
+	for (struct conn *c = s->conns; c; c = c->next) {
+		bool queued = ftp_jsonrpc_poll_events(c->peer) & POLLOUT;
+		uint32_t events = queued ? EPOLLIN | EPOLLOUT : EPOLLIN;
+
 		if (events != c->events)
 			watch(s, EPOLL_CTL_MOD, ftp_jsonrpc_fd(c->peer), events, c);
 		c->events = events;
-		link = &c->next;
 	}
 }
 
@@ -354,6 +360,7 @@ enum ftp_coordinator_outcome ftp_server_run(struct ftp_server *s, int stop_fd)
 		turn_conns(s);
 		if (!s->ended)
 			step(s, &tick);
+		watch_conns(s);
 		ftp_coordinator_metrics_update(s->metrics, s->core);
 	}
 	return s->outcome;

@@ -66,7 +66,7 @@ int main(int argc, char **argv)
 {
 	struct CMUnitTest tests[MAX_LIVES] = {{NULL, NULL, NULL, NULL, NULL}};
 	struct dirent **files;
-	int n = argc == 2 ? scandir(argv[1], &files, is_life, alphasort) : -1;
+	int failed, n = argc == 2 ? scandir(argv[1], &files, is_life, alphasort) : -1;
 
 	if (n <= 0 || n > MAX_LIVES) {
 		fprintf(stderr, "usage: test_coordinator DIRECTORY_OF_LIVES\n");
@@ -76,5 +76,9 @@ int main(int argc, char **argv)
 	for (int i = 0; i < n; i++)
 		tests[i] = (struct CMUnitTest){
 			files[i]->d_name, step__life, NULL, NULL, files[i]->d_name};
-	return _cmocka_run_group_tests("lives", tests, (size_t)n, NULL, NULL);
+	failed = _cmocka_run_group_tests("lives", tests, (size_t)n, NULL, NULL);
+	while (n--)
+		free(files[n]);
+	free(files);
+	return failed;
 }
