@@ -44,6 +44,7 @@ struct ftp_server {
 	int epoll_fd, tcp_fd, unix_fd;
 	uint32_t last_conn, n_tcp, n_unix;
 	uint64_t now_ns; /* of this turn */
+	uint64_t refusals_quiet_until_ns;
 	pid_t parent;
 	bool ended, rows_added, loss_broken;
 	enum ftp_coordinator_outcome outcome;
@@ -245,9 +246,11 @@ static void accept_one(struct ftp_server *s, int listen_fd)
 		return;
 	if (*n == (unix_socket ? MAX_CONNS_UNIX : MAX_CONNS_TCP) ||
 		(unix_socket && !ftp_listen_is_ours(fd))) {
-		ftp_log_warn("refused a connection: %s",
-			unix_socket ? "not our user, or too many" : "too many");
 		close(fd);
+		if (s->now_ns >= s->refusals_quiet_until_ns)
+			ftp_log_warn("refused a connection: %s",
+				unix_socket ? "not our user, or too many" : "too many");
+		s->refusals_quiet_until_ns = s->now_ns + FTP_NS_PER_S;
 		return;
 	}
 	c = calloc(1, sizeof(*c));

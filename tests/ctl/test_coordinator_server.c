@@ -1,0 +1,273 @@
+/* The coordinator's shell over real sockets. The server is a child process; it dies with the test.
+ */
+#include "ctl/coordinator_server.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "ctl/jsonrpc.h"
+#include "ctl/protocol.h"
+#include "tests/base/check.h"
+
+#define WAIT_NS (20 * FTP_NS_PER_S)
+
+struct site {
+	char root[64], address[32];
+	struct ftp_config *config;
+	struct ftp_rundir dir;
+	pid_t server;
+};
+
+static int free_port(void)
+{
+	struct sockaddr_in addr = {
+		.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	socklen_t bytes = sizeof(addr);
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	assert_int_equal(bind(fd, (struct sockaddr *)&addr, bytes), 0);
+	assert_int_equal(getsockname(fd, (struct sockaddr *)&addr, &bytes), 0);
+	close(fd);
+	return ntohs(addr.sin_port);
+}
+
+static void serve(struct site *s, int ready_fd)
+{
+	struct ftp_coordinator_settings settings = {.config = s->config,
+		.config_digest = ftp_config_digest(s->config),
+		.run = 1,
+		.id = s->dir.id,
+		.n_units = 5};
+	const struct ftp_server_params params = {.settings = &settings, .dir = &s->dir};
+	struct ftp_server *server;
+	struct ftp_error err;
+	sigset_t set;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	if (ftp_server_new(&server, &params, &err) || write(ready_fd, "x", 1) != 1) {
+		fprintf(stderr, "%s\n", err.text);
+		_exit(1);
+	}
+	ftp_server_run(server, signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
+	ftp_server_free(server);
+	_exit(0);
+}
+
+static int set_up(void **state)
+{
+	struct site *s = calloc(1, sizeof(*s));
+	struct ftp_error err;
+	char path[80], byte;
+	int ready[2];
+	FILE *f;
+
+	strcpy(s->root, "/tmp/test_server.XXXXXX");
+	assert_non_null(mkdtemp(s->root));
+	snprintf(s->address, sizeof(s->address), "127.0.0.1:%d", free_port());
+	snprintf(path, sizeof(path), "%s/run.yaml", s->root);
+	f = fopen(path, "w");
+	fprintf(f,
+		"cluster: {data_dir: %s/data, coordinator: {listen: \"%s\"}}\n"
+		"nodes: [{name: n1}, {name: n2}]\nmetrics: {listen: \"off\"}\n"
+		"training: {model: lenet5, dataset: {kind: idx, path: /tmp}, batch: 8, steps: 3}\n",
+		s->root, s->address);
+	fclose(f);
+	if (ftp_config_load(&s->config, path, NULL, 0, &err) ||
+		ftp_rundir_create(&s->dir, s->config, 1, &err))
+		fail_msg("%s", err.text);
+	assert_int_equal(pipe(ready), 0);
+	s->server = fork();
+	if (!s->server)
+		serve(s, ready[1]);
+	close(ready[1]);
+	assert_int_equal(read(ready[0], &byte, 1), 1);
+	close(ready[0]);
+	*state = s;
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	struct site *s = *state;
+	char command[128];
+
+	kill(s->server, SIGKILL);
+	waitpid(s->server, NULL, 0);
+	snprintf(command, sizeof(command), "rm -rf '%s'", s->root);
+	ftp_config_free(s->config);
+	free(s);
+	return system(command);
+}
+
+static int connect_to(const char *address)
+{
+	struct ftp_error err;
+	int fd = ftp_jsonrpc_connect(address, ftp_clock_now_ns() + WAIT_NS, &err);
+
+	if (fd < 0)
+		fail_msg("%s: %s", address, err.text);
+	return fd;
+}
+
+/* Reads until `what` has come; "" waits for the end of the connection. */
+static void expect_bytes(int fd, const char *what)
+{
+	struct pollfd pfd = {.fd = fd, .events = POLLIN};
+	static char text[1 << 16];
+	size_t n = 0;
+
+	for (;;) {
+		ssize_t got;
+
+		if (poll(&pfd, 1, 20000) != 1)
+			fail_msg("waited for '%s', got '%.*s'", what, (int)n, text);
+		got = read(fd, text + n, sizeof(text) - 1 - n);
+		if (got <= 0) {
+			if (what[0])
+				fail_msg("closed before '%s', after '%.*s'", what, (int)n, text);
+			return;
+		}
+		n += (size_t)got;
+		text[n] = 0;
+		if (what[0] && strstr(text, what))
+			return;
+	}
+}
+
+static void send_join(const struct site *s, int fd, const char *name)
+{
+	struct ftp_join m = {.protocol = FTP_PROTOCOL_VERSION,
+		.pid = 1,
+		.isa = "avx2",
+		.config = ftp_config_digest(s->config),
+		.dataset = {1, 1},
+		.n_train = 100};
+	json_t *doc;
+	char *text;
+
+	snprintf(m.name, sizeof(m.name), "%s", name);
+	doc = json_pack("{s:s, s:i, s:s, s:o}", "jsonrpc", "2.0", "id", 1, "method",
+		FTP_METHOD_JOIN, "params", ftp_join_encode(&m));
+	text = json_dumps(doc, JSON_COMPACT);
+	assert_true(write(fd, text, strlen(text)) > 0 && write(fd, "\n", 1) == 1);
+	free(text);
+	json_decref(doc);
+}
+
+/* The node that is asked for its unit times has had its turn when the other's joining asks it. */
+static void run__calls_reach_peers_in_any_order(void **state)
+{
+	struct site *s = *state;
+	int second = connect_to(s->address), first;
+
+	/* The server has accepted it when it answers. */
+	assert_true(write(second, "{}\n", 3) == 3);
+	expect_bytes(second, "-32600");
+	first = connect_to(s->address);
+	send_join(s, first, "n1");
+	expect_bytes(first, "\"result\"");
+	send_join(s, second, "n2");
+	expect_bytes(first, FTP_METHOD_PROFILE);
+	close(first);
+	close(second);
+}
+
+static void run__each_side_has_its_methods(void **state)
+{
+	static const char stop[] = "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"run.stop\"}\n";
+	static const char join[] = "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"node.join\"}\n";
+	struct site *s = *state;
+	char path[FTP_PATHS_MAX];
+	int tcp = connect_to(s->address), local;
+
+	ftp_rundir_file(&s->dir, FTP_RUNDIR_SOCKET, path);
+	local = connect_to(path);
+	assert_true(write(tcp, stop, sizeof(stop) - 1) > 0);
+	expect_bytes(tcp, "there is no method");
+	assert_true(write(local, join, sizeof(join) - 1) > 0);
+	expect_bytes(local, "there is no method");
+	close(tcp);
+	close(local);
+}
+
+static void run__refused_node_hears_why_and_is_closed(void **state)
+{
+	struct site *s = *state;
+	int fd = connect_to(s->address);
+
+	send_join(s, fd, "stranger");
+	expect_bytes(fd, "there is no node 'stranger'");
+	expect_bytes(fd, "");
+	close(fd);
+}
+
+static void run__garbage_is_closed(void **state)
+{
+	struct site *s = *state;
+	char *line = malloc(2 << 20);
+	int fd = connect_to(s->address), kept = connect_to(s->address);
+	size_t at = 0;
+
+	memset(line, 'x', 2 << 20);
+	while (at < 2 << 20) {
+		ssize_t n = send(fd, line + at, (2 << 20) - at, MSG_NOSIGNAL);
+
+		if (n < 0 && errno != EAGAIN)
+			break;
+		at += n > 0 ? (size_t)n : 0;
+	}
+	/* The others are served on. */
+	send_join(s, kept, "n1");
+	expect_bytes(kept, "\"result\"");
+	close(fd);
+	close(kept);
+	free(line);
+}
+
+/* Strangers fill the TCP side; the operator's side still answers. */
+static void run__strangers_do_not_lock_the_operator_out(void **state)
+{
+	struct site *s = *state;
+	char path[FTP_PATHS_MAX];
+	json_t *status = NULL;
+	struct ftp_error err;
+	int fds[200];
+
+	for (int i = 0; i < 200; i++)
+		fds[i] = connect_to(s->address);
+	ftp_rundir_file(&s->dir, FTP_RUNDIR_SOCKET, path);
+	if (ftp_jsonrpc_ask(
+		    path, FTP_METHOD_STATUS, NULL, ftp_clock_now_ns() + WAIT_NS, &status, &err))
+		fail_msg("%s", err.text);
+	assert_string_equal(json_string_value(json_object_get(status, "state")), "waiting");
+	json_decref(status);
+	for (int i = 0; i < 200; i++)
+		close(fds[i]);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(
+			run__calls_reach_peers_in_any_order, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(run__each_side_has_its_methods, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			run__refused_node_hears_why_and_is_closed, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(run__garbage_is_closed, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			run__strangers_do_not_lock_the_operator_out, set_up, tear_down),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
