@@ -5,7 +5,7 @@
  * runs so many training steps and answers {"ms": [...], "loss": mean loss of the last}; "peak"
  * answers the machine's FMA limit; "passes" prints where a step's time goes by unit.
  */
-#include <math.h>
+#include <errno.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -69,7 +69,7 @@ static int bench_open(struct bench *b, char **argv, struct ftp_error *err)
 
 	b->batch = atoi(argv[3]);
 	if (b->batch < 1)
-		return ftp_error_set(err, 22, "BATCH must be positive");
+		return ftp_error_set(err, EINVAL, "BATCH must be positive");
 	rc = ftp_model_new(&b->model, &spec, err);
 	if (!rc)
 		rc = ftp_region_new(&b->region, BUDGET, err);

@@ -4,6 +4,7 @@
  * safetensors file for compare.py: "state/NAME" (before the passes), "grad/NAME", "input",
  * "labels", "loss".
  */
+#include <errno.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,7 +14,6 @@
 #include "runtime/base/prng.h"
 
 #define MAX_TENSORS 1024
-#define HEADER_MAX  (1 << 18)
 #define BUDGET	    ((size_t)4 << 30)
 
 struct entry {
@@ -48,34 +48,31 @@ static void dump_add(struct dump *d, const char *prefix, const char *name, const
 
 static int dump_write(const struct dump *d, const char *path)
 {
-	char *header = malloc(HEADER_MAX);
-	size_t at = 0, offset = 0;
-	FILE *f = fopen(path, "wb");
-	uint64_t bytes;
+	size_t bytes = 0, offset = 0;
+	char *header = NULL;
+	FILE *f = fopen(path, "wb"), *text = open_memstream(&header, &bytes);
+	uint64_t prefix;
 	bool ok;
 
-	ftp_assert(header);
-	if (!f)
-		return -1;
+	ftp_assert(text);
 	for (int i = 0; i < d->n; i++) {
 		const struct entry *e = &d->entries[i];
 
-		ftp_assert(at < HEADER_MAX - 512);
-		at += (size_t)sprintf(header + at, "%s\"%s\":{\"dtype\":\"%s\",\"shape\":[",
-			i ? "," : "{", e->name, e->dtype);
+		fprintf(text, "%s\"%s\":{\"dtype\":\"%s\",\"shape\":[", i ? "," : "{", e->name,
+			e->dtype);
 		for (int32_t k = 0; k < e->n_dims; k++)
-			at += (size_t)sprintf(header + at, "%s%d", k ? "," : "", e->dims[k]);
-		at += (size_t)sprintf(
-			header + at, "],\"data_offsets\":[%zu,%zu]}", offset, offset + e->bytes);
+			fprintf(text, "%s%d", k ? "," : "", e->dims[k]);
+		fprintf(text, "],\"data_offsets\":[%zu,%zu]}", offset, offset + e->bytes);
 		offset += e->bytes;
 	}
-	at += (size_t)sprintf(header + at, "}");
-	bytes = at;
-	ok = fwrite(&bytes, sizeof(bytes), 1, f) == 1 && fwrite(header, at, 1, f) == 1;
-	for (int i = 0; i < d->n; i++)
-		ok &= fwrite(d->entries[i].data, d->entries[i].bytes, 1, f) == 1;
+	fprintf(text, "}");
+	ok = !fclose(text) && f;
+	prefix = bytes;
+	ok = ok && fwrite(&prefix, sizeof(prefix), 1, f) == 1 && fwrite(header, bytes, 1, f) == 1;
+	for (int i = 0; ok && i < d->n; i++)
+		ok = fwrite(d->entries[i].data, d->entries[i].bytes, 1, f) == 1;
 	free(header);
-	return fclose(f) || !ok ? -1 : 0;
+	return (f && fclose(f)) || !ok ? -1 : 0;
 }
 
 static void *copy_of(const void *data, size_t bytes)
@@ -212,7 +209,7 @@ static int run(const struct ftp_model_spec *spec, int samples, int micro_batches
 	dump_add(d, "", "labels", "I32", (int32_t[]){samples}, 1, labels);
 	dump_add(d, "", "loss", "F64", NULL, 0, copy_of(&loss, sizeof(loss)));
 	if (dump_write(d, path))
-		rc = ftp_error_set(err, 5, "%s: cannot be written", path);
+		rc = ftp_error_set(err, EIO, "%s: cannot be written", path);
 out:
 	for (int i = 0; i < d->n; i++)
 		free(d->entries[i].data);
