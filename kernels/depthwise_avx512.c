@@ -3,8 +3,16 @@
 
 #include "kernels/depthwise.h"
 
-#define LANES  FTP_DEPTHWISE_LANES
-#define TAPS   FTP_DEPTHWISE_TAPS
+#define LANES FTP_DEPTHWISE_LANES
+#define TAPS  FTP_DEPTHWISE_TAPS
+/* The small loops over an array of accumulators, which stays in registers only when they are
+ * unrolled. */
+#ifdef __clang__
+#define UNROLL _Pragma("clang loop unroll(full)")
+#pragma clang diagnostic ignored "-Wpass-failed" /* a loop of one turn has nothing to unroll */
+#else
+#define UNROLL _Pragma("GCC unroll 32")
+#endif
 #define AVX512 __attribute__((target("avx512f")))
 #define INLINE static inline __attribute__((always_inline)) AVX512
 
@@ -29,7 +37,7 @@ INLINE void forward_pixels(const struct rows *r, int begin, float *y, const int 
 	const int first = begin * stride - 1, n_columns = (n - 1) * stride + 3;
 	__m512 acc[8];
 
-#pragma GCC unroll 8
+	UNROLL
 	for (int j = 0; j < n; j++)
 		acc[j] = _mm512_setzero_ps();
 	for (int k = 0; k < r->n; k++) {
@@ -38,7 +46,7 @@ INLINE void forward_pixels(const struct rows *r, int begin, float *y, const int 
 		const __m512 w1 = _mm512_load_ps(r->weights[k] + LANES);
 		const __m512 w2 = _mm512_load_ps(r->weights[k] + 2 * LANES);
 
-#pragma GCC unroll 17
+		UNROLL
 		for (int c = 0; c < n_columns; c++) {
 			const bool edge = c == 0 || c == n_columns - 1;
 			const int j = c / stride; /* the result of which this is tap 0 (or 1) */
@@ -56,7 +64,7 @@ INLINE void forward_pixels(const struct rows *r, int begin, float *y, const int 
 					_mm512_fmadd_ps(v, w2, acc[(c - 2) / stride]);
 		}
 	}
-#pragma GCC unroll 8
+	UNROLL
 	for (int j = 0; j < n; j++)
 		_mm512_store_ps(y + (long)(begin + j) * LANES, acc[j]);
 }
@@ -120,7 +128,7 @@ INLINE void data_pixels(const struct rows *r, int begin, float *dx, int w, const
 {
 	__m512 even[4], odd[4];
 
-#pragma GCC unroll 4
+	UNROLL
 	for (int j = 0; j < n; j++)
 		even[j] = odd[j] = _mm512_setzero_ps();
 	for (int k = 0; k < r->n; k++) {
@@ -130,7 +138,7 @@ INLINE void data_pixels(const struct rows *r, int begin, float *dx, int w, const
 		const __m512 w1 = _mm512_load_ps(r->weights[k] + LANES);
 		const __m512 w2 = _mm512_load_ps(r->weights[k] + 2 * LANES);
 
-#pragma GCC unroll 4
+		UNROLL
 		for (int j = 0; j < n; j++) {
 			const __m512 next = j < n - 1 ? _mm512_load_ps(d + (long)(j + 1) * LANES)
 						      : column(r->row[k], begin + n, r->w);
@@ -141,7 +149,7 @@ INLINE void data_pixels(const struct rows *r, int begin, float *dx, int w, const
 			here = next;
 		}
 	}
-#pragma GCC unroll 4
+	UNROLL
 	for (int j = 0; j < n; j++) {
 		float *to = dx + (long)(begin + j) * 2 * LANES;
 
@@ -187,7 +195,7 @@ INLINE void weights_edge(
 {
 	const __m512 d = _mm512_load_ps(dy + (long)j * LANES);
 
-#pragma GCC unroll 3
+	UNROLL
 	for (int t = 0; t < 3; t++)
 		acc[t] = _mm512_fmadd_ps(column(x, j * stride - 1 + t, w), d, acc[t]);
 }
@@ -203,14 +211,14 @@ INLINE void weights_row(
 		const float *at = x + (long)(j * stride - 1) * LANES;
 		__m512 v[5];
 
-#pragma GCC unroll 5
+		UNROLL
 		for (int c = 0; c < 3 + stride; c++)
 			v[c] = _mm512_load_ps(at + (long)c * LANES);
-#pragma GCC unroll 2
+		UNROLL
 		for (int i = 0; i < 2; i++) {
 			const __m512 d = _mm512_load_ps(dy + (long)(j + i) * LANES);
 
-#pragma GCC unroll 3
+			UNROLL
 			for (int t = 0; t < 3; t++)
 				acc[i][t] = _mm512_fmadd_ps(v[i * stride + t], d, acc[i][t]);
 		}
