@@ -143,6 +143,11 @@ static int backward_weights(
 	return ftp_plan_note(p, node, "bwd_weights", ftp_onednn_name(op), err);
 }
 
+static void make_copy(const struct ftp_param *p, float *kept, float *copy, void *scratchpad)
+{
+	ftp_onednn_run(p->to_copy, (float *[]){kept, copy}, scratchpad);
+}
+
 static int backward_data(
 	struct ftp_plan *p, struct ftp_node *node, struct ftp_ref dz, struct ftp_error *err)
 {
@@ -154,11 +159,12 @@ static int backward_data(
 	int code = ftp_onednn_conv_backward_data(d, &node->conv, &wanted, &op, err);
 
 	if (!code && !ftp_onednn_layout_equal(wanted, node->weights)) {
-		size_t *used = &p->program->floats[FTP_SPACE_COPY];
-
 		code = ftp_onednn_reorder(d, node->weights, wanted, &weight->to_copy, err);
-		weight->copy = from = (struct ftp_ref){FTP_SPACE_COPY, *used};
-		*used += ftp_layout_align(ftp_onednn_layout_bytes(wanted) / sizeof(float));
+		ftp_plan_copy(
+			p, weight, make_copy, ftp_onednn_layout_bytes(wanted) / sizeof(float));
+		from = weight->copy;
+		if (!code)
+			ftp_plan_emit_op(p, 0, weight->to_copy, NULL, 0);
 	}
 	if (code)
 		return ftp_error_prefix(err, code, "%s", node->name);

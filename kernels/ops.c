@@ -19,5 +19,7 @@ const struct ftp_op ftp_op_depthwise = {
 	"depthwise", 0, ftp_op_depthwise_forward, ftp_op_depthwise_backward};
 const struct ftp_op ftp_op_dwblock = {
 	"dwblock", 0, ftp_op_dwblock_forward, ftp_op_dwblock_backward};
+const struct ftp_op ftp_op_blockconv = {
+	"conv", BIT(FTP_LAYER_RELU), ftp_op_blockconv_forward, ftp_op_blockconv_backward};
 const struct ftp_op ftp_op_reference = {
 	"reference", 0, ftp_op_reference_forward, ftp_op_reference_backward};

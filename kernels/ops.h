@@ -17,9 +17,9 @@ struct ftp_op {
 
 extern const struct ftp_op ftp_op_table[FTP_N_LAYER_KINDS];
 
-/* Own kernels for what is not worth a row of kinds: depthwise 3x3 convolutions, alone or with the
- * batch norms and activations around them. */
-extern const struct ftp_op ftp_op_depthwise, ftp_op_dwblock;
+/* Own kernels in place of a row: depthwise 3x3 convolutions, alone or with the batch norms and
+ * activations around them, and dense convolutions below AVX512. */
+extern const struct ftp_op ftp_op_depthwise, ftp_op_dwblock, ftp_op_blockconv;
 
 /* Any kind, by the naive reference. */
 extern const struct ftp_op ftp_op_reference;
@@ -31,6 +31,7 @@ ftp_op_plan ftp_op_add_forward, ftp_op_add_backward;
 ftp_op_plan ftp_op_pool_forward, ftp_op_pool_backward;
 ftp_op_plan ftp_op_fc_forward, ftp_op_fc_backward;
 ftp_op_plan ftp_op_loss_forward, ftp_op_loss_backward;
+ftp_op_plan ftp_op_blockconv_forward, ftp_op_blockconv_backward;
 ftp_op_plan ftp_op_depthwise_forward, ftp_op_depthwise_backward;
 ftp_op_plan ftp_op_dwblock_forward, ftp_op_dwblock_backward;
 ftp_op_plan ftp_op_reference_forward, ftp_op_reference_backward;

@@ -116,6 +116,17 @@ void ftp_plan_place(struct ftp_plan *p, struct ftp_param *param, size_t floats)
 		*scratch = param->temp_floats;
 }
 
+void ftp_plan_copy(struct ftp_plan *p, struct ftp_param *param,
+	void (*make_copy)(const struct ftp_param *p, float *kept, float *copy, void *scratchpad),
+	size_t floats)
+{
+	size_t *used = &p->program->floats[FTP_SPACE_COPY];
+
+	param->make_copy = make_copy;
+	param->copy = (struct ftp_ref){FTP_SPACE_COPY, *used};
+	*used += ftp_layout_align(floats);
+}
+
 size_t ftp_plan_value_floats(const struct ftp_plan *p, int value)
 {
 	const struct ftp_value *v = &p->values[value];

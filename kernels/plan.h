@@ -78,6 +78,11 @@ int ftp_plan_note(struct ftp_plan *p, const struct ftp_node *node, const char *d
 struct ftp_param *ftp_plan_param(struct ftp_plan *p, const struct ftp_node *node, int index);
 void ftp_plan_place(struct ftp_plan *p, struct ftp_param *param, size_t floats);
 
+/* A second copy of a placed tensor. */
+void ftp_plan_copy(struct ftp_plan *p, struct ftp_param *param,
+	void (*make_copy)(const struct ftp_param *p, float *kept, float *copy, void *scratchpad),
+	size_t floats);
+
 size_t ftp_plan_value_floats(const struct ftp_plan *p, int value);
 
 /* Floats of the slot, for the life of a micro-batch. */

@@ -121,8 +121,13 @@ static int32_t choose_op(struct ftp_plan *p, struct ftp_node *node, const struct
 	last = match_dwblock(node, u, i);
 	if (last >= 0)
 		return last;
-	node->op = is_depthwise_3x3(node->layer) ? &ftp_op_depthwise
-						 : &ftp_op_table[node->layer->kind];
+	if (is_depthwise_3x3(node->layer))
+		node->op = &ftp_op_depthwise;
+	else if (node->layer->kind == FTP_LAYER_CONV && node->layer->groups == 1 &&
+		 ftp_isa_current() < FTP_ISA_AVX512)
+		node->op = &ftp_op_blockconv;
+	else
+		node->op = &ftp_op_table[node->layer->kind];
 	return absorb(node, u, i, value_of);
 }
 
@@ -230,7 +235,7 @@ static void run_update(struct ftp_run *r, const struct ftp_step *t, float *const
 
 static void run_reorder(struct ftp_run *r, const struct ftp_step *t, float *const *p)
 {
-	ftp_onednn_run(t->op, p, r->scratchpad);
+	t->param->make_copy(t->param, p[0], p[1], r->scratchpad);
 	r->n_reorders++;
 }
 
@@ -260,11 +265,10 @@ static void plan_update(struct ftp_plan *p, int unit)
 	for (int i = 0; i < g->n_params; i++) {
 		const struct ftp_param *param = &g->params[i];
 		struct ftp_step copy = {
-			.run = run_reorder, .op = param->to_copy, .refs = {param->at, param->copy}};
+			.run = run_reorder, .param = param, .refs = {param->at, param->copy}};
 
-		if (param->unit != unit || !param->to_copy)
+		if (param->unit != unit || !param->make_copy)
 			continue;
-		ftp_plan_emit_op(p, 0, param->to_copy, NULL, 0);
 		ftp_plan_emit(p, FTP_PASSES(FTP_PASS_UPDATE), &copy);
 	}
 }

@@ -4,6 +4,7 @@
 #ifndef FTP_KERNELS_PROGRAM_H
 #define FTP_KERNELS_PROGRAM_H
 
+#include "kernels/blockconv.h"
 #include "kernels/bnact.h"
 #include "kernels/dwblock.h"
 #include "kernels/onednn.h"
@@ -50,7 +51,9 @@ struct ftp_step {
 	union {
 		struct ftp_onednn_op *op;
 		struct ftp_bnact bnact;
+		struct ftp_blockconv blockconv;
 		struct ftp_dwblock dwblock;
+		const struct ftp_param *param; /* whose copy to make */
 		struct ftp_pool pool;
 		struct {
 			size_t n, rows;
@@ -83,7 +86,10 @@ struct ftp_param {
 	size_t temp_floats;
 	int rows, columns, row_floats; /* of a matrix with padded rows */
 	struct ftp_shape src; /* FC: of the blocked source; c 0: rows are kept as they are */
-	struct ftp_onednn_op *to_kept, *to_dense, *to_copy; /* convolutions */
+	struct ftp_onednn_op *to_kept, *to_dense, *to_copy; /* of oneDNN's convolutions */
+	struct ftp_blockconv blockconv;			    /* of our own */
+	/* Weights again in another layout, made when they change; NULL where none is needed. */
+	void (*make_copy)(const struct ftp_param *p, float *kept, float *copy, void *scratchpad);
 	struct ftp_ref copy;
 };
 

@@ -246,9 +246,8 @@ void ftp_stage_import(struct ftp_stage *s, int unit, const void *state)
 	for (int i = 0; i < s->program.n_params; i++) {
 		const struct ftp_param *p = &s->program.params[i];
 
-		if (p->unit == unit && p->to_copy)
-			ftp_onednn_run(p->to_copy, (float *[]){at(s, p->at), at(s, p->copy)},
-				s->run.scratchpad);
+		if (p->unit == unit && p->make_copy)
+			p->make_copy(p, at(s, p->at), at(s, p->copy), s->run.scratchpad);
 	}
 }
 

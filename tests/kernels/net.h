@@ -3,9 +3,15 @@
 #ifndef FTP_TESTS_KERNELS_NET_H
 #define FTP_TESTS_KERNELS_NET_H
 
+#include "kernels/isa.h"
 #include "kernels/stage.h"
 
 #define NET_MAX_STAGES 8
+
+/* The cap under which a test program runs; a build of it may define another. */
+#ifndef TEST_ISA
+#define TEST_ISA ftp_isa_detect()
+#endif
 
 struct net {
 	const struct ftp_model *model;

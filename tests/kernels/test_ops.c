@@ -276,6 +276,12 @@ static void ops__absorb(void **state)
 	}
 }
 
+static int set_up(void **state)
+{
+	(void)state;
+	return ftp_isa_cap(TEST_ISA, NULL);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -283,5 +289,5 @@ int main(void)
 		cmocka_unit_test(ops__absorb),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests(tests, set_up, NULL);
 }

@@ -156,7 +156,7 @@ static int set_up(void **state)
 {
 	(void)state;
 	seed = check_seed();
-	return 0;
+	return ftp_isa_cap(TEST_ISA, NULL);
 }
 
 int main(void)
