@@ -148,6 +148,16 @@ static int catch_interrupts(void)
 	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
+/* A run whose coordinator is elsewhere: its view is there too. */
+static void await_lock(struct follow *f)
+{
+	struct pollfd pfd = {.fd = f->signal_fd, .events = POLLIN};
+
+	while (!f->detached && ftp_lock_holder(f->params->data_dir))
+		if (poll(&pfd, 1, (int)(ASK_EVERY_NS / FTP_NS_PER_MS)) > 0)
+			on_interrupt(f);
+}
+
 enum ftp_exit ftp_follow(const struct ftp_follow_params *params, json_t **summary)
 {
 	struct follow f = {.params = params, .signal_fd = catch_interrupts()};
@@ -155,7 +165,9 @@ enum ftp_exit ftp_follow(const struct ftp_follow_params *params, json_t **summar
 
 	*summary = NULL;
 	ftp_progress_view_init(&f.view, stderr);
-	if (connect_peer(&f))
+	if (!params->coordinator)
+		await_lock(&f);
+	else if (connect_peer(&f))
 		while (turn(&f) && !f.detached && !(f.trains && params->until_training))
 			;
 	if (!f.detached && !(f.trains && params->until_training))

@@ -11,6 +11,7 @@
 struct ftp_follow_params {
 	const struct ftp_rundir *dir; /* lent */
 	const char *data_dir;	      /* lent */
+	bool coordinator;	      /* it runs here; else there is only the end to wait for */
 	bool until_training;	      /* return FTP_EXIT_OK as soon as it trains */
 	bool quiet;		      /* show nothing but errors */
 	bool stops; /* Ctrl-C stops the run, a second one kills it; else it detaches */

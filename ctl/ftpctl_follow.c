@@ -5,7 +5,8 @@
 int ftp_ftpctl_follow(const struct ftp_options *o)
 {
 	struct ftp_ftpctl_run r;
-	struct ftp_follow_params params = {.dir = &r.dir, .data_dir = r.data_dir};
+	struct ftp_follow_params params = {
+		.dir = &r.dir, .data_dir = r.data_dir, .coordinator = true};
 	json_t *summary;
 	int rc = ftp_ftpctl_find_run(&r, o);
 

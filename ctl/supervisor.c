@@ -168,8 +168,9 @@ static enum ftp_exit read_report(int fd, struct ftp_error *err)
 }
 
 static enum ftp_exit start_locked(struct ftp_supervisor_params *p, int lock_fd,
-	struct ftp_rundir *dir, pid_t *pid, struct ftp_error *err)
+	struct ftp_supervisor_started *out, struct ftp_error *err)
 {
+	pid_t pid;
 	const char *data_dir = p->config->cluster.data_dir;
 	enum ftp_exit code;
 	int report[2], rc;
@@ -179,18 +180,18 @@ static enum ftp_exit start_locked(struct ftp_supervisor_params *p, int lock_fd,
 		ftp_error_set(err, EIO, "no random numbers for the run's id");
 		return FTP_EXIT_FAILURE;
 	}
-	rc = ftp_rundir_create(dir, p->config, p->run, err);
+	rc = ftp_rundir_create(&out->dir, p->config, p->run, err);
 	if (!rc)
-		rc = p->log_fd = ftp_rundir_open_log(dir, err);
+		rc = p->log_fd = ftp_rundir_open_log(&out->dir, err);
 	if (rc < 0)
 		return ftp_options_exit(rc);
-	p->dir = dir;
-	*pid = daemonize(p->log_fd, report);
-	if (*pid < 0) {
+	p->dir = &out->dir;
+	pid = daemonize(p->log_fd, report);
+	if (pid < 0) {
 		ftp_error_set(err, errno, "cannot start the supervisor: %s", strerror(errno));
 		return FTP_EXIT_FAILURE;
 	}
-	if (!*pid) {
+	if (!pid) {
 		ftp_lock_sign(lock_fd);
 		p->report_fd = report[1];
 		ftp_supervisor_run(p);
@@ -200,36 +201,38 @@ static enum ftp_exit start_locked(struct ftp_supervisor_params *p, int lock_fd,
 	}
 	close(report[1]);
 	close(p->log_fd);
-	waitpid(*pid, NULL, 0);
+	waitpid(pid, NULL, 0);
 	code = read_report(report[0], err);
 	close(report[0]);
-	*pid = ftp_lock_holder(data_dir);
+	out->supervisor = ftp_lock_holder(data_dir);
 	return code;
 }
 
-enum ftp_exit ftp_supervisor_start(const struct ftp_config *config, const char *node,
-	struct ftp_rundir *dir, pid_t *pid, struct ftp_error *err)
+enum ftp_exit ftp_supervisor_start(struct ftp_supervisor_started *out,
+	const struct ftp_config *config, const char *node, struct ftp_error *err)
 {
 	struct ftp_supervisor_params p = {.config = config};
 	enum ftp_exit code;
+	pid_t holder;
 	int lock_fd, rc;
 
 	rc = choose_children(&p, node, err);
 	if (!rc)
 		rc = find_binaries(p.bin_dir, err);
 	if (!rc)
-		rc = ftp_lock_take(config->cluster.data_dir, &lock_fd, pid, err);
+		rc = ftp_lock_take(config->cluster.data_dir, &lock_fd, &holder, err);
 	if (rc == 1) {
 		ftp_error_set(err, EBUSY,
 			"a run is going on in %s: its supervisor is pid %d; follow it with `ftpctl "
 			"follow`, end it with `ftpctl stop`, or give this one another "
 			"cluster.data_dir",
-			config->cluster.data_dir, *pid);
+			config->cluster.data_dir, holder);
 		return FTP_EXIT_FAILURE;
 	}
 	if (rc)
 		return rc == -EINVAL ? FTP_EXIT_USAGE : (enum ftp_exit)ftp_options_exit(rc);
-	code = start_locked(&p, lock_fd, dir, pid, err);
+	out->coordinator = p.coordinator;
+	code = start_locked(&p, lock_fd, out, err);
 	/* The daemon's copy holds the lock on; after a failure nobody does, once it has ended. */
 	close(lock_fd);
 	return code;

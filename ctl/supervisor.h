@@ -9,6 +9,7 @@
 #ifndef FTP_CTL_SUPERVISOR_H
 #define FTP_CTL_SUPERVISOR_H
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 #include "ctl/config.h"
@@ -19,11 +20,17 @@
 #define FTP_SUPERVISOR_END_NS	(8 * FTP_NS_PER_S)  /* from the first end of a child to the last */
 #define FTP_SUPERVISOR_GRACE_NS (2 * FTP_NS_PER_S)  /* after SIGTERM, before SIGKILL */
 
+struct ftp_supervisor_started {
+	struct ftp_rundir dir;
+	pid_t supervisor;
+	bool coordinator; /* it is among the children; else it runs on another machine */
+};
+
 /* Takes the lock of config's data directory, makes the run's directory and starts the daemon, which
  * lives on. node: start only that one (NULL: all whose host is this machine's). FTP_EXIT_OK: all
- * processes are started, *dir and *pid (the supervisor's) are set. Else an exit code with the
- * reason in err, and nothing runs. */
-enum ftp_exit ftp_supervisor_start(const struct ftp_config *config, const char *node,
-	struct ftp_rundir *dir, pid_t *pid, struct ftp_error *err);
+ * processes are started, *out is set. Else an exit code with the reason in err, and nothing runs.
+ */
+enum ftp_exit ftp_supervisor_start(struct ftp_supervisor_started *out,
+	const struct ftp_config *config, const char *node, struct ftp_error *err);
 
 #endif
