@@ -7,6 +7,7 @@
 #include "runtime/base/clock.h"
 
 #define DEFAULT_MESSAGE_BYTES (64u << 20)
+#define MIN_GRANTS	      1024 /* so that a peer may post far more than we send at once */
 #define N_CLOSES	      3
 #define HELLO_FIRST_WAIT_NS   (2 * FTP_NS_PER_MS)
 
@@ -73,7 +74,7 @@ int ftp_connection_new(struct ftp_connection **out, const struct ftp_connection_
 		.max_ack_delay_ns = params->max_ack_delay_ns,
 		.max_payload_bytes = params->max_payload_bytes ? params->max_payload_bytes
 							       : params->caps.max_payload_bytes,
-		.n_messages = params->n_messages,
+		.n_grants = params->n_messages > MIN_GRANTS ? params->n_messages : MIN_GRANTS,
 	};
 	c->window_packets = params->caps.window_packets;
 	/* RFC 9000 section 13.2.2 asks for every second packet where congestion control lives on
@@ -91,7 +92,7 @@ int ftp_connection_new(struct ftp_connection **out, const struct ftp_connection_
 	c->staging.packets = calloc(FTP_STAGING_MAX, sizeof(*c->staging.packets));
 	ftp_assert(c->staging.packets);
 	ftp_inbox_init(&c->inbox, params->n_messages, max_chunks);
-	ftp_outbox_init(&c->outbox, params->n_messages, max_chunks, n_packets);
+	ftp_outbox_init(&c->outbox, params->n_messages, c->own.n_grants, max_chunks, n_packets);
 	c->next_apart = FTP_WIRE_APART;
 	c->heard_ns = now_ns;
 	c->spoke_ns = now_ns;

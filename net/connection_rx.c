@@ -40,7 +40,7 @@ static void on_hello(struct ftp_connection *c, const struct ftp_wire_header *h,
 		return;
 	if (!ftp_frame_parse_hello(&hello, payload, h->length) ||
 		(c->has_peer && (hello.max_payload_bytes != c->peer.max_payload_bytes ||
-					hello.n_messages != c->peer.n_messages))) {
+					hello.n_grants != c->peer.n_grants))) {
 		ftp_connection_lose(c, FTP_CONNECTION_PROTOCOL);
 		return;
 	}
@@ -48,7 +48,7 @@ static void on_hello(struct ftp_connection *c, const struct ftp_wire_header *h,
 		c->has_peer = true;
 		if (chunk_bytes > hello.max_payload_bytes)
 			chunk_bytes = hello.max_payload_bytes;
-		ftp_inbox_open(&c->inbox, chunk_bytes, hello.n_messages);
+		ftp_inbox_open(&c->inbox, chunk_bytes, hello.n_grants);
 		ftp_outbox_open(&c->outbox, chunk_bytes);
 		/* The peer has just begun the term: it may have dropped our HELLO. */
 		c->is_hello_due |= !c->is_hello_acked;

@@ -4,8 +4,9 @@
 #include "runtime/base/clock.h"
 
 #define HELLO_LONGEST_WAIT_NS (50 * FTP_NS_PER_MS)
-#define RETRY_NS	      (50 * FTP_NS_PER_US) /* after the port refused */
-#define N_PROBES	      2			   /* RFC 9002 section 6.2.4 */
+#define RETRY_FIRST_NS	      (50 * FTP_NS_PER_US) /* after the port refused */
+#define RETRY_LONGEST_NS      (5 * FTP_NS_PER_MS)
+#define N_PROBES	      2 /* RFC 9002 section 6.2.4 */
 
 static bool counts_in_flight(uint8_t type)
 {
@@ -426,13 +427,23 @@ static uint64_t min64(uint64_t a, uint64_t b)
 	return a < b ? a : b;
 }
 
+/* A full ring empties soon; a port that is still connecting may take its time. */
+static uint64_t retry_ns(const struct ftp_connection *c)
+{
+	uint64_t wait_ns = (c->last_try_ns - c->spoke_ns) / 8;
+
+	if (wait_ns < RETRY_FIRST_NS)
+		wait_ns = RETRY_FIRST_NS;
+	return c->last_try_ns + min64(wait_ns, RETRY_LONGEST_NS);
+}
+
 uint64_t ftp_connection_deadline(const struct ftp_connection *c)
 {
 	uint64_t deadline_ns;
 	int class = open_class(c);
 
 	if (c->staging.n)
-		return c->last_try_ns + RETRY_NS;
+		return retry_ns(c);
 	if (ftp_connection_is_over(c))
 		return c->n_closes ? 0 : FTP_NS_NEVER;
 	if (owes_ack(c) || c->is_hello_due || ftp_inbox_has_grants(&c->inbox) ||

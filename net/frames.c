@@ -16,7 +16,7 @@ uint32_t ftp_frame_encode_hello(uint8_t *out, const struct ftp_frame_hello *h)
 {
 	put64(out, h->max_ack_delay_ns);
 	put32(out + 8, h->max_payload_bytes);
-	put32(out + 12, h->n_messages);
+	put32(out + 12, h->n_grants);
 	return HELLO_BYTES;
 }
 
@@ -26,10 +26,10 @@ bool ftp_frame_parse_hello(struct ftp_frame_hello *h, const uint8_t *payload, ui
 		return false;
 	h->max_ack_delay_ns = get64(payload);
 	h->max_payload_bytes = get32(payload + 8);
-	h->n_messages = get32(payload + 12);
+	h->n_grants = get32(payload + 12);
 	return h->max_ack_delay_ns <= FTP_FRAME_MAX_ACK_DELAY_NS &&
 	       h->max_payload_bytes >= FTP_FRAME_MIN_PAYLOAD_BYTES &&
-	       h->max_payload_bytes <= FTP_WIRE_MAX_PAYLOAD_BYTES && h->n_messages;
+	       h->max_payload_bytes <= FTP_WIRE_MAX_PAYLOAD_BYTES && h->n_grants;
 }
 
 uint32_t ftp_frame_encode_ack(uint8_t *out, const struct ftp_frame_ack *a)

@@ -18,11 +18,11 @@
 #define FTP_FRAME_MAX_GRANTS	    32
 
 /* The sender's limits; the same in every HELLO of an incarnation. max_ack_delay_ns u64,
- * max_payload_bytes u32, n_messages u32. */
+ * max_payload_bytes u32, n_grants u32. */
 struct ftp_frame_hello {
 	uint64_t max_ack_delay_ns;  /* at most FTP_FRAME_MAX_ACK_DELAY_NS */
 	uint32_t max_payload_bytes; /* messages are cut at multiples of the smaller of both ends' */
-	uint32_t n_messages;	    /* grants that may be open at once */
+	uint32_t n_grants; /* that may be open at once: told, and their messages not complete */
 };
 
 /* delay_ns u64, n u32, then first u64, last u64 of each range, highest first. */

@@ -21,15 +21,15 @@ static void lost_init(struct ftp_outbox_lost *l, uint32_t n_max)
 	ftp_assert(l->ring);
 }
 
-void ftp_outbox_init(
-	struct ftp_outbox *o, uint32_t n_messages, uint32_t max_chunks, uint32_t max_lost)
+void ftp_outbox_init(struct ftp_outbox *o, uint32_t n_messages, uint32_t n_grants,
+	uint32_t max_chunks, uint32_t max_lost)
 {
 	*o = (struct ftp_outbox){.n_messages = n_messages, .max_chunks = max_chunks};
 	o->messages = calloc(n_messages, sizeof(*o->messages));
 	o->bits = calloc((size_t)n_messages * n_words(max_chunks), sizeof(*o->bits));
 	ftp_assert(o->messages && o->bits);
 	ftp_idmap_init(&o->waiting, n_messages);
-	ftp_idmap_init(&o->granted, n_messages);
+	ftp_idmap_init(&o->granted, n_grants);
 	ftp_ranges_reset(&o->grants_seen, 0);
 	ftp_queue_init(&o->free, n_messages);
 	ftp_queue_init(&o->done, n_messages);

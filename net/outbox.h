@@ -59,9 +59,9 @@ struct ftp_outbox {
 	uint32_t n_messages, max_chunks, chunk_bytes;
 };
 
-/* max_lost: chunks that can be in flight at once. */
-void ftp_outbox_init(
-	struct ftp_outbox *o, uint32_t n_messages, uint32_t max_chunks, uint32_t max_lost);
+/* n_grants: that may wait for their send(); max_lost: chunks that can be in flight at once. */
+void ftp_outbox_init(struct ftp_outbox *o, uint32_t n_messages, uint32_t n_grants,
+	uint32_t max_chunks, uint32_t max_lost);
 void ftp_outbox_deinit(struct ftp_outbox *o);
 
 /* A new term: forgets every message and grant. */
@@ -75,7 +75,7 @@ int ftp_outbox_send(struct ftp_outbox *o, const struct ftp_message_id *id, uint8
 	struct ftp_buffer *buffer);
 
 /* 0; 1: cannot be remembered now, the peer must tell it again; -EPROTO: contradicts what is sent,
- * or more grants than places. */
+ * or more grants than n_grants. */
 int ftp_outbox_grant(struct ftp_outbox *o, const struct ftp_grant *grant);
 
 /* Is there a chunk to send in a class up to max_class? */

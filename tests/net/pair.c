@@ -208,10 +208,9 @@ void pair_turn(struct pair *p)
 
 void pair_step(struct pair *p, uint64_t until_ns)
 {
-	uint64_t next_ns, deadline_ns;
+	uint64_t next_ns = ftp_simulated_next_ns(p->network), deadline_ns;
 
-	pair_turn(p);
-	next_ns = ftp_simulated_next_ns(p->network);
+	ftp_assert(pair_now(p) < until_ns);
 	for (int e = 0; e < 2; e++) {
 		if (!p->links[e].port)
 			continue;
@@ -225,6 +224,7 @@ void pair_step(struct pair *p, uint64_t until_ns)
 	if (next_ns > until_ns)
 		next_ns = until_ns;
 	ftp_simulated_advance(p->network, next_ns);
+	pair_turn(p);
 }
 
 bool pair_run(struct pair *p, uint64_t until_ns)
@@ -238,7 +238,6 @@ void pair_run_until(struct pair *p, uint64_t until_ns)
 {
 	while (pair_now(p) < until_ns)
 		pair_step(p, until_ns);
-	pair_turn(p);
 }
 
 const struct ftp_connection_stats *pair_stats(const struct pair *p, int end)

@@ -61,7 +61,7 @@ void pair_post(struct pair *p, int i);
 uint64_t pair_now(const struct pair *p);
 /* Turns both ends once, and takes their events. */
 void pair_turn(struct pair *p);
-/* Turns, and moves time to what happens next, but not beyond until_ns. */
+/* Moves time to what happens next, but not beyond until_ns, and turns. until_ns lies ahead. */
 void pair_step(struct pair *p, uint64_t until_ns);
 /* Until every message is sent and received, or until_ns. true: all done. */
 bool pair_run(struct pair *p, uint64_t until_ns);
