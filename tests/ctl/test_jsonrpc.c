@@ -1,10 +1,8 @@
 #include "ctl/jsonrpc.h"
 
 #include <errno.h>
-#include <pthread.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "runtime/base/clock.h"
@@ -405,84 +403,6 @@ static void turn__hostile_bytes(void **state)
 	}
 }
 
-static void connect__says_why_not(void **state)
-{
-	struct ftp_error err;
-	char path[200];
-
-	(void)state;
-	memset(path, 'x', sizeof(path));
-	path[0] = '/';
-	path[199] = 0;
-	assert_int_equal(ftp_jsonrpc_connect(path, 0, &err), -ENAMETOOLONG);
-	assert_non_null(strstr(err.text, "too long"));
-	assert_int_equal(ftp_jsonrpc_connect("/nonexistent/x.sock", 0, &err), -ENOENT);
-	assert_int_equal(ftp_jsonrpc_connect("localhost", 0, &err), -EINVAL);
-}
-
-struct server {
-	int fd;
-	bool silent;
-};
-
-static void *serve(void *arg)
-{
-	struct server *s = arg;
-	int fd = accept(s->fd, NULL, NULL);
-	struct ftp_jsonrpc *peer = ftp_jsonrpc_new(fd, methods, NULL);
-	char byte;
-
-	while (!s->silent && !ftp_jsonrpc_turn(peer, 1, NULL))
-		;
-	if (s->silent)
-		while (recv(fd, &byte, 1, 0) != 0)
-			;
-	ftp_jsonrpc_free(peer);
-	return NULL;
-}
-
-static int ask_server(bool silent, const char *method, json_t **result, struct ftp_error *err)
-{
-	struct server s = {socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), silent};
-	struct sockaddr_un addr = {.sun_family = AF_UNIX};
-	char dir[] = "/tmp/test_jsonrpc.XXXXXX", path[600];
-	pthread_t thread;
-	int rc;
-
-	assert_non_null(mkdtemp(dir));
-	snprintf(addr.sun_path, sizeof(addr.sun_path), "%s/s", dir);
-	/* The same place by a name longer than a socket's may be. */
-	snprintf(path, sizeof(path), "%s", dir);
-	while (strlen(path) < 300)
-		strcat(path, "/.");
-	strcat(path, "/s");
-	assert_int_equal(bind(s.fd, (struct sockaddr *)&addr, sizeof(addr)), 0);
-	assert_int_equal(listen(s.fd, 1), 0);
-	pthread_create(&thread, NULL, serve, &s);
-	rc = ftp_jsonrpc_ask(path, method, json_pack("[i]", 3),
-		ftp_clock_now_ns() + (silent ? 20 * FTP_NS_PER_MS : 20 * FTP_NS_PER_S), result,
-		err);
-	pthread_join(thread, NULL);
-	close(s.fd);
-	unlink(addr.sun_path);
-	rmdir(dir);
-	return rc;
-}
-
-static void ask__answer_error_and_silence(void **state)
-{
-	struct ftp_error err;
-	json_t *result;
-
-	(void)state;
-	assert_int_equal(ask_server(false, "echo", &result, &err), 0);
-	assert_int_equal(json_integer_value(json_array_get(result, 0)), 3);
-	json_decref(result);
-	assert_int_equal(ask_server(false, "refuse", &result, &err), -EPROTO);
-	assert_non_null(strstr(err.text, "cut in the middle"));
-	assert_int_equal(ask_server(true, "echo", &result, &err), -ETIMEDOUT);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -500,8 +420,6 @@ int main(void)
 		cmocka_unit_test(turn__peer_opens_too_many_calls),
 		cmocka_unit_test(turn__peer_does_not_read),
 		cmocka_unit_test(turn__hostile_bytes),
-		cmocka_unit_test(connect__says_why_not),
-		cmocka_unit_test(ask__answer_error_and_silence),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
