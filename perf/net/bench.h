@@ -49,6 +49,10 @@ uint32_t n_tensors(uint32_t bytes);
 void fill_tensor(uint8_t *tensor, uint32_t bytes, uint64_t draw);
 bool is_tensor(const uint8_t *tensor, uint32_t bytes, uint64_t draw);
 
+/* With FTP_BENCH_REALTIME set: this thread goes before all others of the machine from here on. Not
+ * earlier: DPDK spins on threads of its own while it starts. */
+int go_realtime(void);
+
 double cpu_seconds(void); /* of this process */
 void percentiles(double *us, uint32_t n, double out[2]);
 

@@ -273,6 +273,8 @@ static int measure(struct peer *p, struct result *r)
 	int ret = wait_for(p, FTP_CONNECTION_ESTABLISHED);
 
 	if (!ret)
+		ret = go_realtime();
+	if (!ret)
 		ret = check(p);
 	for (int i = 0; i < 3 && !ret; i++)
 		ret = goodput(p, i, r);

@@ -94,7 +94,9 @@ int raw_run(const struct bench *b, struct result *r)
 	while (port->ops->link(port) == FTP_PORT_CONNECTING)
 		ftp_clock_sleep_ns(FTP_NS_PER_MS / 10);
 	meet(b, 0);
-	ret = b->sender ? send_all(b, port, n_packets) : receive_all(b, port, n_packets, r);
+	ret = go_realtime();
+	if (!ret)
+		ret = b->sender ? send_all(b, port, n_packets) : receive_all(b, port, n_packets, r);
 	meet(b, 0);
 	for (uint32_t i = 0; !b->sender && i < N_TENSORS; i++)
 		if (!is_tensor(b->arena + (size_t)i * BYTES, BYTES, i))

@@ -88,7 +88,7 @@ static void latency(const struct bench *b, int s, int which, struct result *r)
 
 int tcp_run(const struct bench *b, struct result *r)
 {
-	int s = connect_pair(b), ret = 0;
+	int s = connect_pair(b), ret = go_realtime();
 
 	for (int i = 0; i < 3 && !ret; i++)
 		ret = goodput(b, s, i, r);
