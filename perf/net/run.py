@@ -7,60 +7,28 @@ within a round, then the median. A round in which other processes used more than
 import argparse
 import json
 import os
-import platform
-import resource
 import statistics
 import subprocess
 import sys
-import time
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-ROOT = os.path.dirname(os.path.dirname(HERE))
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+import common  # noqa: E402
+
 CONTESTANTS = ["memcpy", "tcp", "memif", "udp", "memif_raw"]
 SIZES = ["64KB", "1MB", "16MB"]
-FOREIGN_LIMIT = 0.08
-TRIES = 4  # runs of one round before its quietest is taken
 TIMEOUT = 120  # seconds for one contestant
 
 
-def log(*words):
-    print(*words, file=sys.stderr, flush=True)
-
-
-def machine_busy_seconds():
-    with open("/proc/stat") as f:
-        field = f.readline().split()
-    return sum(int(field[i]) for i in (1, 2, 3, 6, 7, 8)) / os.sysconf("SC_CLK_TCK")
-
-
-def own_seconds():
-    return sum(sum(resource.getrusage(who)[:2]) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-
-
 def play_round(binary):
-    """One turn each: {name: what it measured} and the share of a core that others used meanwhile."""
-    begin, busy, own = time.monotonic(), machine_busy_seconds(), own_seconds()
+    """One turn each: what each contestant measured, and the share of a core that others used meanwhile."""
+    window = common.Window([os.getpid()])
     result = {}
     for name in CONTESTANTS:
-        r = subprocess.run([binary, name], capture_output=True, text=True, timeout=TIMEOUT)
+        r = subprocess.run([binary, name], capture_output=True, text=True, timeout=TIMEOUT, check=False)
         if r.returncode:
-            raise SystemExit("%s failed: %s" % (name, r.stderr.strip() or "exit %d" % r.returncode))
+            raise SystemExit(f"{name} failed: {r.stderr.strip() or r.returncode}")
         result[name] = json.loads(r.stdout)
-    own = own_seconds() - own
-    wall = time.monotonic() - begin
-    return result, max(0.0, (machine_busy_seconds() - busy - own) / wall)
-
-
-def quiet_round(binary, tries):
-    best = None
-    for _ in range(tries):
-        r = play_round(binary)
-        if best is None or r[1] < best[1]:
-            best = r
-        if best[1] <= FOREIGN_LIMIT or tries == 1:
-            break
-        log("  others used %.0f%% of a core: again" % (100 * r[1]))
-    return best
+    return {"contestants": result, "foreign": window.foreign()}
 
 
 def median(values):
@@ -72,19 +40,9 @@ def median(values):
     return statistics.median(values)
 
 
-def over(rounds, a, b, size):
-    return statistics.median(r[a]["goodput_gb_s"][size] / r[b]["goodput_gb_s"][size] for r in rounds)
-
-
-def git_commit():
-    r = subprocess.run(["git", "-C", ROOT, "describe", "--always", "--dirty", "--abbrev=12"],
-                       capture_output=True, text=True)
-    return r.stdout.strip() or "unknown"
-
-
-def cpu_name():
-    with open("/proc/cpuinfo") as f:
-        return next((l.split(":", 1)[1].strip() for l in f if l.startswith("model name")), "unknown")
+def over(rounds, a, b):
+    """Goodput of 1 MB messages."""
+    return common.median_ratio(*([r[n]["goodput_gb_s"]["1MB"] for r in rounds] for n in (a, b)))
 
 
 def table(doc):
@@ -111,33 +69,29 @@ def main():
     p.add_argument("--quick", action="store_true", help="two rounds")
     p.add_argument("--realtime", action="store_true",
                    help="measure under SCHED_FIFO: for a machine with other work; needs root")
-    p.add_argument("--build", default=os.path.join(ROOT, "build"), help="build directory")
+    p.add_argument("--build", default=common.BUILD, help="build directory")
     a = p.parse_args()
     binary = os.path.join(a.build, "perf", "net", "bench_net")
     if not os.path.exists(binary):
-        raise SystemExit("%s is missing: build first" % binary)
+        raise SystemExit(f"{binary} is missing: build first")
     if a.realtime:
         os.environ["FTP_BENCH_REALTIME"] = "1"
     played = []
     for i in range(2 if a.quick else a.rounds):
-        played.append(quiet_round(binary, 1 if a.realtime else TRIES))
-        log("round %d: %s" % (i + 1, ", ".join(
-            "%s %.2f" % (n, played[-1][0][n]["goodput_gb_s"]["1MB"]) for n in CONTESTANTS)))
-    rounds = [r for r, _ in played]
-    foreign = max(f for _, f in played)
+        played.append(common.quietest(lambda: play_round(binary), 1 if a.realtime else 4))
+        common.log(f"round {i + 1}: " + ", ".join(
+            f"{n} {played[-1]['contestants'][n]['goodput_gb_s']['1MB']:.2f}" for n in CONTESTANTS))
+    rounds = [r["contestants"] for r in played]
+    foreign = max(r["foreign"] for r in played)
     contestants = {n: median([r[n] for r in rounds]) for n in CONTESTANTS}
-    doc = {"version": 1, "bench": "net", "commit": git_commit(),
-           "machine": {"cpu": cpu_name(), "cores": os.cpu_count(), "kernel": platform.release()},
-           "rounds": len(rounds), "realtime": a.realtime, "foreign_cpu": foreign, "noisy": foreign > FOREIGN_LIMIT,
-           "memif_over_tcp": over(rounds, "memif", "tcp", "1MB"),
-           "udp_over_tcp": over(rounds, "udp", "tcp", "1MB"),
-           "memif_over_memcpy": over(rounds, "memif", "memcpy", "1MB"),
-           "memif_over_raw": over(rounds, "memif", "memif_raw", "1MB"),
-           "copies_tx": contestants["memif"]["copies_tx"],
-           "copies_rx": contestants["memif"]["copies_rx"],
-           "contestants": contestants}
+    doc = common.document(
+        "net", rounds=len(rounds), realtime=a.realtime, foreign_cpu=foreign,
+        noisy=foreign > common.FOREIGN_LIMIT, memif_over_tcp=over(rounds, "memif", "tcp"),
+        udp_over_tcp=over(rounds, "udp", "tcp"), memif_over_memcpy=over(rounds, "memif", "memcpy"),
+        memif_over_raw=over(rounds, "memif", "memif_raw"), copies_tx=contestants["memif"]["copies_tx"],
+        copies_rx=contestants["memif"]["copies_rx"], contestants=contestants)
     if a.json:
-        print(json.dumps(doc, indent=1))
+        common.print_json(doc)
     else:
         table(doc)
     return 0
