@@ -92,7 +92,7 @@ static struct ftp_ref gradient_of(struct ftp_ref param)
 int ftp_op_blockconv_backward(struct ftp_plan *p, struct ftp_node *node, struct ftp_error *err)
 {
 	struct ftp_param *params = &p->program->params[node->first_param];
-	struct ftp_ref dz = ftp_plan_masked_grad(p, node);
+	struct ftp_ref dz = ftp_op_elementwise_masked_grad(p, node);
 	struct ftp_step t = {.run = run_backward_weights,
 		.blockconv = config(p, node),
 		.refs = {p->values[node->in[0]].data, dz, gradient_of(params[WEIGHT].at)}};

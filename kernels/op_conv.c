@@ -5,7 +5,6 @@
  * so that the optimizer is element-wise. */
 #include <string.h>
 
-#include "kernels/elementwise.h"
 #include "kernels/ops.h"
 
 enum { WEIGHT, BIAS };
@@ -102,19 +101,11 @@ int ftp_op_conv_forward(struct ftp_plan *p, struct ftp_node *node, struct ftp_er
 	return ftp_plan_note(p, node, "fwd", ftp_onednn_name(op), err);
 }
 
-static void run_accumulate(struct ftp_run *r, const struct ftp_step *t, float *const *p)
-{
-	(void)r;
-	ftp_elementwise_add(p[0], p[0], p[1], t->elementwise.n);
-}
-
 static void emit_accumulate(struct ftp_plan *p, const struct ftp_param *param, struct ftp_ref from)
 {
-	const struct ftp_step t = {.run = run_accumulate,
-		.refs = {{FTP_SPACE_GRADIENT, param->at.at}, from},
-		.elementwise = {.n = param->floats}};
+	const struct ftp_ref sum = {FTP_SPACE_GRADIENT, param->at.at};
 
-	ftp_plan_emit(p, FTP_PASSES(FTP_PASS_BACKWARD), &t);
+	ftp_plan_emit_add(p, FTP_PASSES(FTP_PASS_BACKWARD), sum, sum, from, param->floats);
 }
 
 /* Into scratch, then added: oneDNN accepts a sum post-op here and ignores it. */
@@ -175,7 +166,7 @@ static int backward_data(
 
 int ftp_op_conv_backward(struct ftp_plan *p, struct ftp_node *node, struct ftp_error *err)
 {
-	struct ftp_ref dz = ftp_plan_masked_grad(p, node);
+	struct ftp_ref dz = ftp_op_elementwise_masked_grad(p, node);
 	int code = backward_weights(p, node, dz, err);
 
 	if (!code && p->values[node->in[0]].wants_grad)

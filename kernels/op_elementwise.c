@@ -18,18 +18,13 @@ static void run_clip_backward(struct ftp_run *r, const struct ftp_step *t, float
 	ftp_elementwise_clip_backward(p[0], p[1], p[2], t->elementwise.upper, t->elementwise.n);
 }
 
-static void run_add(struct ftp_run *r, const struct ftp_step *t, float *const *p)
-{
-	(void)r;
-	ftp_elementwise_add(p[0], p[1], p[2], t->elementwise.n);
-}
-
 static float upper_of(const struct ftp_layer *l)
 {
 	return l->kind == FTP_LAYER_RELU6 ? 6 : INFINITY;
 }
 
-int ftp_op_clip_forward(struct ftp_plan *p, struct ftp_node *node, struct ftp_error *err)
+int ftp_op_elementwise_clip_forward(
+	struct ftp_plan *p, struct ftp_node *node, struct ftp_error *err)
 {
 	struct ftp_step t = {.run = run_clip,
 		.refs = {p->values[node->out].data, p->values[node->in[0]].data},
@@ -40,7 +35,8 @@ int ftp_op_clip_forward(struct ftp_plan *p, struct ftp_node *node, struct ftp_er
 	return ftp_plan_note(p, node, "fwd", "own", err);
 }
 
-int ftp_op_clip_backward(struct ftp_plan *p, struct ftp_node *node, struct ftp_error *err)
+int ftp_op_elementwise_clip_backward(
+	struct ftp_plan *p, struct ftp_node *node, struct ftp_error *err)
 {
 	struct ftp_ref dx;
 	struct ftp_step t = {.run = run_clip_backward,
@@ -59,19 +55,16 @@ int ftp_op_clip_backward(struct ftp_plan *p, struct ftp_node *node, struct ftp_e
 	return 0;
 }
 
-int ftp_op_add_forward(struct ftp_plan *p, struct ftp_node *node, struct ftp_error *err)
+int ftp_op_elementwise_add_forward(struct ftp_plan *p, struct ftp_node *node, struct ftp_error *err)
 {
-	struct ftp_step t = {.run = run_add,
-		.refs = {p->values[node->out].data, p->values[node->in[0]].data,
-			p->values[node->in[1]].data},
-		.elementwise = {.n = ftp_plan_value_floats(p, node->out)}};
-
-	ftp_plan_emit(p, BOTH_FORWARD, &t);
+	ftp_plan_emit_add(p, BOTH_FORWARD, p->values[node->out].data, p->values[node->in[0]].data,
+		p->values[node->in[1]].data, ftp_plan_value_floats(p, node->out));
 	return ftp_plan_note(p, node, "fwd", "own", err);
 }
 
 /* Both operands get the very gradient: no pass at all. */
-int ftp_op_add_backward(struct ftp_plan *p, struct ftp_node *node, struct ftp_error *err)
+int ftp_op_elementwise_add_backward(
+	struct ftp_plan *p, struct ftp_node *node, struct ftp_error *err)
 {
 	struct ftp_ref dy = ftp_plan_grad(p, node->out);
 
@@ -85,7 +78,7 @@ int ftp_op_add_backward(struct ftp_plan *p, struct ftp_node *node, struct ftp_er
 	return 0;
 }
 
-struct ftp_ref ftp_plan_masked_grad(struct ftp_plan *p, const struct ftp_node *node)
+struct ftp_ref ftp_op_elementwise_masked_grad(struct ftp_plan *p, const struct ftp_node *node)
 {
 	struct ftp_ref dy = ftp_plan_grad(p, node->out);
 	struct ftp_step t = {.run = run_clip_backward,

@@ -145,7 +145,7 @@ static int backward_data(
 
 int ftp_op_fc_backward(struct ftp_plan *p, struct ftp_node *node, struct ftp_error *err)
 {
-	struct ftp_ref dz = ftp_plan_masked_grad(p, node);
+	struct ftp_ref dz = ftp_op_elementwise_masked_grad(p, node);
 	int code = backward_weights(p, node, dz, err);
 
 	if (!code && p->values[node->in[0]].wants_grad)

@@ -26,8 +26,8 @@ extern const struct ftp_op ftp_op_reference;
 
 ftp_op_plan ftp_op_conv_forward, ftp_op_conv_backward;
 ftp_op_plan ftp_op_bn_forward, ftp_op_bn_backward;
-ftp_op_plan ftp_op_clip_forward, ftp_op_clip_backward; /* ReLU, ReLU6 */
-ftp_op_plan ftp_op_add_forward, ftp_op_add_backward;
+ftp_op_plan ftp_op_elementwise_clip_forward, ftp_op_elementwise_clip_backward; /* ReLU, ReLU6 */
+ftp_op_plan ftp_op_elementwise_add_forward, ftp_op_elementwise_add_backward;
 ftp_op_plan ftp_op_pool_forward, ftp_op_pool_backward;
 ftp_op_plan ftp_op_fc_forward, ftp_op_fc_backward;
 ftp_op_plan ftp_op_loss_forward, ftp_op_loss_backward;
@@ -35,6 +35,9 @@ ftp_op_plan ftp_op_blockconv_forward, ftp_op_blockconv_backward;
 ftp_op_plan ftp_op_depthwise_forward, ftp_op_depthwise_backward;
 ftp_op_plan ftp_op_dwblock_forward, ftp_op_dwblock_backward;
 ftp_op_plan ftp_op_reference_forward, ftp_op_reference_backward;
+
+/* The gradient of a node's output with the absorbed ReLU's mask applied. The caller releases it. */
+struct ftp_ref ftp_op_elementwise_masked_grad(struct ftp_plan *p, const struct ftp_node *node);
 
 /* Keeps a depthwise 3x3 weight as [c/16][3][3][16]. */
 void ftp_op_depthwise_param(struct ftp_plan *p, const struct ftp_node *node, int index);

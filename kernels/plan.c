@@ -26,6 +26,20 @@ void ftp_plan_emit(struct ftp_plan *p, unsigned passes, const struct ftp_step *s
 	}
 }
 
+static void run_add(struct ftp_run *r, const struct ftp_step *t, float *const *p)
+{
+	(void)r;
+	ftp_elementwise_add(p[0], p[1], p[2], t->elementwise.n);
+}
+
+void ftp_plan_emit_add(struct ftp_plan *p, unsigned passes, struct ftp_ref dst, struct ftp_ref a,
+	struct ftp_ref b, size_t n)
+{
+	const struct ftp_step t = {.run = run_add, .refs = {dst, a, b}, .elementwise = {.n = n}};
+
+	ftp_plan_emit(p, passes, &t);
+}
+
 static void run_op(struct ftp_run *r, const struct ftp_step *t, float *const *args)
 {
 	ftp_onednn_run(t->op, args, r->scratchpad);
@@ -214,12 +228,6 @@ struct ftp_ref ftp_plan_target(struct ftp_plan *p, int value)
 	return ftp_plan_acquire(p, ftp_plan_value_floats(p, value));
 }
 
-static void run_add(struct ftp_run *r, const struct ftp_step *t, float *const *p)
-{
-	(void)r;
-	ftp_elementwise_add(p[0], p[1], p[2], t->elementwise.n);
-}
-
 static void run_copy(struct ftp_run *r, const struct ftp_step *t, float *const *p)
 {
 	(void)r;
@@ -240,15 +248,11 @@ void ftp_plan_contribute(struct ftp_plan *p, int value, struct ftp_ref ref)
 
 	ftp_assert(v->n_uses >= 0);
 	if (v->grad.space != FTP_SPACE_NONE) {
-		struct ftp_step add = {
-			.run = run_add, .refs = {dst, v->grad, ref}, .elementwise = {.n = floats}};
-
 		if (last)
 			dst = v->boundary;
 		else if (!ftp_plan_is_sole(p, ref))
 			dst = ftp_plan_acquire(p, floats);
-		add.refs[0] = dst;
-		ftp_plan_emit(p, FTP_PASSES(FTP_PASS_BACKWARD), &add);
+		ftp_plan_emit_add(p, FTP_PASSES(FTP_PASS_BACKWARD), dst, v->grad, ref, floats);
 		ftp_plan_release(p, v->grad);
 		if (!same_ref(dst, ref))
 			ftp_plan_release(p, ref);

@@ -68,6 +68,10 @@ void ftp_plan_emit(struct ftp_plan *p, unsigned passes, const struct ftp_step *s
 void ftp_plan_emit_op(struct ftp_plan *p, unsigned passes, struct ftp_onednn_op *op,
 	const struct ftp_ref *refs, int n_refs);
 
+/* dst = a + b, n floats each; dst may equal either. */
+void ftp_plan_emit_add(struct ftp_plan *p, unsigned passes, struct ftp_ref dst, struct ftp_ref a,
+	struct ftp_ref b, size_t n);
+
 /* Lists the implementation. -ENOTSUP when it is oneDNN's reference code for more than a hundredth
  * of the model's work. */
 int ftp_plan_note(struct ftp_plan *p, const struct ftp_node *node, const char *direction,
@@ -99,8 +103,5 @@ struct ftp_ref ftp_plan_grad(const struct ftp_plan *p, int value);
 /* Where to write the next contribution to a value's gradient; then hand it in. */
 struct ftp_ref ftp_plan_target(struct ftp_plan *p, int value);
 void ftp_plan_contribute(struct ftp_plan *p, int value, struct ftp_ref ref);
-
-/* The gradient of a node's output with the absorbed ReLU's mask applied. The caller releases it. */
-struct ftp_ref ftp_plan_masked_grad(struct ftp_plan *p, const struct ftp_node *node);
 
 #endif
