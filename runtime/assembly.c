@@ -65,14 +65,33 @@ static int build_feed(
 	return ftp_feed_new(&a->feed, &feed, &sequence, sequence.n_micro + 2, spec->waker, err);
 }
 
+/* Of a boundary tensor or a unit's state: the longest message that any two stages exchange. */
+static uint32_t longest_message(const struct ftp_model *m, uint32_t micro_batch)
+{
+	size_t longest = 0;
+
+	for (int u = 0; u < m->n_units; u++) {
+		size_t cut = ftp_model_cut_floats(m, u, (int)micro_batch) * sizeof(float);
+
+		longest = cut > longest ? cut : longest;
+		longest = m->units[u].state_bytes > longest ? m->units[u].state_bytes : longest;
+	}
+	ftp_assert(longest <= FTP_WIRE_MAX_MESSAGE_BYTES);
+	return (uint32_t)longest;
+}
+
 static int open_links(struct ftp_assembly *a, const struct ftp_assembly_spec *spec, uint64_t now_ns,
 	struct ftp_error *err)
 {
+	/* Stage 0 holds most. */
+	int n_slots = ftp_schedule_n_slots(
+		(int)spec->plan->n_stages, 0, spec->config->training.micro_batches);
 	const struct ftp_mesh_spec mesh = {.config = spec->config,
 		.plan = spec->plan,
 		.index = a->index,
-		.n_messages = ftp_pipeline_n_messages(FTP_SCHEDULE_MAX_SLOTS) +
-			      (uint32_t)spec->model->n_units,
+		.n_messages = ftp_pipeline_n_messages(n_slots) + (uint32_t)spec->model->n_units,
+		.max_message_bytes =
+			longest_message(spec->model, ftp_recipe_micro_batch(spec->config)),
 		.max_ack_delay_ns = spec->net_core < 0 ? FOLDED_ACK_DELAY_NS : THREAD_ACK_DELAY_NS};
 	int rc = ftp_netloop_new(&a->net, spec->net_core, spec->waker, err);
 

@@ -81,6 +81,7 @@ static int open_link(struct ftp_link *link, const struct ftp_mesh_spec *spec, in
 		.local = plan->stages[spec->index].incarnation,
 		.remote = plan->stages[peer].incarnation,
 		.n_messages = spec->n_messages,
+		.max_message_bytes = spec->max_message_bytes,
 		.max_ack_delay_ns = spec->max_ack_delay_ns,
 		.idle_timeout_ns = IDLE_TIMEOUT_NS};
 	int rc = open_port(&link->port, spec, peer, err);

@@ -12,6 +12,7 @@ struct ftp_mesh_spec {
 	const struct ftp_plan *plan;
 	int index;	     /* this stage */
 	uint32_t n_messages; /* open at once on one connection */
+	uint32_t max_message_bytes;
 	uint64_t max_ack_delay_ns;
 };
 

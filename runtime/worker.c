@@ -25,6 +25,7 @@
 #define N_COMMANDS	    4
 #define N_OUTCOMES	    4096
 #define CONNECT_DEADLINE_NS (15 * FTP_NS_PER_S)
+#define MAX_NET_TURNS	    16 /* before the next primitive, while packets keep coming */
 #define METRICS_EVERY_NS    (100 * FTP_NS_PER_MS)
 
 enum worker_state { IDLE, CONNECTING, PREPARED, TRAINING, GATHERING, FINISHED, FAILED };
@@ -352,9 +353,13 @@ static bool turn(struct ftp_worker *w)
 	uint64_t now_ns = ftp_clock_now_ns();
 	bool worked = take_commands(w, now_ns);
 
-	if (w->a.net) {
-		worked |= ftp_netloop_turn(w->a.net, now_ns) > 0;
-		worked |= take_events(w);
+	for (int i = 0; w->a.net && i < MAX_NET_TURNS; i++) {
+		bool moved = ftp_netloop_turn(w->a.net, now_ns) > 0;
+
+		moved |= take_events(w);
+		worked |= moved;
+		if (!moved)
+			break; /* this last turn, which found nothing, has sent the owed ACKs */
 	}
 	if (w->state == CONNECTING)
 		await_peers(w, now_ns);

@@ -10,8 +10,8 @@ scale of one whose channels stay apart until the next (which removes a factor). 
 rounding and the effect of eps; it must stay below 1e-5 of the net's largest, or near the true value.
 
 The other batch norms before a depthwise convolution differ from that by the zero padding at the image's edge
-only, so most of their gradient cancels, in PyTorch's float32 as much. Of them a tensor may exceed 1e-5, at seeds
-that are unlucky, by no more than twice the error of PyTorch's float32; the line then says so."""
+only, so most of their gradient cancels, in PyTorch's float32 as much: its own worst error on the same point is
+printed beside ours, and weights and sample counts are chosen where float32 keeps five digits."""
 import os
 import subprocess
 import sys
@@ -75,7 +75,7 @@ def check(dump, name, spec):
     bare, _ = torch_gradients(spec, tensors, torch.float64, without_eps=True)
     single, _ = torch_gradients(spec, tensors, torch.float32)
     largest = max(rms(g) for g in want.values())
-    worst, worst_name, zeros, over, bad = 0.0, "", 0, [], []
+    worst, worst_name, worst32, zeros, bad = 0.0, "", 0.0, 0, []
     for n, g in want.items():
         got = torch.from_numpy(tensors["grad/" + n]).double().reshape(g.shape)
         if rms(bare[n]) < ZERO * largest:
@@ -85,18 +85,16 @@ def check(dump, name, spec):
             continue
         error = float((got - g).norm() / g.norm())
         error32 = float((single[n] - g).norm() / g.norm())
-        if not error <= max(LIMIT, 2 * error32):
+        worst32 = max(worst32, error32)
+        if not error <= LIMIT:
             bad.append("%s: relative L2 %.3g, PyTorch float32 %.3g" % (n, error, error32))
-        elif error > LIMIT:
-            over.append("%s %.2e, PyTorch float32 %.2e" % (n, error, error32))
         if not error <= worst:
             worst, worst_name = error, n
     if not abs(float(tensors["loss"]) - loss) <= 1e-6 * abs(loss):
         bad.append("loss sum %.9g instead of %.9g" % (float(tensors["loss"]), loss))
-    print("%s: %d tensors, worst relative L2 %.2e (%s), %d with zero true gradient left out%s%s"
-          % (name, len(want) - zeros, worst, worst_name, zeros,
-             "".join("\n  cancels: " + o for o in over), "".join("\n  FAILED " + b for b in bad)),
-          flush=True)
+    print("%s: %d tensors, worst relative L2 %.2e (%s; PyTorch float32 %.2e), %d with zero true gradient "
+          "left out%s" % (name, len(want) - zeros, worst, worst_name, worst32, zeros,
+                          "".join("\n  FAILED " + b for b in bad)), flush=True)
     return not bad
 
 
