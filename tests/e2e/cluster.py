@@ -17,6 +17,8 @@ BUILD = os.environ.get("FTP_BUILD", os.path.join(ROOT, "build"))
 FTPCTL = os.path.join(BUILD, "ftpctl")
 FASHION_MNIST = "/usr/share/datasets/fashion-mnist"
 
+MARK = "FTP_E2E"  # in the environment of every process of a cluster
+
 LENET5 = {"training.model": "lenet5", "training.batch": 64, "training.micro_batches": 4,
           "training.steps": 12}
 
@@ -78,7 +80,7 @@ class Cluster:
 
     def environment(self):
         home = {"HOME": self.dir} if self.user else {}
-        return {**os.environ, "NO_COLOR": "1", **home}
+        return {**os.environ, "NO_COLOR": "1", MARK: self.dir, **home}
 
     def run(self, verb, *options, sets=None, seconds=60):
         """Runs ftpctl to its end."""
@@ -133,19 +135,21 @@ class Cluster:
         return wait_for(f"step {n}", trained, seconds)
 
     def processes(self):
-        """{pid: arguments} of this cluster's own processes."""
+        """{pid: arguments} of all processes that descend from this cluster's commands."""
         found = {}
-        for path in glob.glob("/proc/[0-9]*/cmdline"):
+        for path in glob.glob("/proc/[0-9]*"):
             try:
-                with open(path, "rb") as f:
+                with open(f"{path}/environ", "rb") as f:
+                    mine = f"{MARK}={self.dir}\0".encode() in f.read()
+                if not mine:
+                    continue
+                with open(f"{path}/cmdline", "rb") as f:
                     arguments = f.read().decode(errors="replace").split("\0")
-                with open(os.path.join(os.path.dirname(path), "stat"), encoding="utf-8") as f:
+                with open(f"{path}/stat", encoding="utf-8") as f:
                     state = f.read().rsplit(")", 1)[1].split()[0]
             except OSError:
                 continue
-            program = os.path.basename(arguments[0])
-            if (program in ("ftpctl", "ftpipe-node", "ftpipe-coordinator") and state != "Z"
-                    and any(self.dir in a for a in arguments)):
+            if state != "Z":
                 found[int(path.split("/")[2])] = arguments
         return found
 
@@ -155,7 +159,7 @@ class Cluster:
         followers = {p.pid for p, _ in self.followers}
 
         def matches(pid, arguments):
-            program = os.path.basename(arguments[0])
+            program = os.path.basename(arguments[0] or "")
             if kind == "everything":
                 return True
             if kind == "coordinator":
@@ -172,7 +176,7 @@ class Cluster:
     def assert_nothing_left(self):
         """No process, socket, shared memory or file but the run directories and the lock."""
         self.wait_until_gone()
-        new = wait_for_same(self.before)
+        new = still_there(self.before)
         assert not new, f"left behind: {new}"
         if os.path.isdir(self.data_dir):
             names = set(os.listdir(self.data_dir)) - {"runs", "supervisor.lock"}
@@ -198,14 +202,32 @@ class Cluster:
             return answer.read().decode()
 
 
+def holders():
+    """{socket inode: pid} of the processes that we may look into."""
+    found = {}
+    for path in glob.glob("/proc/[0-9]*/fd/*"):
+        with contextlib.suppress(OSError):
+            target = os.readlink(path)
+            if target.startswith("socket:["):
+                found[target[8:-1]] = int(path.split("/")[2])
+    return found
+
+
+def sockets():
+    """Our programs' unix sockets that no process holds which lives on; others' clusters may run
+    beside us. An ordinary user cannot see who holds what."""
+    if os.getuid() != 0:
+        return set()
+    with open("/proc/net/unix", encoding="utf-8", errors="replace") as f:
+        lines = [line.split(maxsplit=7) for line in f.read().splitlines()[1:]]
+    ours = [(fields[6], fields[7]) for fields in lines if len(fields) > 7 and "ftp" in fields[7]]
+    held = holders() if ours else {}
+    return {f"socket {name}" for inode, name in ours if inode not in held}
+
+
 def leftovers():
     """What a killed run could leave on this machine."""
-    found = set()
-    with open("/proc/net/unix", encoding="utf-8", errors="replace") as f:
-        for line in f.read().splitlines()[1:]:
-            name = line.split(maxsplit=7)[7:] or [""]
-            if "ftp" in name[0]:
-                found.add(f"socket {name[0]}")
+    found = sockets()
     runtime = os.environ.get("XDG_RUNTIME_DIR", "/tmp")
     for pattern in ("/dev/shm/*", "/var/run/dpdk/*", f"{runtime}/dpdk/*", "/tmp/dpdk/*",
                     "/tmp/ftpipe*", "/dev/hugepages/*"):
@@ -215,11 +237,11 @@ def leftovers():
     return found
 
 
-def wait_for_same(before, seconds=10):
-    """What is new since before, after giving the kernel a moment."""
+def still_there(before, seconds=10):
+    """What is new since before and stays: others' files come and go meanwhile."""
     deadline = time.monotonic() + seconds
-    while True:
-        new = leftovers() - before
-        if not new or time.monotonic() > deadline:
-            return new
+    new = leftovers() - before
+    while new and time.monotonic() < deadline:
         time.sleep(0.2)
+        new &= leftovers()
+    return new
