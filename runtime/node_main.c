@@ -12,6 +12,7 @@
 
 #include "kernels/isa.h"
 #include "net/dpdk/eal.h"
+#include "net/dpdk/memif.h"
 #include "net/udp.h"
 #include "runtime/affinity.h"
 #include "runtime/base/exporter.h"
@@ -21,8 +22,7 @@
 #include "runtime/mesh.h"
 #include "runtime/recipe.h"
 
-#define EAL_BYTES_BASE	   (64u << 20)
-#define EAL_BYTES_PER_PEER (64u << 20) /* descriptor and packet pools of one memif port */
+#define EAL_BYTES (16u << 20) /* of its own */
 
 struct arguments {
 	const char *config, *node, *coordinator, *run_dir, *cores;
@@ -169,7 +169,7 @@ static int start_eal(struct node *n, struct ftp_error *err)
 {
 	char prefix[64];
 	const struct ftp_eal_params params = {.prefix = prefix,
-		.memory_bytes = EAL_BYTES_BASE + n->config->n_nodes * (size_t)EAL_BYTES_PER_PEER,
+		.memory_bytes = EAL_BYTES + n->config->n_nodes * (size_t)FTP_MEMIF_PORT_BYTES,
 		.hugepages = n->config->net.hugepages,
 		.extra = n->config->net.eal};
 
