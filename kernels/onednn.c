@@ -115,15 +115,6 @@ int ftp_onednn_cap(enum ftp_isa isa, struct ftp_error *err)
 	return 0;
 }
 
-const char *ftp_onednn_version(void)
-{
-	static char text[32];
-	const dnnl_version_t *v = dnnl_version();
-
-	snprintf(text, sizeof(text), "%d.%d.%d", v->major, v->minor, v->patch);
-	return text;
-}
-
 static struct ftp_onednn_layout *layout_new(struct ftp_onednn *d, const dnnl_memory_desc_t *md)
 {
 	struct ftp_onednn_layout *l = calloc(1, sizeof(*l));

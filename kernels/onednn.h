@@ -26,9 +26,6 @@ void ftp_onednn_free(struct ftp_onednn *d);
 /* Process-wide; before the first primitive. */
 int ftp_onednn_cap(enum ftp_isa isa, struct ftp_error *err);
 
-/* "2.6.3" */
-const char *ftp_onednn_version(void);
-
 /* Channel counts are multiples of 16 (the padded ones), but c_in of a dense source. Depthwise when
  * groups > 1 (then groups == c_in == c_out). Weights are OIHW, or (groups)11HW when depthwise. */
 struct ftp_onednn_conv {
