@@ -5,7 +5,7 @@ import shutil
 import subprocess
 import unittest
 
-from cluster import BUILD, LENET5, Cluster, wait_for
+from cluster import LENET5, ROOT, Cluster, wait_for
 
 COORDINATOR = ["ftp_build_info", "ftp_steps_total", "ftp_samples_total", "ftp_loss",
                "ftp_samples_per_second", "ftp_plan_term", "ftp_node_up"]
@@ -14,7 +14,7 @@ NODE_SUBJECTS = ["compute", "wait", "bytes", "retransmit", "cop(y|ied|ies)", "re
 
 
 def promtool():
-    fetched = os.path.join(BUILD, "promtool", "usr", "bin", "promtool")
+    fetched = os.path.join(ROOT, "build", "promtool", "usr", "bin", "promtool")
     return fetched if os.path.exists(fetched) else shutil.which("promtool")
 
 
