@@ -3,9 +3,22 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "ctl/config_model.h"
 #include "ctl/config_schema.h"
 #include "ctl/cuts.h"
-#include "kernels/model.h"
+
+struct ftp_model_spec ftp_config_model_spec(const struct ftp_config *c)
+{
+	static const enum ftp_strides strides[] = {
+		[FTP_CONFIG_CIFAR] = FTP_STRIDES_CIFAR,
+		[FTP_CONFIG_IMAGENET] = FTP_STRIDES_IMAGENET,
+	};
+
+	return (struct ftp_model_spec){.name = c->training.model,
+		.width = c->training.width,
+		.strides = strides[c->training.strides],
+		.activations = true};
+}
 
 static int check_cuts(const struct ftp_config *c, const struct ftp_model *m, struct ftp_yaml *root,
 	struct ftp_error *err)
@@ -43,13 +56,7 @@ static int check_name(const char *name, struct ftp_yaml *root, struct ftp_error 
 
 int ftp_config_model_check(const struct ftp_config *c, struct ftp_yaml *root, struct ftp_error *err)
 {
-	struct ftp_model_spec spec = {
-		.name = c->training.model,
-		.width = c->training.width,
-		.strides = c->training.strides == FTP_CONFIG_CIFAR ? FTP_STRIDES_CIFAR
-								   : FTP_STRIDES_IMAGENET,
-		.activations = true,
-	};
+	const struct ftp_model_spec spec = ftp_config_model_spec(c);
 	struct ftp_model *model;
 	int rc = check_name(spec.name, root, err);
 

@@ -7,9 +7,9 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include "ctl/config_model.h"
 #include "ctl/coordinator_server.h"
 #include "ctl/options.h"
-#include "kernels/model.h"
 
 struct arguments {
 	const char *config, *run_dir, *run;
@@ -62,11 +62,7 @@ static void start_log(const struct ftp_config *c)
 
 static int count_units(const struct ftp_config *c, uint32_t *n_units, struct ftp_error *err)
 {
-	const struct ftp_model_spec spec = {.name = c->training.model,
-		.width = c->training.width,
-		.strides = c->training.strides == FTP_CONFIG_CIFAR ? FTP_STRIDES_CIFAR
-								   : FTP_STRIDES_IMAGENET,
-		.activations = true};
+	const struct ftp_model_spec spec = ftp_config_model_spec(c);
 	struct ftp_model *m;
 	int rc = ftp_model_new(&m, &spec, err);
 

@@ -3,6 +3,7 @@
 #include <math.h>
 
 #include "ctl/coordinator_state.h"
+#include "ctl/versions.h"
 
 #define SCHEMA 1
 
@@ -157,7 +158,6 @@ json_t *ftp_coordinator_summary(const struct ftp_coordinator *c)
 	json_object_set_new(j, "plan", plan_document(c));
 	json_object_set_new(j, "nodes", nodes_document(c));
 	json_object_set_new(j, "cpu", json_string(c->nodes[0].join.cpu));
-	json_object_set_new(j, "versions",
-		json_pack("{s:s, s:i}", "ftpipe", FTP_VERSION, "protocol", FTP_PROTOCOL_VERSION));
+	json_object_set_new(j, "versions", ftp_versions());
 	return j;
 }

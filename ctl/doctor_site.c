@@ -155,16 +155,10 @@ static int why_not_writable(char *path)
 
 void ftp_doctor_data_dir(const struct ftp_config *c, struct ftp_doctor_result *r)
 {
-	char path[FTP_PATHS_MAX], sock[FTP_PATHS_MAX];
-	struct ftp_error err;
+	char path[FTP_PATHS_MAX];
 	int why;
 
 	FTP_DOCTOR_SAY(r->need, "%.200s writable", c->cluster.data_dir);
-	if (ftp_paths_socket(c->cluster.data_dir, sock, sizeof(sock), &err)) {
-		r->state = FTP_DOCTOR_FAIL;
-		FTP_DOCTOR_SAY(r->fix, "%.380s", err.text);
-		return;
-	}
 	snprintf(path, sizeof(path), "%s", c->cluster.data_dir);
 	why = why_not_writable(path);
 	if (why) {

@@ -6,7 +6,6 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include <sys/un.h>
 
 int ftp_paths_default_data_dir(char *path, size_t bytes, struct ftp_error *err)
 {
@@ -61,20 +60,6 @@ void ftp_paths_latest(const char *data_dir, char *path, size_t bytes)
 void ftp_paths_lock(const char *data_dir, char *path, size_t bytes)
 {
 	snprintf(path, bytes, "%s/supervisor.lock", data_dir);
-}
-
-int ftp_paths_socket(const char *data_dir, char *path, size_t bytes, struct ftp_error *err)
-{
-	const size_t max = sizeof(((struct sockaddr_un *)NULL)->sun_path) - 1;
-	int n = snprintf(path, bytes, "%s/coordinator.sock", data_dir);
-
-	if ((size_t)n > max || (size_t)n >= bytes)
-		return ftp_error_set(err, ENAMETOOLONG,
-			"%s/coordinator.sock: a Unix socket's path has at most %zu characters, "
-			"this "
-			"has %d; choose a shorter cluster.data_dir",
-			data_dir, max, n);
-	return 0;
 }
 
 /* 0 or the errno; a directory that is there already will do. */

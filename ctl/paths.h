@@ -21,9 +21,6 @@ void ftp_paths_run(const char *data_dir, const char *run, char *path, size_t byt
 void ftp_paths_latest(const char *data_dir, char *path, size_t bytes);
 void ftp_paths_lock(const char *data_dir, char *path, size_t bytes);
 
-/* "coordinator.sock" below data_dir. -ENAMETOOLONG when no Unix socket can have that path. */
-int ftp_paths_socket(const char *data_dir, char *path, size_t bytes, struct ftp_error *err);
-
 /* Makes path and its parents (0755, path itself 0700 if it is new). -EACCES, -ENOTDIR, ... with the
  * directory that failed. */
 int ftp_paths_make(const char *path, struct ftp_error *err);

@@ -10,6 +10,7 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include "ctl/config_model.h"
 #include "kernels/isa.h"
 #include "net/dpdk/eal.h"
 #include "net/dpdk/memif.h"
@@ -145,7 +146,7 @@ static int check_openmp(struct node *n, struct ftp_error *err)
 
 static int build_model(struct node *n, struct ftp_error *err)
 {
-	const struct ftp_model_spec spec = ftp_recipe_model(n->config);
+	const struct ftp_model_spec spec = ftp_config_model_spec(n->config);
 	int rc = ftp_model_new(&n->model, &spec, err);
 
 	return rc ? rc : ftp_region_new(&n->region, n->self->memory_bytes, err);

@@ -2,15 +2,6 @@
 
 #include <stdlib.h>
 
-struct ftp_model_spec ftp_recipe_model(const struct ftp_config *c)
-{
-	return (struct ftp_model_spec){.name = c->training.model,
-		.width = c->training.width,
-		.strides = c->training.strides == FTP_CONFIG_IMAGENET ? FTP_STRIDES_IMAGENET
-								      : FTP_STRIDES_CIFAR,
-		.activations = true};
-}
-
 struct ftp_lr_spec ftp_recipe_lr(const struct ftp_config *c)
 {
 	static const enum ftp_lr_kind kinds[] = {

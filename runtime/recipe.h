@@ -6,7 +6,6 @@
 #include "kernels/stage.h"
 #include "runtime/feed.h"
 
-struct ftp_model_spec ftp_recipe_model(const struct ftp_config *c);
 struct ftp_lr_spec ftp_recipe_lr(const struct ftp_config *c);
 uint32_t ftp_recipe_micro_batch(const struct ftp_config *c); /* samples */
 

@@ -59,21 +59,6 @@ static void below__data_dir(void **state)
 	assert_string_equal(path, "/d/supervisor.lock");
 }
 
-static void socket__bounded(void **state)
-{
-	char path[FTP_PATHS_MAX], dir[128];
-	struct ftp_error err;
-
-	(void)state;
-	assert_int_equal(ftp_paths_socket("/d", path, sizeof(path), &err), 0);
-	assert_string_equal(path, "/d/coordinator.sock");
-	snprintf(dir, sizeof(dir), "/%0*d", 107 - 17 - 1, 0); /* with the name 107 characters */
-	assert_int_equal(ftp_paths_socket(dir, path, sizeof(path), &err), 0);
-	snprintf(dir, sizeof(dir), "/%0*d", 107 - 17, 0);
-	assert_int_equal(ftp_paths_socket(dir, path, sizeof(path), &err), -ENAMETOOLONG);
-	assert_non_null(strstr(err.text, "choose a shorter cluster.data_dir"));
-}
-
 static void make__parents_too(void **state)
 {
 	struct ftp_error err;
@@ -112,7 +97,6 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(absolute__from_the_working_directory),
 		cmocka_unit_test(below__data_dir),
-		cmocka_unit_test(socket__bounded),
 		cmocka_unit_test(make__parents_too),
 		cmocka_unit_test(default_data_dir__by_user),
 	};

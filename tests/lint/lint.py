@@ -24,7 +24,7 @@ ARROWS = {
     "kernels": ["kernels/", "runtime/base/"],
     "net": ["net/", "runtime/base/"],
     "ctl": ["ctl/", "net/", "runtime/base/", "kernels/model.h", "kernels/isa.h"],
-    "runtime": ["runtime/", "kernels/", "net/", "ctl/config.h", "ctl/cores.h", "ctl/jsonrpc.h",
+    "runtime": ["runtime/", "kernels/", "net/", "ctl/config.h", "ctl/config_model.h", "ctl/cores.h", "ctl/jsonrpc.h",
                 "ctl/protocol.h"],
     "tests": [""],
     "perf": [""],
