@@ -172,7 +172,8 @@ static int start_eal(struct node *n, struct ftp_error *err)
 	const struct ftp_eal_params params = {.prefix = prefix,
 		.memory_bytes = EAL_BYTES + n->config->n_nodes * (size_t)FTP_MEMIF_PORT_BYTES,
 		.hugepages = n->config->net.hugepages,
-		.extra = n->config->net.eal};
+		.extra = n->config->net.eal,
+		.directory = n->args.run_dir};
 
 	if (!ftp_mesh_needs_memif(n->config, n->index))
 		return 0;

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,42 +28,65 @@ static int listener_inode = -1;
 static char listener_path[80]; /* by which the driver knows it */
 static uint32_t last_id;       /* 0 is the listener's */
 
-static const char *const listener_directories[] = {"/dev/shm", "/tmp"};
+/* In this order; the first is the caller's choice, or NULL. */
+static const char *listener_directories[] = {NULL, "/dev/shm", "/tmp"};
 
-static int make_listener_in(const char *directory)
+void ftp_device_use_directory(const char *directory)
 {
-	char dir[64], args[160];
-	int ret, fd = -1;
+	listener_directories[0] = directory;
+}
 
-	snprintf(dir, sizeof(dir), "%s/ftpipe-XXXXXX", directory);
-	if (!mkdtemp(dir))
-		return -errno;
-	snprintf(listener_path, sizeof(listener_path), "%s/memif", dir);
+/* dir_fd: a directory of our own, by whose descriptor the path stays short. */
+static int make_listener_at(int dir_fd)
+{
+	char args[160];
+	int ret, fd;
+
+	snprintf(listener_path, sizeof(listener_path), "/proc/self/fd/%d/memif", dir_fd);
 	snprintf(
 		args, sizeof(args), "role=server,id=0,socket=%s,socket-abstract=no", listener_path);
 	ret = rte_vdev_init(LISTENER, args);
-	if (ret == 0) {
-		fd = open(listener_path, O_PATH | O_CLOEXEC);
-		ret = fd < 0 ? -errno : 0;
-	}
-	unlink(listener_path);
-	rmdir(dir);
-	if (ret == 0)
-		listener_inode = fd;
-	else
+	if (ret < 0)
+		return ret;
+	fd = openat(dir_fd, "memif", O_PATH | O_CLOEXEC);
+	if (fd < 0) {
+		ret = -errno;
 		rte_vdev_uninit(LISTENER);
+		return ret;
+	}
+	listener_inode = fd;
+	return 0;
+}
+
+static int make_listener_in(const char *directory)
+{
+	char dir[PATH_MAX];
+	int ret, dir_fd;
+
+	if (snprintf(dir, sizeof(dir), "%s/ftpipe-XXXXXX", directory) >= (int)sizeof(dir))
+		return -ENAMETOOLONG;
+	if (!mkdtemp(dir))
+		return -errno;
+	dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	ret = dir_fd < 0 ? -errno : make_listener_at(dir_fd);
+	if (dir_fd >= 0) {
+		unlinkat(dir_fd, "memif", 0);
+		close(dir_fd);
+	}
+	rmdir(dir);
 	return ret;
 }
 
 static int make_listener(struct ftp_error *err)
 {
-	int ret = 0;
+	int ret = -ENOENT;
 
 	for (size_t i = 0; listener_inode < 0; i++) {
 		if (i == sizeof(listener_directories) / sizeof(listener_directories[0]))
 			return ftp_error_set(err, -ret, "memif: no listener in %s or %s: %s",
-				listener_directories[0], listener_directories[1], strerror(-ret));
-		ret = make_listener_in(listener_directories[i]);
+				listener_directories[1], listener_directories[2], strerror(-ret));
+		if (listener_directories[i])
+			ret = make_listener_in(listener_directories[i]);
 	}
 	return 0;
 }

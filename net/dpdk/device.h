@@ -25,6 +25,9 @@ struct ftp_device {
 	char name[32];
 };
 
+/* As ftp_eal_params.directory. */
+void ftp_device_use_directory(const char *directory);
+
 /* A server: waits for ftp_device_connect(). rx: the pool that packets are received into, lent. */
 int ftp_device_add_server(struct ftp_device *d, struct rte_mempool *rx, struct ftp_error *err);
 

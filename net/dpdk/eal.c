@@ -12,6 +12,7 @@
 #include <rte_errno.h>
 #include <rte_log.h>
 
+#include "net/dpdk/device.h"
 #include "runtime/base/log.h"
 
 #define MAX_ARGS      48
@@ -224,6 +225,7 @@ int ftp_eal_start(const struct ftp_eal_params *params, struct ftp_error *err)
 	pthread_setaffinity_np(pthread_self(), sizeof(affinity), &affinity);
 	free(extra);
 	eal.started = ret == 0;
+	ftp_device_use_directory(params->directory);
 	return ret;
 }
 
