@@ -4,7 +4,7 @@ import signal
 import time
 import unittest
 
-from cluster import LENET5, Cluster
+from cluster import LENET5, Cluster, wait_for
 
 SECONDS = 10  # from the kill to the end of everything
 ENDLESS = {**LENET5, "training.steps": 10000000}
@@ -63,6 +63,7 @@ class Kill(unittest.TestCase):
         with Cluster(3, ENDLESS) as c:
             for i in range(10):
                 c.follow()
+                wait_for("the first process", c.processes, SECONDS)
                 time.sleep(0.25 * i)
                 for pid in c.pids_of("everything"):
                     try:
