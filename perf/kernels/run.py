@@ -11,17 +11,15 @@ import glob
 import json
 import math
 import os
-import platform
 import statistics
 import subprocess
 import sys
-import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-ROOT = os.path.dirname(os.path.dirname(HERE))
-PYTHON = "/usr/bin/python3"  # Debian's, which has python3-torch
+sys.path.insert(0, os.path.dirname(HERE))
+import common  # noqa: E402
+
 JEMALLOC = next(iter(glob.glob("/usr/lib/*/libjemalloc.so.2")), None)
-FOREIGN_LIMIT = 0.08
 NETS = {  # arguments, steps per turn
     "mobilenetv2": (["mobilenetv2", "1.0", "cifar", "64"], 2),
     "lenet5": (["lenet5", "1.0", "cifar", "64"], 100),
@@ -32,10 +30,6 @@ TORCH = {  # layout, environment
     "torch_channels_last_jemalloc": ("channels_last", {
         "LD_PRELOAD": JEMALLOC or "", "MALLOC_CONF": "dirty_decay_ms:-1,muzzy_decay_ms:-1"}),
 }
-
-
-def log(*words):
-    print(*words, file=sys.stderr, flush=True)
 
 
 class Contestant:
@@ -65,34 +59,23 @@ class Contestant:
         return answer["ms"]
 
     def cpu_seconds(self):
-        with open("/proc/%d/stat" % self.process.pid) as f:
-            field = f.read().rpartition(")")[2].split()
-        return (int(field[11]) + int(field[12])) / os.sysconf("SC_CLK_TCK")
+        return common.process_seconds([self.process.pid])
 
     def close(self):
         self.process.stdin.close()
         self.process.wait(timeout=60)
 
 
-def machine_busy_seconds():
-    with open("/proc/stat") as f:
-        field = f.readline().split()
-    return sum(int(field[i]) for i in (1, 2, 3, 6, 7, 8)) / os.sysconf("SC_CLK_TCK")
-
-
 def play_round(contestants, n_steps):
     """One turn each: {name: ms a step} by the clock and by CPU time, and the share of a core that others used."""
-    begin, busy = time.monotonic(), machine_busy_seconds()
-    own = sum(c.cpu_seconds() for c in contestants.values()) + time.process_time()
+    window = common.Window(c.process.pid for c in contestants.values())
     wall, cpu = {}, {}
     for name, c in contestants.items():
         c.steps(1)  # fills the caches that the one before has emptied
         cpu[name] = c.cpu_seconds()
         wall[name] = statistics.median(c.steps(n_steps))
         cpu[name] = (c.cpu_seconds() - cpu[name]) / n_steps * 1e3
-    own = sum(c.cpu_seconds() for c in contestants.values()) + time.process_time() - own
-    foreign = (machine_busy_seconds() - busy - own) / (time.monotonic() - begin)
-    return {"wall": wall, "cpu": cpu, "foreign": max(0.0, foreign)}
+    return {"wall": wall, "cpu": cpu, "foreign": window.foreign()}
 
 
 def play(net, contestants, n_steps, rounds, peak):
@@ -101,11 +84,11 @@ def play(net, contestants, n_steps, rounds, peak):
     for i in range(2 * rounds):
         peak.append(contestants["ftpipe"].ask("peak")["fma_peak_gflops"])
         r = play_round(contestants, n_steps)
-        log("%s round %d: %s%s" % (net, i + 1, ", ".join("%s %.2f" % x for x in r["wall"].items()),
-                                   "" if r["foreign"] <= FOREIGN_LIMIT else
+        common.log("%s round %d: %s%s" % (net, i + 1, ", ".join("%s %.2f" % x for x in r["wall"].items()),
+                                   "" if r["foreign"] <= common.FOREIGN_LIMIT else
                                    "; others used %.0f%% of a core" % (100 * r["foreign"])))
         played.append(r)
-        quiet = [r for r in played if r["foreign"] <= FOREIGN_LIMIT]
+        quiet = [r for r in played if r["foreign"] <= common.FOREIGN_LIMIT]
         if len(quiet) == rounds:
             return quiet, "wall"
     return played, "cpu"
@@ -124,7 +107,7 @@ def bench_net(net, binary, rounds, cpu, peak):
     arguments, n_steps = NETS[net]
     contestants = {"ftpipe": Contestant([binary] + arguments, cpu, {})}
     for name, (layout, env) in TORCH.items():
-        command = [PYTHON, "-B", os.path.join(HERE, "torch_step.py")] + arguments + [layout]
+        command = [common.PYTHON, "-B", os.path.join(HERE, "torch_step.py")] + arguments + [layout]
         contestants[name] = Contestant(command, cpu, env)
     try:
         for c in contestants.values():
@@ -157,17 +140,6 @@ def ratios(net, result):
             net + "_f32_over_torch_default": over["torch_default"]}
 
 
-def git_commit():
-    r = subprocess.run(["git", "-C", ROOT, "describe", "--always", "--dirty", "--abbrev=12"],
-                       capture_output=True, text=True)
-    return r.stdout.strip() or "unknown"
-
-
-def cpu_name():
-    with open("/proc/cpuinfo") as f:
-        return next((l.split(":", 1)[1].strip() for l in f if l.startswith("model name")), "unknown")
-
-
 def table(net, d):
     print("\n%s, batch %d, f32, 1 thread, %.1f GFLOP a step, %d parameters, torch %s" % (
         net, d["batch"], d["gflop_per_step"], d["parameters"], d["torch"]))
@@ -183,30 +155,28 @@ def main():
     p.add_argument("--rounds", type=int, default=5)
     p.add_argument("--quick", action="store_true", help="two rounds")
     p.add_argument("--net", choices=list(NETS), action="append", help="only this net")
-    p.add_argument("--build", default=os.path.join(ROOT, "build"), help="build directory")
+    p.add_argument("--build", default=common.BUILD, help="build directory")
     a = p.parse_args()
     binary = os.path.join(a.build, "perf", "kernels", "bench_kernels")
     if not os.path.exists(binary):
         raise SystemExit("%s is missing: build first" % binary)
-    if subprocess.run([PYTHON, "-c", "import torch"], capture_output=True).returncode:
-        log("skipped: python3-torch is not installed")
+    if subprocess.run([common.PYTHON, "-c", "import torch"], capture_output=True).returncode:
+        common.log("skipped: python3-torch is not installed")
         return 77
     if not JEMALLOC:
-        log("skipped: libjemalloc2 is not installed; PyTorch's best would not be its best")
+        common.log("skipped: libjemalloc2 is not installed; PyTorch's best would not be its best")
         return 77
     rounds = 2 if a.quick else a.rounds
     cpu = max(os.sched_getaffinity(0))
     peak = []
     nets = {n: bench_net(n, binary, rounds, cpu, peak) for n in a.net or NETS}
     foreign = max(f for d in nets.values() for f in d["foreign_cpu"])
-    doc = {"version": 1, "bench": "kernels", "commit": git_commit(),
-           "machine": {"cpu": cpu_name(), "cores": os.cpu_count(), "kernel": platform.release()},
-           "threads": 1, "fma_peak_gflops": max(peak), "nets": nets,
-           "noisy": any(d["clock"] == "cpu" for d in nets.values())}
+    doc = common.document("kernels", threads=1, fma_peak_gflops=max(peak), nets=nets,
+                          noisy=any(d["clock"] == "cpu" for d in nets.values()))
     for n, d in nets.items():
         doc.update(ratios(n, d))
     if a.json:
-        print(json.dumps(doc, indent=1))
+        common.print_json(doc)
         return 0
     print("commit %s on %s; FMA peak of one thread %.1f GFLOP/s%s" % (
         doc["commit"], doc["machine"]["cpu"], doc["fma_peak_gflops"],
