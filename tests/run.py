@@ -42,7 +42,7 @@ ENVIRONMENT = {
 # As cmocka and as Python's unittest say it.
 CASE_OK = re.compile(r"^\[ +OK \] |\.\.\. ok$", re.MULTILINE)
 CASE_FAILED = re.compile(r"^\[  FAILED  \] (\w+)$|^(?:FAIL|ERROR): (\w+)", re.MULTILINE)
-CASE_SKIPPED = re.compile(r"^\[  SKIPPED \] |\.\.\. skipped ", re.MULTILINE)
+CASE_SKIPPED = re.compile(r"^\[  SKIPPED \] (?!\d+ test)(.+)$|^(.+) \.\.\. skipped ", re.MULTILINE)
 
 
 class Count:
@@ -58,7 +58,7 @@ class Count:
         result = test["result"]
         failed = set(CASE_FAILED.findall(output))
         good = result in ("OK", "EXPECTEDFAIL")
-        self.skipped += len(CASE_SKIPPED.findall(output)) + (result == "SKIP")
+        self.skipped += len(set(CASE_SKIPPED.findall(output))) + (result == "SKIP")
         if good:
             self.passed += max(1, len(CASE_OK.findall(output)))
         elif result != "SKIP":
