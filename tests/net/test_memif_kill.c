@@ -172,6 +172,22 @@ static void reap(const struct victim *v)
 	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
 }
 
+/* Both at once: neither may see the other go and end by itself. */
+static void kill_pair(const struct victim pair[2])
+{
+	int status;
+
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(kill(pair[i].pid, SIGSTOP), 0);
+		assert_int_equal(waitpid(pair[i].pid, &status, WUNTRACED), pair[i].pid);
+		assert_true(WIFSTOPPED(status));
+	}
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(kill(pair[i].pid, SIGKILL), 0);
+	for (int i = 0; i < 2; i++)
+		reap(&pair[i]);
+}
+
 static int count_entries(const char *directory, const char *prefix)
 {
 	DIR *d = opendir(directory);
@@ -282,10 +298,7 @@ static void kill__of_everything_leaves_nothing(void **state)
 		pair[1] = spawn(n_kills + round, false);
 		/* In the middle of the start of DPDK, of the meeting, of the traffic. */
 		ftp_clock_sleep_ns(round * 80 * FTP_NS_PER_MS);
-		for (int i = 0; i < 2; i++)
-			assert_int_equal(kill(pair[i].pid, SIGKILL), 0);
-		for (int i = 0; i < 2; i++)
-			reap(&pair[i]);
+		kill_pair(pair);
 	}
 	for (int i = 0; i < N_PLACES_LOOKED_AT; i++)
 		assert_int_equal(count_entries(places[i].directory, places[i].prefix), before[i]);
