@@ -72,16 +72,16 @@ void ftp_coordinator_all_joined(struct ftp_coordinator *c, uint64_t now_ns, stru
 
 static int equal_cuts(const struct ftp_coordinator *c, uint32_t *cuts, struct ftp_error *err)
 {
-	struct ftp_planner_unit units[FTP_PROTOCOL_MAX_UNITS];
-	const struct ftp_planner_problem problem = {.units = units,
+	struct ftp_planner_times units[FTP_PROTOCOL_MAX_UNITS];
+	const struct ftp_planner_equal_problem problem = {.units = units,
 		.n_units = c->profile.n_units,
 		.n_stages = c->n_nodes,
 		.micro_batches = c->config->training.micro_batches};
-	struct ftp_planner_answer answer;
+	struct ftp_planner_equal_answer answer;
 	int rc;
 
 	for (uint32_t i = 0; i < c->profile.n_units; i++)
-		units[i] = (struct ftp_planner_unit){.forward_ns = c->profile.forward_ns[i],
+		units[i] = (struct ftp_planner_times){.forward_ns = c->profile.forward_ns[i],
 			.backward_ns = c->profile.backward_ns[i],
 			.update_ns = c->profile.update_ns[i]};
 	rc = ftp_planner_equal(&problem, &answer, err);

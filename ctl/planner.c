@@ -9,26 +9,26 @@ struct table {
 	uint32_t n_units, n_stages;
 };
 
-static int check(const struct ftp_planner_problem *p, struct ftp_error *err)
+static int check(const struct ftp_planner_equal_problem *p, struct ftp_error *err)
 {
 	if (!p->n_units || p->n_units > FTP_PLANNER_MAX_UNITS)
 		return ftp_error_set(err, EINVAL, "planner: expected 1 to %d units, got %u",
 			FTP_PLANNER_MAX_UNITS, p->n_units);
-	if (!p->n_stages || p->n_stages > p->n_units || p->n_stages > FTP_PLANNER_MAX_STAGES)
+	if (!p->n_stages || p->n_stages > p->n_units || p->n_stages > FTP_PLANNER_MAX_NODES)
 		return ftp_error_set(err, EINVAL,
 			"planner: expected 1 to %u stages for %u units, got %u",
-			p->n_units < FTP_PLANNER_MAX_STAGES ? p->n_units : FTP_PLANNER_MAX_STAGES,
+			p->n_units < FTP_PLANNER_MAX_NODES ? p->n_units : FTP_PLANNER_MAX_NODES,
 			p->n_units, p->n_stages);
 	return 0;
 }
 
-static int sum_up(struct table *t, const struct ftp_planner_problem *p, struct ftp_error *err)
+static int sum_up(struct table *t, const struct ftp_planner_equal_problem *p, struct ftp_error *err)
 {
 	t->n_units = p->n_units;
 	t->n_stages = p->n_stages;
 	t->until_ns[0] = 0;
 	for (uint32_t i = 0; i < p->n_units; i++) {
-		const struct ftp_planner_unit *u = &p->units[i];
+		const struct ftp_planner_times *u = &p->units[i];
 		unsigned __int128 total = t->until_ns[i];
 
 		total += ((unsigned __int128)u->forward_ns + u->backward_ns) * p->micro_batches;
@@ -76,11 +76,11 @@ static uint64_t minimax(const struct table *t)
 
 /* Among the splits with no stage above limit_ns the most even one, ties to the earliest cut. The
  * sum of squares is at most the square of the sum: 124 bits. */
-static void most_even(const struct table *t, uint64_t limit_ns, struct ftp_planner_answer *a)
+static void most_even(const struct table *t, uint64_t limit_ns, struct ftp_planner_equal_answer *a)
 {
 	const unsigned __int128 impossible = ~(unsigned __int128)0;
 	unsigned __int128 best[FTP_PLANNER_MAX_UNITS + 1];
-	uint16_t next[FTP_PLANNER_MAX_STAGES][FTP_PLANNER_MAX_UNITS + 1];
+	uint16_t next[FTP_PLANNER_MAX_NODES][FTP_PLANNER_MAX_UNITS + 1];
 	uint32_t n = t->n_units;
 
 	for (uint32_t i = 0; i <= n; i++)
@@ -111,8 +111,8 @@ static void most_even(const struct table *t, uint64_t limit_ns, struct ftp_plann
 		a->first_unit[s + 1] = next[s][a->first_unit[s]];
 }
 
-int ftp_planner_equal(const struct ftp_planner_problem *problem, struct ftp_planner_answer *answer,
-	struct ftp_error *err)
+int ftp_planner_equal(const struct ftp_planner_equal_problem *problem,
+	struct ftp_planner_equal_answer *answer, struct ftp_error *err)
 {
 	struct table t;
 	int rc = check(problem, err);

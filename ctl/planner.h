@@ -1,46 +1,128 @@
-/* The planner: which units make which stage. Pure and exact; any thread.
+/* The planner: which node runs which units. Pure; any thread.
  *
- * Today it answers one question: given measured unit times, where must the cuts lie so that the
- * slowest of n_stages like nodes is as fast as it can be? The problem and the answer are structs so
- * that unequal nodes, links, memory limits, device order and subset (design: planner and probing)
- * add fields to them and cases to the dynamic programme, not new entry points.
+ * It minimises the predicted time of one step of the schedule in force over cuts, device order and
+ * device subset, under each node's memory limit. The first node of the problem holds the data and
+ * is always stage 0. Exact up to FTP_PLANNER_EXACT_NODES nodes; above, a bounded search that is
+ * never worse than the best plan for the order given. Sources: FTPipeHD (arXiv 2110.02781, section
+ * on dynamic partition), PipeDream (arXiv 1806.03377, section 3.1); here with both directions of
+ * every link, fill and drain, the window of in-flight micro-batches, memory, order and subset.
  */
 #ifndef FTP_CTL_PLANNER_H
 #define FTP_CTL_PLANNER_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "ctl/config.h"
 #include "runtime/base/error.h"
 
-#define FTP_PLANNER_MAX_UNITS  256
-#define FTP_PLANNER_MAX_STAGES FTP_CONFIG_MAX_NODES
+#define FTP_PLANNER_MAX_UNITS	256
+#define FTP_PLANNER_MAX_NODES	FTP_CONFIG_MAX_NODES
+#define FTP_PLANNER_EXACT_NODES 10
 
-struct ftp_planner_unit {		  /* medians of one node */
+/* A unit's times on one node, now: measured, times the node's slowness. */
+struct ftp_planner_times {
 	uint64_t forward_ns, backward_ns; /* of one micro-batch */
 	uint64_t update_ns;		  /* once per step */
 };
 
-struct ftp_planner_problem {
-	const struct ftp_planner_unit *units; /* lent */
+/* What a unit takes, the same on every node. A stage of units [i, j) holds
+ *   sum of fixed + n_versions * sum of version + n_slots * (sum of slot - sum of shared inside)
+ *   + max of scratch
+ * with n_slots and n_versions as runtime/schedule.h says. */
+struct ftp_planner_unit {
+	uint64_t input_bytes; /* the cut before it, per micro-batch: activation, and its gradient */
+	uint64_t state_bytes; /* what travels when it moves */
+	uint64_t version_bytes; /* one version of its weights */
+	uint64_t fixed_bytes;	/* gradients, moments, statistics */
+	uint64_t slot_bytes;	/* of one micro-batch in flight */
+	uint64_t shared_bytes;	/* of slot_bytes, with the unit after, when both are in one stage */
+	uint64_t scratch_bytes;
+};
+
+struct ftp_planner_node {
+	const struct ftp_planner_times *times; /* n_units; lent */
+	uint64_t memory_bytes;		       /* limit of its tensors */
+	uint64_t held_bytes; /* of it, taken by the plan in force until the switch */
+};
+
+struct ftp_planner_link {     /* one direction */
+	uint64_t latency_ns;  /* one way */
+	uint64_t bytes_per_s; /* 0: takes no time */
+};
+
+enum ftp_planner_schedule { FTP_PLANNER_FLUSH, FTP_PLANNER_1F1B };
+
+struct ftp_planner_plan {
+	uint32_t n_stages;
+	uint32_t node[FTP_PLANNER_MAX_NODES];
+	uint32_t first_unit[FTP_PLANNER_MAX_NODES +
+			    1]; /* stage s: [first_unit[s], first_unit[s+1]) */
+};
+
+struct ftp_planner_problem { /* all lent */
+	const struct ftp_planner_unit *units;
+	uint32_t n_units;
+	const struct ftp_planner_node *nodes; /* nodes[0] is stage 0 */
+	uint32_t n_nodes;
+	const struct ftp_planner_link *links; /* [from * n_nodes + to] */
+	enum ftp_planner_schedule schedule;
+	uint32_t micro_batches;
+	const struct ftp_planner_plan *current; /* in force; NULL: none */
+	bool in_order;				/* keep the order of nodes[], and use all of them */
+};
+
+enum ftp_planner_bottleneck { /* what the step time is made of */
+	FTP_BOTTLENECK_STAGE, /* index: the stage whose compute fills the step */
+	FTP_BOTTLENECK_LINK,  /* index: the cut, 1 ... n_stages - 1 */
+	FTP_BOTTLENECK_PATH,  /* fill and drain, or the window: from stage index to the end */
+};
+
+struct ftp_planner_answer {
+	struct ftp_planner_plan plan;
+	uint64_t step_ns;			     /* predicted */
+	uint64_t stage_ns[FTP_PLANNER_MAX_NODES];    /* compute per step, update included */
+	uint64_t stage_bytes[FTP_PLANNER_MAX_NODES]; /* memory by the formula */
+	enum ftp_planner_bottleneck bottleneck;
+	uint32_t bottleneck_index;
+	uint64_t earlier_ns[FTP_PLANNER_MAX_NODES]; /* cut s (1 ...): the step time with the cut one
+						       unit earlier, or later; 0: impossible */
+	uint64_t later_ns[FTP_PLANNER_MAX_NODES];
+	uint64_t move_bytes; /* unit states whose node changes against current */
+	uint64_t absorbs;    /* bit of each node of the problem that the others can do without */
+	bool exact;	     /* no better plan exists */
+};
+
+/* The best plan. Ties go to fewer bytes moved, then fewer stages, then earlier cuts. -EINVAL: a
+ * bound is broken; -ENOSPC: no plan fits the memory, err names the limit that comes nearest. */
+int ftp_planner_best(const struct ftp_planner_problem *problem, struct ftp_planner_answer *answer,
+	struct ftp_error *err);
+
+/* What a given plan would do. -EINVAL: not a plan of the problem; -ENOSPC: it does not fit. */
+int ftp_planner_predict(const struct ftp_planner_problem *problem,
+	const struct ftp_planner_plan *plan, struct ftp_planner_answer *answer,
+	struct ftp_error *err);
+
+/* Equal cuts: of n_stages like nodes with the times of one. */
+struct ftp_planner_equal_problem {
+	const struct ftp_planner_times *units; /* lent */
 	uint32_t n_units;
 	uint32_t n_stages; /* every one gets at least one unit */
 	uint32_t micro_batches;
 };
 
-struct ftp_planner_answer {
+struct ftp_planner_equal_answer {
 	uint32_t n_stages;
-	uint32_t first_unit[FTP_PLANNER_MAX_STAGES +
-			    1];			   /* stage s: [first_unit[s], first_unit[s+1]) */
-	uint64_t stage_ns[FTP_PLANNER_MAX_STAGES]; /* compute per step */
-	uint64_t slowest_ns;			   /* the largest of them */
+	uint32_t first_unit[FTP_PLANNER_MAX_NODES + 1];
+	uint64_t stage_ns[FTP_PLANNER_MAX_NODES]; /* compute per step */
+	uint64_t slowest_ns;			  /* the largest of them */
 };
 
 /* Minimises slowest_ns; among equals the sum of squares of stage_ns (the most even split); among
  * those the earliest cuts. The answer is a function of the problem alone. -EINVAL when n_stages is
- * not 1 ... min(n_units, FTP_PLANNER_MAX_STAGES), n_units is above FTP_PLANNER_MAX_UNITS, or a
+ * not 1 ... min(n_units, FTP_PLANNER_MAX_NODES), n_units is above FTP_PLANNER_MAX_UNITS, or a
  * step's times add up to more than 2^62 ns. */
-int ftp_planner_equal(const struct ftp_planner_problem *problem, struct ftp_planner_answer *answer,
-	struct ftp_error *err);
+int ftp_planner_equal(const struct ftp_planner_equal_problem *problem,
+	struct ftp_planner_equal_answer *answer, struct ftp_error *err);
 
 #endif

@@ -6,15 +6,15 @@
 #include "runtime/base/prng.h"
 #include "tests/base/check.h"
 
-static struct ftp_planner_unit units[FTP_PLANNER_MAX_UNITS];
+static struct ftp_planner_times units[FTP_PLANNER_MAX_UNITS];
 
-static struct ftp_planner_problem problem_of(
+static struct ftp_planner_equal_problem problem_of(
 	const uint64_t *ns, uint32_t n_units, uint32_t n_stages)
 {
 	memset(units, 0, sizeof(units));
 	for (uint32_t i = 0; i < n_units; i++)
 		units[i].forward_ns = ns[i];
-	return (struct ftp_planner_problem){
+	return (struct ftp_planner_equal_problem){
 		.units = units, .n_units = n_units, .n_stages = n_stages, .micro_batches = 1};
 }
 
@@ -39,9 +39,9 @@ static void equal__table(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		struct ftp_planner_problem p =
+		struct ftp_planner_equal_problem p =
 			problem_of(rows[i].ns, rows[i].n_units, rows[i].n_stages);
-		struct ftp_planner_answer a;
+		struct ftp_planner_equal_answer a;
 
 		assert_int_equal(ftp_planner_equal(&p, &a, NULL), 0);
 		assert_int_equal(a.n_stages, rows[i].n_stages);
@@ -54,10 +54,10 @@ static void equal__table(void **state)
 
 static void equal__counts_micro_batches(void **state)
 {
-	struct ftp_planner_unit u[2] = {{10, 20, 5}, {1, 1, 100}};
-	struct ftp_planner_problem p = {
+	struct ftp_planner_times u[2] = {{10, 20, 5}, {1, 1, 100}};
+	struct ftp_planner_equal_problem p = {
 		.units = u, .n_units = 2, .n_stages = 2, .micro_batches = 4};
-	struct ftp_planner_answer a;
+	struct ftp_planner_equal_answer a;
 
 	(void)state;
 	assert_int_equal(ftp_planner_equal(&p, &a, NULL), 0);
@@ -95,8 +95,8 @@ static void equal__matches_exhaustive_search(void **state)
 		uint32_t n = 1 + (uint32_t)ftp_prng_below(key, draw++, 11);
 		uint32_t n_stages = 1 + (uint32_t)ftp_prng_below(key, draw++, n);
 		uint64_t ns[16], best[2] = {UINT64_MAX, UINT64_MAX}, squares = 0, slowest = 0;
-		struct ftp_planner_problem p;
-		struct ftp_planner_answer a;
+		struct ftp_planner_equal_problem p;
+		struct ftp_planner_equal_answer a;
 
 		for (uint32_t i = 0; i < n; i++)
 			ns[i] = ftp_prng_below(key, draw++, round % 2 ? 4 : 1000);
@@ -117,24 +117,24 @@ static void equal__matches_exhaustive_search(void **state)
 static void equal__largest_problem(void **state)
 {
 	uint64_t ns[FTP_PLANNER_MAX_UNITS];
-	struct ftp_planner_problem p;
-	struct ftp_planner_answer a;
+	struct ftp_planner_equal_problem p;
+	struct ftp_planner_equal_answer a;
 
 	(void)state;
 	for (uint32_t i = 0; i < FTP_PLANNER_MAX_UNITS; i++)
 		ns[i] = UINT64_C(1) << 54;
-	p = problem_of(ns, FTP_PLANNER_MAX_UNITS, FTP_PLANNER_MAX_STAGES);
+	p = problem_of(ns, FTP_PLANNER_MAX_UNITS, FTP_PLANNER_MAX_NODES);
 	assert_int_equal(ftp_planner_equal(&p, &a, NULL), 0);
 	assert_int_equal(a.slowest_ns, UINT64_C(1) << 56);
-	for (uint32_t s = 0; s <= FTP_PLANNER_MAX_STAGES; s++)
+	for (uint32_t s = 0; s <= FTP_PLANNER_MAX_NODES; s++)
 		assert_int_equal(a.first_unit[s], s * 4);
 }
 
 static void equal__refuses(void **state)
 {
 	uint64_t ns[4] = {1, 1, 1, UINT64_MAX};
-	struct ftp_planner_problem p = problem_of(ns, 3, 4);
-	struct ftp_planner_answer a;
+	struct ftp_planner_equal_problem p = problem_of(ns, 3, 4);
+	struct ftp_planner_equal_answer a;
 	struct ftp_error err;
 
 	(void)state;
