@@ -258,7 +258,8 @@ static void check_invariants(const struct ftp_coordinator *c)
 		ftp_assert(!n->live || ftp_coordinator_find_conn(c, n->conn) == i);
 		ftp_assert(n->joined || !n->live);
 		ftp_assert(!planned || n->joined);
-		ftp_assert(c->state != FTP_RUN_TRAINING || n->prepared);
+		ftp_assert(c->state != FTP_RUN_TRAINING || n->transferred);
+		ftp_assert(n->prepared || !n->transferred);
 		ftp_assert(!n->finished || c->state >= FTP_RUN_TRAINING);
 	}
 }

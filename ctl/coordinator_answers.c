@@ -30,12 +30,31 @@ static int on_prepared(struct ftp_coordinator *c, uint32_t node, const json_t *b
 	struct ftp_prepared m;
 	int rc = ftp_prepared_decode(&m, body, err);
 
+	(void)now_ns;
 	if (rc || c->state != FTP_RUN_PREPARING || m.term != c->plan.term)
 		return rc;
 	c->nodes[node].prepared = true;
 	c->nodes[node].memory_bytes = m.memory_bytes;
 	for (uint32_t i = 0; i < c->n_nodes; i++)
 		if (!c->nodes[i].prepared)
+			return 0;
+	if (c->verdict_ns == FTP_NS_NEVER)
+		ftp_coordinator_transfer(c, a);
+	return 0;
+}
+
+static int on_transferred(struct ftp_coordinator *c, uint32_t node, const json_t *body,
+	uint64_t now_ns, struct ftp_actions *a, struct ftp_error *err)
+{
+	struct ftp_transferred m;
+	int rc = ftp_transferred_decode(&m, body, err);
+
+	if (rc || c->state != FTP_RUN_PREPARING || m.term != c->plan.term ||
+		!c->nodes[node].prepared)
+		return rc;
+	c->nodes[node].transferred = true;
+	for (uint32_t i = 0; i < c->n_nodes; i++)
+		if (!c->nodes[i].transferred)
 			return 0;
 	if (c->verdict_ns == FTP_NS_NEVER)
 		ftp_coordinator_commit(c, now_ns, a);
@@ -65,6 +84,7 @@ static const struct {
 } answers[] = {
 	{FTP_METHOD_PROFILE, "measure its units", on_profile},
 	{FTP_METHOD_PREPARE, "prepare the plan", on_prepared},
+	{FTP_METHOD_TRANSFER, "take over the unit states", on_transferred},
 	{FTP_METHOD_COMMIT, "commit the plan", on_committed},
 	{FTP_METHOD_STOP, "stop", on_stopped},
 };

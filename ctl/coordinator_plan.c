@@ -115,8 +115,8 @@ static void describe_plan(const struct ftp_coordinator *c, struct ftp_actions *a
 			i ? ", " : "", s->name, s->first_unit, s->end_unit - 1);
 	}
 	ftp_actions_log(a, FTP_LOG_INFO, "plan of term %llu: %s; steps %llu-%llu, %s",
-		(unsigned long long)c->plan.term, text, (unsigned long long)c->plan.first_step,
-		(unsigned long long)c->plan.last_step, c->isa);
+		(unsigned long long)c->plan.term, text, 1ull, (unsigned long long)c->plan.last_step,
+		c->isa);
 }
 
 void ftp_coordinator_prepare(struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a)
@@ -134,7 +134,9 @@ void ftp_coordinator_prepare(struct ftp_coordinator *c, uint64_t now_ns, struct 
 	p->run = c->settings.run;
 	p->term++;
 	memcpy(p->isa, c->isa, sizeof(p->isa));
-	p->first_step = 1;
+	p->n_units = c->settings.n_units;
+	for (uint32_t i = 0; i < p->n_units; i++)
+		p->holder[i] = FTP_PLAN_INITIAL;
 	p->n_eval = (uint32_t)((c->nodes[0].join.n_test + micro - 1) / micro);
 	p->n_stages = c->n_nodes;
 	for (uint32_t i = 0; i < c->n_nodes; i++) {
@@ -144,7 +146,7 @@ void ftp_coordinator_prepare(struct ftp_coordinator *c, uint64_t now_ns, struct 
 		s->node = i;
 		memcpy(s->name, join->name, sizeof(s->name));
 		snprintf(s->host, sizeof(s->host), "%s", c->config->nodes[i].host);
-		s->udp_port = join->udp_port;
+		s->udp_port = join->udp_port[p->term % 2];
 		s->incarnation = join->incarnation;
 		s->first_unit = i ? cuts[i - 1] : 0;
 		s->end_unit = i + 1 < c->n_nodes ? cuts[i] : c->settings.n_units;
@@ -154,6 +156,15 @@ void ftp_coordinator_prepare(struct ftp_coordinator *c, uint64_t now_ns, struct 
 	for (uint32_t i = 0; i < c->n_nodes; i++)
 		ftp_actions_call(a, c->nodes[i].conn, FTP_METHOD_PREPARE, ftp_plan_encode(p),
 			c->deadline_ns);
+}
+
+void ftp_coordinator_transfer(struct ftp_coordinator *c, struct ftp_actions *a)
+{
+	const struct ftp_transfer transfer = {.term = c->plan.term};
+
+	for (uint32_t i = 0; i < c->n_nodes; i++)
+		ftp_actions_call(a, c->nodes[i].conn, FTP_METHOD_TRANSFER,
+			ftp_transfer_encode(&transfer), c->deadline_ns);
 }
 
 void ftp_coordinator_commit(struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a)

@@ -13,7 +13,7 @@
 struct ftp_coordinator_node {
 	bool joined; /* ever; conn, join and the rest are valid */
 	bool live;   /* its connection stands */
-	bool prepared, committed, finished, stopped;
+	bool prepared, transferred, committed, finished, stopped;
 	uint32_t conn;
 	struct ftp_join join;
 	uint64_t memory_bytes;
@@ -101,6 +101,7 @@ void ftp_coordinator_answer(struct ftp_coordinator *c, const struct ftp_event *e
 /* coordinator_plan.c: what follows when all nodes have joined, and when the profile is there. */
 void ftp_coordinator_all_joined(struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a);
 void ftp_coordinator_prepare(struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a);
+void ftp_coordinator_transfer(struct ftp_coordinator *c, struct ftp_actions *a);
 void ftp_coordinator_commit(struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a);
 int ftp_coordinator_isa_rank(const char *isa); /* -1: unknown */
 

@@ -53,7 +53,12 @@ static const struct ftp_field ftp_join_fields[] = {
 	TEXT(ftp_join, cpu),
 	TEXT(ftp_join, isa),
 	FIELD(ftp_join, n_cores, FTP_FIELD_U32),
-	FIELD(ftp_join, udp_port, FTP_FIELD_U16),
+	{.name = "udp_port_even",
+		.kind = FTP_FIELD_U16,
+		.offset = offsetof(struct ftp_join, udp_port[0])},
+	{.name = "udp_port_odd",
+		.kind = FTP_FIELD_U16,
+		.offset = offsetof(struct ftp_join, udp_port[1])},
 	TEXT(ftp_join, metrics),
 	FIELD(ftp_join, config, FTP_FIELD_DIGEST),
 	FIELD(ftp_join, dataset, FTP_FIELD_DIGEST),
@@ -87,6 +92,12 @@ static const struct ftp_field ftp_profile_fields[] = {
 	VALUES(ftp_profile, forward_ns, n_units, FTP_FIELD_U64),
 	VALUES(ftp_profile, backward_ns, n_units, FTP_FIELD_U64),
 	VALUES(ftp_profile, update_ns, n_units, FTP_FIELD_U64),
+	VALUES(ftp_profile, mad_ns, n_units, FTP_FIELD_U64),
+	VALUES(ftp_profile, version_bytes, n_units, FTP_FIELD_U64),
+	VALUES(ftp_profile, fixed_bytes, n_units, FTP_FIELD_U64),
+	VALUES(ftp_profile, slot_bytes, n_units, FTP_FIELD_U64),
+	VALUES(ftp_profile, shared_bytes, n_units, FTP_FIELD_U64),
+	VALUES(ftp_profile, scratch_bytes, n_units, FTP_FIELD_U64),
 	{.name = NULL},
 };
 MESSAGE(ftp_profile)
@@ -106,10 +117,11 @@ static const struct ftp_field ftp_plan_fields[] = {
 	FIELD(ftp_plan, run, FTP_FIELD_HEX64),
 	FIELD(ftp_plan, term, FTP_FIELD_U64),
 	TEXT(ftp_plan, isa),
-	FIELD(ftp_plan, first_step, FTP_FIELD_U64),
 	FIELD(ftp_plan, last_step, FTP_FIELD_U64),
 	FIELD(ftp_plan, n_eval, FTP_FIELD_U32),
 	OBJECTS(ftp_plan, stages, n_stages, plan_stage_fields),
+	OBJECTS(ftp_plan, leaving, n_leaving, plan_stage_fields),
+	VALUES(ftp_plan, holder, n_units, FTP_FIELD_U32),
 	{.name = NULL},
 };
 
@@ -118,33 +130,153 @@ json_t *ftp_plan_encode(const struct ftp_plan *m)
 	return ftp_protocol_fields_encode(ftp_plan_fields, m);
 }
 
-int ftp_plan_decode(struct ftp_plan *m, const json_t *j, struct ftp_error *err)
+static int check_stages(const struct ftp_plan *m, struct ftp_error *err)
 {
 	uint32_t end = 0;
+
+	if (!m->n_stages)
+		return ftp_error_set(err, EINVAL, "stages: expected at least one");
+	for (uint32_t i = 0; i < m->n_stages; i++) {
+		const struct ftp_plan_stage *s = &m->stages[i];
+
+		if (s->first_unit != end || s->end_unit <= end || s->end_unit > m->n_units)
+			return ftp_error_set(err, EINVAL,
+				"stages[%u]: expected units from %u on, and at least one", i, end);
+		end = s->end_unit;
+	}
+	if (end != m->n_units)
+		return ftp_error_set(err, EINVAL, "stages: expected all %u units", m->n_units);
+	return 0;
+}
+
+static int check_members(const struct ftp_plan *m, struct ftp_error *err)
+{
+	uint32_t n = m->n_stages + m->n_leaving;
+
+	if (n > FTP_CONFIG_MAX_NODES)
+		return ftp_error_set(
+			err, EINVAL, "leaving: expected at most %d members", FTP_CONFIG_MAX_NODES);
+	for (uint32_t i = 0; i < n; i++)
+		if (ftp_plan_member(m, i)->node >= FTP_CONFIG_MAX_NODES)
+			return ftp_error_set(err, EINVAL, "%s.node: expected a node of the config",
+				i < m->n_stages ? "stages" : "leaving");
+	for (uint32_t u = 0; u < m->n_units; u++)
+		if (m->holder[u] >= n && m->holder[u] != FTP_PLAN_INITIAL)
+			return ftp_error_set(
+				err, EINVAL, "holder[%u]: expected one of %u members", u, n);
+	return 0;
+}
+
+int ftp_plan_decode(struct ftp_plan *m, const json_t *j, struct ftp_error *err)
+{
 	int rc;
 
 	memset(m, 0, sizeof(*m));
 	rc = ftp_protocol_fields_decode(ftp_plan_fields, m, j, err);
-	if (rc)
-		return rc;
-	if (!m->n_stages)
-		return ftp_error_set(err, EINVAL, "stages: expected at least one");
-	if (!m->first_step || m->last_step < m->first_step)
-		return ftp_error_set(err, EINVAL, "last_step: expected first_step >= 1 or later");
-	for (uint32_t i = 0; i < m->n_stages; i++) {
-		const struct ftp_plan_stage *s = &m->stages[i];
-
-		if (s->first_unit != end || s->end_unit <= end ||
-			s->end_unit > FTP_PROTOCOL_MAX_UNITS)
-			return ftp_error_set(err, EINVAL,
-				"stages[%u]: expected units from %u on, and at least one", i, end);
-		if (s->node >= FTP_CONFIG_MAX_NODES)
-			return ftp_error_set(
-				err, EINVAL, "stages[%u].node: expected a node of the config", i);
-		end = s->end_unit;
-	}
-	return 0;
+	if (!rc && !m->last_step)
+		rc = ftp_error_set(err, EINVAL, "last_step: expected a step");
+	if (!rc)
+		rc = check_stages(m, err);
+	return rc ? rc : check_members(m, err);
 }
+
+static const struct ftp_field ftp_probe_fields[] = {
+	FIELD(ftp_probe, run, FTP_FIELD_HEX64),
+	FIELD(ftp_probe, term, FTP_FIELD_U64),
+	OBJECTS(ftp_probe, nodes, n_nodes, plan_stage_fields),
+	{.name = NULL},
+};
+MESSAGE(ftp_probe)
+
+static const struct ftp_field ftp_links_fields[] = {
+	VALUES(ftp_links, peer, n_peers, FTP_FIELD_U32),
+	VALUES(ftp_links, rtt_ns, n_peers, FTP_FIELD_U64),
+	VALUES(ftp_links, bytes_per_s, n_peers, FTP_FIELD_U64),
+	{.name = NULL},
+};
+MESSAGE(ftp_links)
+
+static const struct ftp_field ftp_hold_fields[] = {
+	FIELD(ftp_hold, term, FTP_FIELD_U64),
+	FIELD(ftp_hold, step, FTP_FIELD_U64),
+	{.name = NULL},
+};
+MESSAGE(ftp_hold)
+
+static const struct ftp_field ftp_held_fields[] = {
+	FIELD(ftp_held, term, FTP_FIELD_U64),
+	FIELD(ftp_held, step, FTP_FIELD_U64),
+	VALUES(ftp_held, unit, n_units, FTP_FIELD_U32),
+	VALUES(ftp_held, digest, n_units, FTP_FIELD_DIGEST),
+	{.name = NULL},
+};
+MESSAGE(ftp_held)
+
+static const struct ftp_field ftp_transfer_fields[] = {
+	FIELD(ftp_transfer, term, FTP_FIELD_U64),
+	FIELD(ftp_transfer, step, FTP_FIELD_U64),
+	VALUES(ftp_transfer, unit, n_units, FTP_FIELD_U32),
+	VALUES(ftp_transfer, digest, n_units, FTP_FIELD_DIGEST),
+	{.name = NULL},
+};
+MESSAGE(ftp_transfer)
+
+static const struct ftp_field ftp_transferred_fields[] = {
+	FIELD(ftp_transferred, term, FTP_FIELD_U64),
+	FIELD(ftp_transferred, bytes, FTP_FIELD_U64),
+	FIELD(ftp_transferred, receive_ns, FTP_FIELD_U64),
+	FIELD(ftp_transferred, import_ns, FTP_FIELD_U64),
+	{.name = NULL},
+};
+MESSAGE(ftp_transferred)
+
+static const struct ftp_field ftp_abandon_fields[] = {
+	FIELD(ftp_abandon, term, FTP_FIELD_U64),
+	TEXT(ftp_abandon, reason),
+	{.name = NULL},
+};
+MESSAGE(ftp_abandon)
+
+static const struct ftp_field ftp_emulate_fields[] = {
+	FIELD(ftp_emulate, slowdown, FTP_FIELD_SECONDS),
+	FIELD(ftp_emulate, loss, FTP_FIELD_SECONDS),
+	FIELD(ftp_emulate, bandwidth_bytes, FTP_FIELD_U64),
+	FIELD(ftp_emulate, delay_ns, FTP_FIELD_U64),
+	{.name = NULL},
+};
+MESSAGE(ftp_emulate)
+
+static const struct ftp_field ftp_trace_fields[] = {
+	FIELD(ftp_trace, term, FTP_FIELD_U64),
+	VALUES(ftp_trace, task, n_spans, FTP_FIELD_U32),
+	VALUES(ftp_trace, micro, n_spans, FTP_FIELD_U32),
+	VALUES(ftp_trace, step, n_spans, FTP_FIELD_U64),
+	VALUES(ftp_trace, begin_ns, n_spans, FTP_FIELD_U64),
+	VALUES(ftp_trace, end_ns, n_spans, FTP_FIELD_U64),
+	{.name = NULL},
+};
+MESSAGE(ftp_trace)
+
+static const struct ftp_field ftp_repartition_fields[] = {
+	TEXT(ftp_repartition, cuts),
+	TEXT(ftp_repartition, nodes),
+	FIELD(ftp_repartition, force, FTP_FIELD_U32),
+	{.name = NULL},
+};
+MESSAGE(ftp_repartition)
+
+static const struct ftp_field ftp_named_fields[] = {
+	TEXT(ftp_named, name),
+	{.name = NULL},
+};
+MESSAGE(ftp_named)
+
+static const struct ftp_field ftp_emulate_ask_fields[] = {
+	TEXT(ftp_emulate_ask, name),
+	TEXT(ftp_emulate_ask, settings),
+	{.name = NULL},
+};
+MESSAGE(ftp_emulate_ask)
 
 static const struct ftp_field ftp_prepared_fields[] = {
 	FIELD(ftp_prepared, term, FTP_FIELD_U64),
@@ -169,9 +301,15 @@ static const struct ftp_field ftp_progress_fields[] = {
 	FIELD(ftp_progress, term, FTP_FIELD_U64),
 	FIELD(ftp_progress, step, FTP_FIELD_U64),
 	FIELD(ftp_progress, samples, FTP_FIELD_U64),
+	FIELD(ftp_progress, now_ns, FTP_FIELD_U64),
 	FIELD(ftp_progress, compute_s, FTP_FIELD_SECONDS),
 	FIELD(ftp_progress, wait_s, FTP_FIELD_SECONDS),
 	FIELD(ftp_progress, poll_s, FTP_FIELD_SECONDS),
+	VALUES(ftp_progress, step_compute_ns, n_steps, FTP_FIELD_U64),
+	VALUES(ftp_progress, link_peer, n_links, FTP_FIELD_U32),
+	VALUES(ftp_progress, link_rtt_ns, n_links, FTP_FIELD_U64),
+	VALUES(ftp_progress, link_tx_bytes, n_links, FTP_FIELD_U64),
+	VALUES(ftp_progress, link_rx_bytes, n_links, FTP_FIELD_U64),
 	VALUES(ftp_progress, row_step, n_rows, FTP_FIELD_U64),
 	VALUES(ftp_progress, row_loss, n_rows, FTP_FIELD_LOSS),
 	{.name = NULL},

@@ -1,21 +1,44 @@
 /* The control protocol between coordinator and nodes: method names and the documents they carry,
- * with encoders and bounded decoders. JSON-RPC 2.0 (ctl/jsonrpc.h), version 1. 64-bit identities
+ * with encoders and bounded decoders. JSON-RPC 2.0 (ctl/jsonrpc.h), version 2. 64-bit identities
  * travel as 16 hex digits. Pure; any thread.
  *
  * A node's life: it calls node.join; the coordinator then calls, on the same connection,
- * node.profile (of the central node, only if cuts follow from unit times), node.prepare,
- * node.commit and finally node.stop, after whose answer the node ends. The node notifies
- * node.progress, node.evaluated, node.finished or node.failed.
+ * node.profile and node.probe (only if the plan follows from what they measure). Every plan, the
+ * first and any later one, then takes the same way:
  *
- *   method        params             answer
- *   node.join     ftp_join           ftp_joined, or an error that says why not: the node ends
- *   node.profile  ftp_profile_ask    ftp_profile
- *   node.prepare  ftp_plan           ftp_prepared
- *   node.commit   ftp_commit         {}: training has begun
- *   node.stop     ftp_stop           {}: sent before the node ends
- *   run.status    {}                 the status document of ctl/coordinator_report.c
- *   run.stop      {}                 {}: stopping has begun
- *   run.exited    ftp_exited         {}
+ *   node.prepare   to all members of the new plan, while the old one trains on: the stage is built,
+ *                  the links of the new term are open. Nothing of the old plan is touched.
+ *   node.hold      (not for the first plan) first to the central node, which names the last step of
+ *                  the old term, s, then with s to all others: no step after s begins. The answer
+ *                  only accepts; node.held follows when s is done, with the digests of the unit
+ *                  states (unit, s) that this node is to send.
+ *   node.transfer  to all members, with the digests of all moved units: they are fetched from their
+ *                  holders over the new term's links, verified, and put into the new stage. For the
+ *                  first plan s is 0 and every state is drawn from the seed.
+ *   node.commit    the new plan is in force and trains from s + 1; the old one is torn down.
+ *   node.abandon   instead, at any moment before the commit: the new plan is forgotten, and the
+ *                  old one goes on where it held.
+ *
+ * node.stop ends the node after its answer.
+ *
+ *   method           params               answer
+ *   node.join        ftp_join             ftp_joined, or an error that says why not: the node ends
+ *   node.profile     ftp_profile_ask      ftp_profile
+ *   node.probe       ftp_probe            ftp_links
+ *   node.prepare     ftp_plan             ftp_prepared
+ *   node.hold        ftp_hold             ftp_hold: the same, with the step
+ *   node.transfer    ftp_transfer         ftp_transferred
+ *   node.commit      ftp_commit           {}: training has begun
+ *   node.abandon     ftp_abandon          {}
+ *   node.emulate     ftp_emulate          {}
+ *   node.stop        ftp_stop             {}: sent before the node ends
+ *   run.status       {}                   the status document of ctl/coordinator_report.c
+ *   run.plan         {}                   the plan document: in force, best, why (dry run)
+ *   run.repartition  ftp_repartition      {}: begun, or an error that says why not
+ *   run.drain        ftp_named            {}: begun; the node ends when it holds nothing any more
+ *   run.emulate      ftp_emulate_ask      {}: only in a run started with --drill
+ *   run.stop         {}                   {}: stopping has begun
+ *   run.exited       ftp_exited           {}
  *
  * While it trains a node notifies progress at least once a second, even if no step has ended. A
  * node notifies finished after its last step, its last evaluation and, on the central node, after
@@ -32,21 +55,32 @@
 #include "runtime/base/digest.h"
 #include "runtime/base/error.h"
 
-#define FTP_PROTOCOL_VERSION   1
+#define FTP_PROTOCOL_VERSION   2
 #define FTP_PROTOCOL_MAX_UNITS 256
 
-#define FTP_METHOD_JOIN	     "node.join"      /* node -> coordinator, call */
-#define FTP_METHOD_PROFILE   "node.profile"   /* coordinator -> node, call */
-#define FTP_METHOD_PREPARE   "node.prepare"   /* coordinator -> node, call */
-#define FTP_METHOD_COMMIT    "node.commit"    /* coordinator -> node, call */
-#define FTP_METHOD_STOP	     "node.stop"      /* coordinator -> node, call */
-#define FTP_METHOD_PROGRESS  "node.progress"  /* node -> coordinator, notification */
-#define FTP_METHOD_EVALUATED "node.evaluated" /* last stage */
-#define FTP_METHOD_FINISHED  "node.finished"
-#define FTP_METHOD_FAILED    "node.failed"
-#define FTP_METHOD_STATUS    "run.status" /* ftpctl -> coordinator, call */
-#define FTP_METHOD_END	     "run.stop"	  /* ftpctl -> coordinator, call */
-#define FTP_METHOD_EXITED    "run.exited" /* supervisor -> coordinator, call: a child has ended */
+#define FTP_METHOD_JOIN	       "node.join"    /* node -> coordinator, call */
+#define FTP_METHOD_PROFILE     "node.profile" /* coordinator -> node, calls */
+#define FTP_METHOD_PROBE       "node.probe"
+#define FTP_METHOD_PREPARE     "node.prepare"
+#define FTP_METHOD_HOLD	       "node.hold"
+#define FTP_METHOD_TRANSFER    "node.transfer"
+#define FTP_METHOD_COMMIT      "node.commit"
+#define FTP_METHOD_ABANDON     "node.abandon"
+#define FTP_METHOD_EMULATE     "node.emulate"
+#define FTP_METHOD_STOP	       "node.stop"
+#define FTP_METHOD_PROGRESS    "node.progress" /* node -> coordinator, notifications */
+#define FTP_METHOD_HELD	       "node.held"
+#define FTP_METHOD_EVALUATED   "node.evaluated" /* last stage */
+#define FTP_METHOD_TRACE       "node.trace"
+#define FTP_METHOD_FINISHED    "node.finished"
+#define FTP_METHOD_FAILED      "node.failed"
+#define FTP_METHOD_STATUS      "run.status" /* ftpctl -> coordinator, calls */
+#define FTP_METHOD_PLAN	       "run.plan"
+#define FTP_METHOD_REPARTITION "run.repartition"
+#define FTP_METHOD_DRAIN       "run.drain"
+#define FTP_METHOD_SET_EMULATE "run.emulate"
+#define FTP_METHOD_END	       "run.stop"
+#define FTP_METHOD_EXITED      "run.exited" /* supervisor -> coordinator, call: a child has ended */
 
 struct ftp_join {
 	uint32_t protocol;
@@ -57,8 +91,9 @@ struct ftp_join {
 	char cpu[128];
 	char isa[16]; /* best of ftp_isa_detect() */
 	uint32_t n_cores;
-	uint16_t udp_port; /* bound already */
-	char metrics[64];  /* "" when off */
+	uint16_t udp_port[2]; /* bound already; a term uses port [term % 2], as the term before it
+				 may still be in use */
+	char metrics[64];     /* "" when off */
 	struct ftp_digest config;
 	struct ftp_digest dataset; /* 0 where the node has no data: only the first node needs it */
 	uint64_t n_train, n_test;  /* its samples */
@@ -74,53 +109,147 @@ struct ftp_profile_ask {
 	char isa[16]; /* cap to measure under */
 };
 
-struct ftp_profile { /* answer to node.profile: medians per unit, of one micro-batch */
+/* Answer to node.profile: medians per unit, of one micro-batch (update: of one step), and the bytes
+ * that the executor plans for a unit (ctl/planner.h says how they add up). */
+struct ftp_profile {
 	uint32_t n_units;
 	uint64_t forward_ns[FTP_PROTOCOL_MAX_UNITS];
 	uint64_t backward_ns[FTP_PROTOCOL_MAX_UNITS];
 	uint64_t update_ns[FTP_PROTOCOL_MAX_UNITS];
+	uint64_t mad_ns[FTP_PROTOCOL_MAX_UNITS]; /* of forward + backward, over the rounds */
+	uint64_t version_bytes[FTP_PROTOCOL_MAX_UNITS];
+	uint64_t fixed_bytes[FTP_PROTOCOL_MAX_UNITS];
+	uint64_t slot_bytes[FTP_PROTOCOL_MAX_UNITS];
+	uint64_t shared_bytes[FTP_PROTOCOL_MAX_UNITS]; /* with the unit after */
+	uint64_t scratch_bytes[FTP_PROTOCOL_MAX_UNITS];
 };
 
+/* A node as its peers see it: stage of a plan, or without units one that only sends or probes. */
 struct ftp_plan_stage {
-	uint32_t node;
+	uint32_t node; /* index in the config */
 	char name[33];
 	char host[46];
-	uint16_t udp_port;
+	uint16_t udp_port; /* for this term */
 	uint64_t incarnation;
 	uint32_t first_unit, end_unit;
 };
 
+struct ftp_probe { /* every pair of these nodes measures its link, all in the same order */
+	uint64_t run, term;
+	uint32_t n_nodes;
+	struct ftp_plan_stage nodes[FTP_CONFIG_MAX_NODES];
+};
+
+struct ftp_links { /* answer to node.probe: as measured from this node */
+	uint32_t n_peers;
+	uint32_t peer[FTP_CONFIG_MAX_NODES]; /* nodes of the config */
+	uint64_t rtt_ns[FTP_CONFIG_MAX_NODES];
+	uint64_t bytes_per_s[FTP_CONFIG_MAX_NODES]; /* to the peer */
+};
+
+#define FTP_PLAN_INITIAL                                                                           \
+	UINT32_MAX /* a unit's holder: nobody, its state is drawn from the seed                    \
+		    */
+
 struct ftp_plan {
 	uint64_t run, term;
 	char isa[16];
-	uint64_t first_step, last_step; /* to train: [first_step, last_step] */
+	/* To train: (s, last_step], with s from node.transfer. */
+	uint64_t last_step;
 	uint32_t n_eval; /* micro-batches of one evaluation: ceil(n_test / micro-batch) */
 	uint32_t n_stages;
 	struct ftp_plan_stage stages[FTP_CONFIG_MAX_NODES]; /* stage 0 is the central node */
+	uint32_t n_leaving; /* members that hold units of the old plan and get none */
+	struct ftp_plan_stage leaving[FTP_CONFIG_MAX_NODES];
+	uint32_t n_units;
+	uint32_t holder[FTP_PROTOCOL_MAX_UNITS]; /* member that has the unit's state at s: a stage,
+						    or n_stages + index in leaving */
 };
+
+/* Member i: the stages, then those who leave. */
+static inline const struct ftp_plan_stage *ftp_plan_member(const struct ftp_plan *p, uint32_t i)
+{
+	return i < p->n_stages ? &p->stages[i] : &p->leaving[i - p->n_stages];
+}
 
 struct ftp_prepared { /* answer to node.prepare: stage built, every peer heard */
 	uint64_t term;
-	uint64_t memory_bytes;
+	uint64_t memory_bytes; /* of the new stage's tensors */
+};
+
+struct ftp_hold {
+	uint64_t term; /* in force */
+	uint64_t step; /* no step after this one begins; asked with 0, the central node chooses */
+};
+
+struct ftp_held { /* notification: every update up to step is done, nothing is under way */
+	uint64_t term, step;
+	uint32_t n_units; /* that the prepared plan moves from this node */
+	uint32_t unit[FTP_PROTOCOL_MAX_UNITS];
+	struct ftp_digest digest[FTP_PROTOCOL_MAX_UNITS];
+};
+
+struct ftp_transfer {
+	uint64_t term;	  /* that was prepared */
+	uint64_t step;	  /* of the states; training begins with the next */
+	uint32_t n_units; /* that move */
+	uint32_t unit[FTP_PROTOCOL_MAX_UNITS];
+	struct ftp_digest digest[FTP_PROTOCOL_MAX_UNITS];
+};
+
+struct ftp_transferred { /* answer: every state is in place and verified */
+	uint64_t term;
+	uint64_t bytes;	     /* that this node received */
+	uint64_t receive_ns; /* from node.transfer to the last byte */
+	uint64_t import_ns;
 };
 
 struct ftp_commit {
 	uint64_t term; /* that was prepared */
 };
 
+struct ftp_abandon {
+	uint64_t term; /* that was, or was being, prepared */
+	char reason[256];
+};
+
+struct ftp_emulate { /* nodes[].emulate, all of it */
+	double slowdown, loss;
+	uint64_t bandwidth_bytes, delay_ns;
+};
+
 struct ftp_stop {
 	char reason[768];
 };
 
-#define FTP_PROGRESS_MAX_ROWS 512
+#define FTP_PROGRESS_MAX_ROWS  512
+#define FTP_PROGRESS_MAX_STEPS 64
 
 struct ftp_progress {	     /* a few times a second; counters since the node's start */
 	uint64_t term, step; /* the stage's last finished step */
 	uint64_t samples;
+	uint64_t now_ns; /* on the node's clock */
 	double compute_s, wait_s, poll_s;
+	uint32_t n_steps; /* finished since the last progress, the newest of them is step */
+	uint64_t step_compute_ns[FTP_PROGRESS_MAX_STEPS]; /* this stage's tasks of each */
+	uint32_t n_links;
+	uint32_t link_peer[FTP_CONFIG_MAX_NODES]; /* node of the config */
+	uint64_t link_rtt_ns[FTP_CONFIG_MAX_NODES];
+	uint64_t link_tx_bytes[FTP_CONFIG_MAX_NODES], link_rx_bytes[FTP_CONFIG_MAX_NODES];
 	uint32_t n_rows; /* last stage: loss.csv rows not sent before */
 	uint64_t row_step[FTP_PROGRESS_MAX_ROWS];
 	double row_loss[FTP_PROGRESS_MAX_ROWS]; /* may be infinite or NaN */
+};
+
+#define FTP_TRACE_MAX_SPANS 512
+
+struct ftp_trace { /* the tasks of a few steps of a term, once a term */
+	uint64_t term;
+	uint32_t n_spans;
+	uint32_t task[FTP_TRACE_MAX_SPANS]; /* enum ftp_task_kind of runtime/schedule.h */
+	uint32_t micro[FTP_TRACE_MAX_SPANS];
+	uint64_t step[FTP_TRACE_MAX_SPANS];
+	uint64_t begin_ns[FTP_TRACE_MAX_SPANS], end_ns[FTP_TRACE_MAX_SPANS]; /* node's clock */
 };
 
 struct ftp_evaluated {
@@ -139,6 +268,21 @@ struct ftp_failed {
 	char reason[768]; /* one readable line */
 };
 
+struct ftp_repartition {
+	char cuts[256];	  /* "": the planner chooses */
+	char nodes[1024]; /* "n1,n3": stages in order; "": the planner chooses */
+	uint32_t force;	  /* 1: even if it does not pay */
+};
+
+struct ftp_named {
+	char name[33]; /* a node's */
+};
+
+struct ftp_emulate_ask {
+	char name[33];
+	char settings[256]; /* "slowdown=5,delay=2ms": what is not named stays */
+};
+
 struct ftp_exited {
 	char who[33]; /* a node's name */
 	int64_t pid;
@@ -147,7 +291,8 @@ struct ftp_exited {
 };
 
 /* Encoders give a new document; decoders return -EINVAL with the field's path in err, and bound
- * every size. A decoded plan's stages are consecutive, not empty, and start at unit 0. */
+ * every size. A decoded plan's stages are consecutive, not empty, and start at unit 0; its holders
+ * are members. */
 json_t *ftp_join_encode(const struct ftp_join *m);
 int ftp_join_decode(struct ftp_join *m, const json_t *j, struct ftp_error *err);
 json_t *ftp_joined_encode(const struct ftp_joined *m);
@@ -174,5 +319,29 @@ json_t *ftp_failed_encode(const struct ftp_failed *m);
 int ftp_failed_decode(struct ftp_failed *m, const json_t *j, struct ftp_error *err);
 json_t *ftp_exited_encode(const struct ftp_exited *m);
 int ftp_exited_decode(struct ftp_exited *m, const json_t *j, struct ftp_error *err);
+json_t *ftp_probe_encode(const struct ftp_probe *m);
+int ftp_probe_decode(struct ftp_probe *m, const json_t *j, struct ftp_error *err);
+json_t *ftp_links_encode(const struct ftp_links *m);
+int ftp_links_decode(struct ftp_links *m, const json_t *j, struct ftp_error *err);
+json_t *ftp_hold_encode(const struct ftp_hold *m);
+int ftp_hold_decode(struct ftp_hold *m, const json_t *j, struct ftp_error *err);
+json_t *ftp_held_encode(const struct ftp_held *m);
+int ftp_held_decode(struct ftp_held *m, const json_t *j, struct ftp_error *err);
+json_t *ftp_transfer_encode(const struct ftp_transfer *m);
+int ftp_transfer_decode(struct ftp_transfer *m, const json_t *j, struct ftp_error *err);
+json_t *ftp_transferred_encode(const struct ftp_transferred *m);
+int ftp_transferred_decode(struct ftp_transferred *m, const json_t *j, struct ftp_error *err);
+json_t *ftp_abandon_encode(const struct ftp_abandon *m);
+int ftp_abandon_decode(struct ftp_abandon *m, const json_t *j, struct ftp_error *err);
+json_t *ftp_emulate_encode(const struct ftp_emulate *m);
+int ftp_emulate_decode(struct ftp_emulate *m, const json_t *j, struct ftp_error *err);
+json_t *ftp_trace_encode(const struct ftp_trace *m);
+int ftp_trace_decode(struct ftp_trace *m, const json_t *j, struct ftp_error *err);
+json_t *ftp_repartition_encode(const struct ftp_repartition *m);
+int ftp_repartition_decode(struct ftp_repartition *m, const json_t *j, struct ftp_error *err);
+json_t *ftp_named_encode(const struct ftp_named *m);
+int ftp_named_decode(struct ftp_named *m, const json_t *j, struct ftp_error *err);
+json_t *ftp_emulate_ask_encode(const struct ftp_emulate_ask *m);
+int ftp_emulate_ask_decode(struct ftp_emulate_ask *m, const json_t *j, struct ftp_error *err);
 
 #endif

@@ -44,7 +44,7 @@ static int build_stage(
 
 static struct ftp_sequence sequence_of(const struct ftp_assembly_spec *spec)
 {
-	return (struct ftp_sequence){.first_step = spec->plan->first_step,
+	return (struct ftp_sequence){.first_step = 1,
 		.last_step = spec->plan->last_step,
 		.eval_every = spec->config->training.eval_every,
 		.n_micro = spec->config->training.micro_batches,

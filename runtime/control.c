@@ -178,6 +178,26 @@ static int handle_prepare(void *arg, struct ftp_jsonrpc *peer, uint64_t call, co
 	return command(c, &cmd, &c->prepare_call, call, err);
 }
 
+static int handle_transfer(void *arg, struct ftp_jsonrpc *peer, uint64_t call, const json_t *params,
+	json_t **result, struct ftp_error *err)
+{
+	struct ftp_transferred done = {0};
+	struct ftp_transfer transfer;
+	struct control *c = arg;
+
+	(void)peer;
+	(void)call;
+	if (ftp_transfer_decode(&transfer, params, err))
+		return FTP_JSONRPC_PARAMS;
+	if (transfer.term != c->term || c->prepare_call) {
+		ftp_error_set(err, EINVAL, "term: not the term of the prepared plan");
+		return FTP_JSONRPC_STATE;
+	}
+	done.term = c->term;
+	*result = ftp_transferred_encode(&done);
+	return 0;
+}
+
 static int handle_commit(void *arg, struct ftp_jsonrpc *peer, uint64_t call, const json_t *params,
 	json_t **result, struct ftp_error *err)
 {
@@ -218,6 +238,7 @@ static int handle_stop(void *arg, struct ftp_jsonrpc *peer, uint64_t call, const
 static const struct ftp_jsonrpc_method methods[] = {
 	{FTP_METHOD_PROFILE, handle_profile},
 	{FTP_METHOD_PREPARE, handle_prepare},
+	{FTP_METHOD_TRANSFER, handle_transfer},
 	{FTP_METHOD_COMMIT, handle_commit},
 	{FTP_METHOD_STOP, handle_stop},
 	{NULL, NULL},

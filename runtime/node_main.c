@@ -41,7 +41,7 @@ struct node {
 	struct ftp_exporter *exporter;
 	struct ftp_worker *worker;
 	struct ftp_join join;
-	int udp_fd, stop_fd;
+	int udp_fd[2], stop_fd;
 };
 
 static const char usage[] =
@@ -162,8 +162,12 @@ static int open_dataset(struct node *n, struct ftp_error *err)
 
 static int reserve_udp(struct node *n, struct ftp_error *err)
 {
-	n->udp_fd = ftp_udp_reserve(n->self->host, &n->join.udp_port, err);
-	return n->udp_fd < 0 ? n->udp_fd : 0;
+	for (int i = 0; i < 2; i++) {
+		n->udp_fd[i] = ftp_udp_reserve(n->self->host, &n->join.udp_port[i], err);
+		if (n->udp_fd[i] < 0)
+			return n->udp_fd[i];
+	}
+	return 0;
 }
 
 static int start_eal(struct node *n, struct ftp_error *err)
@@ -259,8 +263,9 @@ static void tear_down(struct node *n)
 	ftp_exporter_stop(n->exporter);
 	ftp_node_metrics_deinit(&n->metrics);
 	ftp_eal_stop();
-	if (n->udp_fd >= 0)
-		close(n->udp_fd);
+	for (int i = 0; i < 2; i++)
+		if (n->udp_fd[i] >= 0)
+			close(n->udp_fd[i]);
 	ftp_dataset_close(n->dataset);
 	if (n->region)
 		ftp_region_free(n->region);
@@ -270,7 +275,7 @@ static void tear_down(struct node *n)
 
 int main(int argc, char **argv)
 {
-	struct node n = {.udp_fd = -1, .stop_fd = -1};
+	struct node n = {.udp_fd = {-1, -1}, .stop_fd = -1};
 	struct ftp_error err;
 	int rc;
 

@@ -316,7 +316,7 @@ static void publish_metrics(struct ftp_worker *w, uint64_t now_ns)
 	if (now_ns < w->metrics_due_ns || !w->a.pipeline || !m->steps)
 		return;
 	w->metrics_due_ns = now_ns + METRICS_EVERY_NS;
-	steps = (double)(ftp_pipeline_step(w->a.pipeline) + 1 - w->plan->first_step);
+	steps = (double)ftp_pipeline_step(w->a.pipeline);
 	ftp_metric_set(m->steps, steps);
 	ftp_metric_set(m->samples, steps * w->params.config->training.batch);
 	ftp_metric_set(m->compute, (double)w->compute_ns * 1e-9);

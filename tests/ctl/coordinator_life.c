@@ -30,7 +30,7 @@ static void print_call(FILE *f, const struct ftp_action *a)
 	fprintf(f, "  call %u %s", a->conn, a->method);
 	if (!strcmp(a->method, FTP_METHOD_PREPARE)) {
 		ftp_assert(!ftp_plan_decode(&plan, a->body, &err));
-		fprintf(f, " term %d steps %d-%d eval %u %s", (int)plan.term, (int)plan.first_step,
+		fprintf(f, " term %d steps %d-%d eval %u %s", (int)plan.term, 1,
 			(int)plan.last_step, plan.n_eval, plan.isa);
 		for (uint32_t i = 0; i < plan.n_stages; i++)
 			fprintf(f, " %s:%u-%u", plan.stages[i].name, plan.stages[i].first_unit,
@@ -141,7 +141,7 @@ static void on_join(struct life *l, const char *args)
 		.version = "0.1.0",
 		.cpu = "test",
 		.n_cores = 2,
-		.udp_port = 9,
+		.udp_port = {9, 10},
 		.config = {1, 2}};
 	char broken[16] = "";
 	unsigned conn;
@@ -180,6 +180,15 @@ static void on_prepared(struct life *l, const char *args)
 
 	ftp_assert(sscanf(args, "%u %" SCNu64, &conn, &m.term) == 2);
 	answer(l, conn, FTP_METHOD_PREPARE, ftp_prepared_encode(&m));
+}
+
+static void on_transferred(struct life *l, const char *args)
+{
+	struct ftp_transferred m = {0};
+	unsigned conn;
+
+	ftp_assert(sscanf(args, "%u %" SCNu64, &conn, &m.term) == 2);
+	answer(l, conn, FTP_METHOD_TRANSFER, ftp_transferred_encode(&m));
 }
 
 static void on_committed(struct life *l, const char *args)
@@ -331,6 +340,7 @@ static const struct {
 	{"join", on_join},
 	{"profile", on_profile},
 	{"prepared", on_prepared},
+	{"transferred", on_transferred},
 	{"committed", on_committed},
 	{"stopped", on_stopped},
 	{"error", on_error},

@@ -52,6 +52,20 @@ static int on_prepare(void *arg, struct ftp_jsonrpc *peer, uint64_t call, const 
 	return 0;
 }
 
+static int on_transfer(void *arg, struct ftp_jsonrpc *peer, uint64_t call, const json_t *params,
+	json_t **result, struct ftp_error *err)
+{
+	struct ftp_transferred m = {0};
+	struct ftp_transfer t;
+
+	(void)arg, (void)peer, (void)call;
+	if (ftp_transfer_decode(&t, params, err))
+		return FTP_JSONRPC_PARAMS;
+	m.term = t.term;
+	*result = ftp_transferred_encode(&m);
+	return 0;
+}
+
 static int on_commit(void *arg, struct ftp_jsonrpc *peer, uint64_t call, const json_t *params,
 	json_t **result, struct ftp_error *err)
 {
@@ -78,6 +92,7 @@ static int on_stop(void *arg, struct ftp_jsonrpc *peer, uint64_t call, const jso
 static const struct ftp_jsonrpc_method methods[] = {
 	{FTP_METHOD_PROFILE, on_profile},
 	{FTP_METHOD_PREPARE, on_prepare},
+	{FTP_METHOD_TRANSFER, on_transfer},
 	{FTP_METHOD_COMMIT, on_commit},
 	{FTP_METHOD_STOP, on_stop},
 	{NULL, NULL},
@@ -140,7 +155,7 @@ static void join(struct fake *f, const struct ftp_config *c)
 		.cpu = "fake",
 		.isa = "avx2",
 		.n_cores = 1,
-		.udp_port = 9,
+		.udp_port = {9, 10},
 		.config = ftp_config_digest(c)};
 
 	snprintf(m.name, sizeof(m.name), "%.32s", f->name);

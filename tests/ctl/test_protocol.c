@@ -34,8 +34,20 @@ CODEC(evaluated)
 CODEC(finished)
 CODEC(failed)
 CODEC(exited)
+CODEC(probe)
+CODEC(links)
+CODEC(hold)
+CODEC(held)
+CODEC(transfer)
+CODEC(transferred)
+CODEC(abandon)
+CODEC(emulate)
+CODEC(trace)
+CODEC(repartition)
+CODEC(named)
+CODEC(emulate_ask)
 
-static const struct ftp_join join = {.protocol = 1,
+static const struct ftp_join join = {.protocol = 2,
 	.name = "n1",
 	.incarnation = UINT64_MAX,
 	.pid = 4711,
@@ -43,7 +55,7 @@ static const struct ftp_join join = {.protocol = 1,
 	.cpu = "AMD EPYC",
 	.isa = "avx512",
 	.n_cores = 2,
-	.udp_port = 65535,
+	.udp_port = {65535, 1},
 	.metrics = "127.0.0.1:9471",
 	.config = {1, 2},
 	.dataset = {UINT64_MAX, 0},
@@ -56,11 +68,27 @@ static const struct ftp_profile profile = {
 static const struct ftp_plan plan = {.run = 7,
 	.term = (1ull << 32) + 1,
 	.isa = "avx512",
-	.first_step = 1,
 	.last_step = 469,
 	.n_eval = 79,
 	.n_stages = 2,
-	.stages = {{0, "n1", "127.0.0.1", 1000, 11, 0, 3}, {1, "n2", "127.0.0.1", 1001, 12, 3, 5}}};
+	.stages = {{0, "n1", "127.0.0.1", 1000, 11, 0, 3}, {1, "n2", "127.0.0.1", 1001, 12, 3, 5}},
+	.n_leaving = 1,
+	.leaving = {{2, "n3", "127.0.0.1", 1002, 13, 0, 0}},
+	.n_units = 5,
+	.holder = {0, 1, 2, 2, FTP_PLAN_INITIAL}};
+static const struct ftp_probe probe = {.run = 7, .term = 1, .n_nodes = 1, .nodes = {{0, "n1"}}};
+static const struct ftp_links links = {
+	.n_peers = 2, .peer = {1, 2}, .rtt_ns = {1000, 0}, .bytes_per_s = {1, INT64_MAX}};
+static const struct ftp_hold hold = {1, 2};
+static const struct ftp_held held = {1, 2, 2, {3, 4}, {{1, 2}, {UINT64_MAX, 0}}};
+static const struct ftp_transfer transfer = {2, 2, 1, {3}, {{1, 2}}};
+static const struct ftp_transferred transferred = {2, 100, 5, 6};
+static const struct ftp_abandon abandon = {2, "n3 is gone"};
+static const struct ftp_emulate emulate = {1.5, 0.05, 1 << 30, 2000000};
+static const struct ftp_trace trace = {1, 1, {2}, {3}, {4}, {5}, {INT64_MAX}};
+static const struct ftp_repartition repartition = {"3,9", "n1,n3", 1};
+static const struct ftp_named named = {"n3"};
+static const struct ftp_emulate_ask emulate_ask = {"n3", "slowdown=5"};
 static const struct ftp_prepared prepared = {3, 1 << 20};
 static const struct ftp_commit commit = {3};
 static const struct ftp_stop stop = {"stopped by the operator"};
@@ -102,6 +130,18 @@ static const struct message {
 	MESSAGE(finished),
 	MESSAGE(failed),
 	MESSAGE(exited),
+	MESSAGE(probe),
+	MESSAGE(links),
+	MESSAGE(hold),
+	MESSAGE(held),
+	MESSAGE(transfer),
+	MESSAGE(transferred),
+	MESSAGE(abandon),
+	MESSAGE(emulate),
+	MESSAGE(trace),
+	MESSAGE(repartition),
+	MESSAGE(named),
+	MESSAGE(emulate_ask),
 };
 #define N_MESSAGES (sizeof(messages) / sizeof(*messages))
 
@@ -222,34 +262,40 @@ static void plan_decode__stages_must_join(void **state)
 		const char *says;
 		struct ftp_plan plan;
 	} cases[] = {
-		{"at least one", {.term = 1, .first_step = 1, .last_step = 1}},
-		{"last_step", {.first_step = 2,
-				      .last_step = 1,
-				      .n_stages = 1,
-				      .stages = {{.end_unit = 1}}}},
-		{"last_step", {.first_step = 0,
-				      .last_step = 1,
-				      .n_stages = 1,
-				      .stages = {{.end_unit = 1}}}},
-		{"stages[0]", {.first_step = 1,
-				      .last_step = 1,
-				      .n_stages = 1,
-				      .stages = {{.end_unit = 0}}}},
-		{"stages[0]", {.first_step = 1,
-				      .last_step = 1,
+		{"at least one", {.last_step = 1, .n_units = 1}},
+		{"last_step", {.n_units = 1, .n_stages = 1, .stages = {{.end_unit = 1}}}},
+		{"stages[0]", {.last_step = 1, .n_units = 1, .n_stages = 1}},
+		{"stages[0]", {.last_step = 1,
+				      .n_units = 2,
 				      .n_stages = 1,
 				      .stages = {{.first_unit = 1, .end_unit = 2}}}},
-		{"stages[0]", {.first_step = 1,
-				      .last_step = 1,
+		{"stages[0]",
+			{.last_step = 1, .n_units = 2, .n_stages = 1, .stages = {{.end_unit = 3}}}},
+		{"all 3 units",
+			{.last_step = 1, .n_units = 3, .n_stages = 1, .stages = {{.end_unit = 2}}}},
+		{"stages.node", {.last_step = 1,
+					.n_units = 2,
+					.n_stages = 1,
+					.stages = {{.node = 64, .end_unit = 2}}}},
+		{"leaving.node", {.last_step = 1,
+					 .n_units = 2,
+					 .n_stages = 1,
+					 .stages = {{.end_unit = 2}},
+					 .n_leaving = 1,
+					 .leaving = {{.node = 64}}}},
+		{"leaving", {.last_step = 1,
+				    .n_units = 2,
+				    .n_stages = 1,
+				    .stages = {{.end_unit = 2}},
+				    .n_leaving = 64}},
+		{"holder[1]", {.last_step = 1,
+				      .n_units = 2,
 				      .n_stages = 1,
-				      .stages = {{.end_unit = 257}}}},
-		{"stages[0].node", {.first_step = 1,
-					   .last_step = 1,
-					   .n_stages = 1,
-					   .stages = {{.node = 64, .end_unit = 2}}}},
+				      .stages = {{.end_unit = 2}},
+				      .holder = {0, 1}}},
 		{"stages[1]",
-			{.first_step = 1,
-				.last_step = 1,
+			{.last_step = 1,
+				.n_units = 4,
 				.n_stages = 2,
 				.stages = {{.end_unit = 2}, {.first_unit = 3, .end_unit = 4}}}},
 	};
