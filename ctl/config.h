@@ -15,8 +15,8 @@
 
 #define FTP_CONFIG_MAX_NODES 64
 
-enum ftp_config_restart { FTP_RESTART_NEVER };			   /* later: on-failure */
-enum ftp_config_schedule { FTP_SCHEDULE_FLUSH };		   /* later: 1f1b */
+enum ftp_config_restart { FTP_RESTART_NEVER }; /* later: on-failure */
+enum ftp_config_schedule { FTP_SCHEDULE_FLUSH, FTP_SCHEDULE_1F1B };
 enum ftp_config_port { FTP_NET_AUTO, FTP_NET_MEMIF, FTP_NET_UDP }; /* auto: memif within a box */
 enum ftp_config_strides { FTP_CONFIG_CIFAR, FTP_CONFIG_IMAGENET };
 enum ftp_config_lr { FTP_CONFIG_LR_CONSTANT, FTP_CONFIG_LR_STEP, FTP_CONFIG_LR_COSINE };
@@ -80,8 +80,9 @@ struct ftp_config_training {
 	char *isa;		/* "auto", "sse41", "avx2", "avx512" */
 	uint64_t steps, epochs; /* exactly one is not 0 */
 	uint64_t seed;
-	enum ftp_config_schedule schedule;
-	char *cuts; /* "auto", "equal" or "3,9" (ctl/cuts.h) */
+	enum ftp_config_schedule schedule; /* 1f1b: micro_batches is 1 */
+	uint64_t aggregate_every;	   /* steps, 1f1b only; 0: never */
+	char *cuts;			   /* "auto", "equal" or "3,9" (ctl/cuts.h) */
 	struct ftp_config_optimizer optimizer;
 	struct ftp_config_lr_rate lr;
 	uint64_t eval_every; /* steps; 0: only at the end */

@@ -99,6 +99,19 @@ static int check_numbers(const struct ftp_config *c, struct ftp_yaml *root, stru
 			t->micro_batches, t->batch);
 		return ftp_config_refuse(root, "training.batch", err);
 	}
+	if (t->schedule == FTP_SCHEDULE_1F1B && t->micro_batches != 1) {
+		ftp_error_set(err, EINVAL,
+			"expected 1 when training.schedule is 1f1b, where a step is one "
+			"micro-batch, got %u",
+			t->micro_batches);
+		return ftp_config_refuse(root, "training.micro_batches", err);
+	}
+	if (t->aggregate_every && t->schedule != FTP_SCHEDULE_1F1B) {
+		ftp_error_set(err, EINVAL,
+			"expected 0 unless training.schedule is 1f1b: flush has one version of "
+			"the weights");
+		return ftp_config_refuse(root, "training.aggregate_every", err);
+	}
 	if (t->steps && t->epochs) {
 		ftp_error_set(
 			err, EINVAL, "expected steps or epochs, got both; remove one of them");

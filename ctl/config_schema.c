@@ -20,7 +20,8 @@
 	CYAML_FIELD_MAPPING(_key, REQUIRED, _structure, _member, _fields)
 
 static const cyaml_strval_t restart_words[] = {{"never", FTP_RESTART_NEVER}};
-static const cyaml_strval_t schedule_words[] = {{"flush", FTP_SCHEDULE_FLUSH}};
+static const cyaml_strval_t schedule_words[] = {
+	{"flush", FTP_SCHEDULE_FLUSH}, {"1f1b", FTP_SCHEDULE_1F1B}};
 static const cyaml_strval_t port_words[] = {
 	{"auto", FTP_NET_AUTO}, {"memif", FTP_NET_MEMIF}, {"udp", FTP_NET_UDP}};
 static const cyaml_strval_t strides_words[] = {
@@ -107,6 +108,7 @@ static const cyaml_schema_field_t training_fields[] = {
 	CYAML_FIELD_UINT("epochs", REQUIRED, struct ftp_config_training, epochs),
 	CYAML_FIELD_UINT("seed", REQUIRED, struct ftp_config_training, seed),
 	ENUM("schedule", struct ftp_config_training, schedule, schedule_words),
+	CYAML_FIELD_UINT("aggregate_every", REQUIRED, struct ftp_config_training, aggregate_every),
 	TEXT("cuts", struct ftp_config_training, cuts),
 	MAP("optimizer", struct ftp_config_training, optimizer, optimizer_fields),
 	MAP("lr", struct ftp_config_training, lr, lr_fields),
@@ -165,6 +167,7 @@ const char ftp_config_defaults[] =
 	"  epochs: 0\n"
 	"  seed: 1\n"
 	"  schedule: flush\n"
+	"  aggregate_every: 0\n"
 	"  cuts: equal\n"
 	"  optimizer: {kind: sgd, momentum: 0.9, weight_decay: 0, nesterov: false}\n"
 	"  lr: {kind: constant, base: 0.05, gamma: 0.1, final: 0, warmup: 0, step_every: 0}\n"

@@ -16,8 +16,6 @@ static const struct later later[] = {
 	{"cluster.key_file", NULL},
 	{"nodes.*.emulate.slowdown", NULL},
 	{"nodes.*.restart", "on-failure"},
-	{"training.aggregate_every", NULL},
-	{"training.schedule", "1f1b"},
 	{"training.optimizer.kind", "adamw"},
 	{"net.protect", "auth"},
 	{"net.protect", "encrypt"},

@@ -32,7 +32,7 @@ static int build_stage(
 
 	stage.first_unit = (int)self->first_unit;
 	stage.end_unit = (int)self->end_unit;
-	stage.n_slots = ftp_schedule_n_slots(
+	stage.n_slots = ftp_schedule_n_slots(spec->config->training.schedule,
 		(int)spec->plan->n_stages, a->index, spec->config->training.micro_batches);
 	rc = ftp_stage_new(&a->stage, &stage, err);
 	if (rc)
@@ -84,7 +84,7 @@ static int open_links(struct ftp_assembly *a, const struct ftp_assembly_spec *sp
 	struct ftp_error *err)
 {
 	/* Stage 0 holds most. */
-	int n_slots = ftp_schedule_n_slots(
+	int n_slots = ftp_schedule_n_slots(spec->config->training.schedule,
 		(int)spec->plan->n_stages, 0, spec->config->training.micro_batches);
 	const struct ftp_mesh_spec mesh = {.config = spec->config,
 		.plan = spec->plan,
@@ -108,6 +108,8 @@ static void build_pipeline(struct ftp_assembly *a, const struct ftp_assembly_spe
 		.sequence = sequence_of(spec),
 		.lr = ftp_recipe_lr(config),
 		.n_steps = spec->plan->last_step,
+		.schedule = config->training.schedule,
+		.aggregate_every = config->training.aggregate_every,
 		.batch = config->training.batch,
 		.micro_batch = ftp_recipe_micro_batch(config),
 		.n_stages = (int)spec->plan->n_stages,

@@ -46,7 +46,8 @@ struct ftp_pipeline *ftp_pipeline_new(const struct ftp_pipeline_spec *spec)
 	ftp_assert(p && (spec->index > 0) == !spec->feed);
 	p->spec = *spec;
 	p->feed_slot = -1;
-	ftp_schedule_init(&p->schedule, &spec->sequence, spec->n_stages, spec->index);
+	ftp_schedule_init(
+		&p->schedule, spec->schedule, &spec->sequence, spec->n_stages, spec->index);
 	p->label_memory = calloc((size_t)p->schedule.n_slots * spec->micro_batch, sizeof(int32_t));
 	ftp_assert(p->label_memory);
 	for (int i = 0; i < p->schedule.n_slots; i++) {
@@ -312,6 +313,26 @@ struct ftp_pipeline_report ftp_pipeline_report(const struct ftp_pipeline *p)
 void ftp_pipeline_take_report(struct ftp_pipeline *p)
 {
 	p->report.kind = FTP_REPORT_NONE;
+}
+
+const struct ftp_task *ftp_pipeline_task(const struct ftp_pipeline *p)
+{
+	return &p->task;
+}
+
+uint64_t ftp_pipeline_hold(struct ftp_pipeline *p, uint64_t step)
+{
+	return ftp_schedule_hold(&p->schedule, step);
+}
+
+bool ftp_pipeline_is_held(const struct ftp_pipeline *p)
+{
+	return ftp_schedule_is_held(&p->schedule) && p->report.kind == FTP_REPORT_NONE;
+}
+
+void ftp_pipeline_resume(struct ftp_pipeline *p)
+{
+	ftp_schedule_resume(&p->schedule);
 }
 
 bool ftp_pipeline_has_ended(const struct ftp_pipeline *p)

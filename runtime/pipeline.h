@@ -20,7 +20,9 @@ struct ftp_pipeline_spec {
 	struct ftp_feed *feed;	 /* lent; stage 0 only, else NULL */
 	struct ftp_sequence sequence;
 	struct ftp_lr_spec lr;
-	uint64_t n_steps;	     /* of the whole run, for the learning rate */
+	uint64_t n_steps; /* of the whole run, for the learning rate */
+	enum ftp_config_schedule schedule;
+	uint64_t aggregate_every;    /* steps, 1f1b only; 0: never */
 	uint32_t batch, micro_batch; /* samples */
 	int n_stages, index;
 	int first_unit, end_unit; /* also the names of the cuts */
@@ -38,7 +40,7 @@ struct ftp_pipeline_report {
 
 struct ftp_pipeline; /* opaque */
 
-/* Slots that the stage must have been built with: ftp_schedule_n_slots(). */
+/* The stage must have been built with ftp_schedule_n_slots() and ftp_schedule_n_versions(). */
 struct ftp_pipeline *ftp_pipeline_new(const struct ftp_pipeline_spec *spec);
 void ftp_pipeline_free(struct ftp_pipeline *p);
 
@@ -55,6 +57,16 @@ bool ftp_pipeline_compute(struct ftp_pipeline *p, uint64_t now_ns);
 /* A report stands until it is taken, and no new task starts meanwhile. */
 struct ftp_pipeline_report ftp_pipeline_report(const struct ftp_pipeline *p);
 void ftp_pipeline_take_report(struct ftp_pipeline *p);
+
+/* What is under way: lent until the next call; kind NONE between tasks. */
+const struct ftp_task *ftp_pipeline_task(const struct ftp_pipeline *p);
+
+/* Training stops at a step boundary, as runtime/schedule.h says: ftp_schedule_hold() and the rest.
+ * Held: also no report stands. A pipeline with first_step after the hold's can then go on from the
+ * stages' states. */
+uint64_t ftp_pipeline_hold(struct ftp_pipeline *p, uint64_t step);
+bool ftp_pipeline_is_held(const struct ftp_pipeline *p);
+void ftp_pipeline_resume(struct ftp_pipeline *p);
 
 /* Every item is done and nothing is lent any more. */
 bool ftp_pipeline_has_ended(const struct ftp_pipeline *p);

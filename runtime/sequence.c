@@ -46,3 +46,21 @@ uint64_t ftp_sequence_index(const struct ftp_sequence *s, bool eval, uint64_t st
 	index = (step - s->first_step) * s->n_micro + n_evals_before(s, step) * s->n_eval;
 	return index + (eval ? s->n_micro : 0) + micro;
 }
+
+uint64_t ftp_sequence_drained_before(const struct ftp_sequence *s, uint64_t step)
+{
+	uint64_t drained = 0;
+
+	if (s->n_eval && s->eval_every)
+		drained = (step - 1) / s->eval_every * s->eval_every;
+	return drained < s->first_step ? s->first_step - 1 : drained;
+}
+
+uint64_t ftp_sequence_drains_at(const struct ftp_sequence *s, uint64_t step)
+{
+	uint64_t drains = s->last_step;
+
+	if (s->n_eval && s->eval_every)
+		drains = ((step - 1) / s->eval_every + 1) * s->eval_every;
+	return drains < s->last_step ? drains : s->last_step;
+}

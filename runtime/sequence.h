@@ -28,4 +28,10 @@ struct ftp_item ftp_sequence_next(const struct ftp_sequence *s, struct ftp_item 
 /* The index of an item that the peer names; UINT64_MAX when there is no such item. */
 uint64_t ftp_sequence_index(const struct ftp_sequence *s, bool eval, uint64_t step, uint32_t micro);
 
+/* Steps at whose end every schedule empties the pipeline: those with an evaluation after them, the
+ * last, and the one before the first. The last of them before step; the first of them from step on.
+ */
+uint64_t ftp_sequence_drained_before(const struct ftp_sequence *s, uint64_t step);
+uint64_t ftp_sequence_drains_at(const struct ftp_sequence *s, uint64_t step);
+
 #endif

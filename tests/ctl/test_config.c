@@ -72,12 +72,14 @@ static void load__every_key(void **state)
 	assert_string_equal(c->training.dataset.path, path);
 	assert_true(c->training.dataset.augment);
 	assert_int_equal(c->training.batch, 96);
-	assert_int_equal(c->training.micro_batches, 3);
+	assert_int_equal(c->training.micro_batches, 1);
 	assert_int_equal(c->training.threads, 2);
 	assert_string_equal(c->training.isa, "avx2");
 	assert_int_equal(c->training.steps, 7);
 	assert_int_equal(c->training.epochs, 0);
 	assert_true(c->training.seed == UINT64_C(18446744073709549568));
+	assert_int_equal(c->training.schedule, FTP_SCHEDULE_1F1B);
+	assert_int_equal(c->training.aggregate_every, 13);
 	assert_string_equal(c->training.cuts, "3");
 	assert_true(c->training.optimizer.momentum == 0.8);
 	assert_true(c->training.optimizer.weight_decay == 4e-5);
@@ -146,8 +148,9 @@ static void override__any_key(void **state)
 
 static void override__empty_is_the_default(void **state)
 {
-	const char *sets[] = {"training.batch=", "training.micro_batches=", "training.optimizer="};
-	struct ftp_config *c = load_good(full, sets, 3);
+	const char *sets[] = {"training.batch=", "training.schedule=", "training.aggregate_every=",
+		"training.optimizer="};
+	struct ftp_config *c = load_good(full, sets, 4);
 
 	(void)state;
 	assert_int_equal(c->training.batch, 128);

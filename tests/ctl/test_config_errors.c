@@ -67,6 +67,7 @@ static const struct bad bad[] = {
 	{three, "training.dataset.kind=tar", "expected idx, got 'tar'"},
 	{three, "training.dataset.path=\"\"", "expected a text, got ''"},
 	{three, "training.cuts=9,3", "expected auto, equal or at most 63 ascending unit numbers"},
+	{three, "training.schedule=gpipe", "expected one of flush, 1f1b, got 'gpipe'"},
 	{three, "training.isa=avx3", "expected one of auto, sse41, avx2, avx512, got 'avx3'"},
 	{three, "training.lr.kind=linear", "expected one of constant, step, cosine"},
 	{three, "nodes.n2.memory=4", "nodes.n2.memory: expected a size with its unit, e.g. 8GiB"},
@@ -95,10 +96,13 @@ static const struct bad bad[] = {
 	{three, "cluster.key_file=/k", "cluster.key_file: not supported by this version"},
 	{three, "nodes.n1.restart=on-failure", "'on-failure' is not supported by this version"},
 	{three, "nodes.n1.emulate.slowdown=2", "nodes.n1.emulate.slowdown: not supported by this"},
-	{three, "training.aggregate_every=2", "training.aggregate_every: not supported by this"},
-	{three, "training.schedule=1f1b", "training.schedule: '1f1b' is not supported by this"},
 	{three, "net.protect=encrypt", "net.protect: 'encrypt' is not supported by this version"},
 	/* values together */
+	{three, "training.schedule=1f1b",
+		"training.micro_batches: expected 1 when training.schedule is 1f1b, where a step "
+		"is one micro-batch, got 4"},
+	{three, "training.aggregate_every=2",
+		"training.aggregate_every: expected 0 unless training.schedule is 1f1b"},
 	{three, "training.micro_batches=3",
 		"c.yaml:7:10: training.batch: expected a multiple of training.micro_batches (3), "
 		"got 64"},

@@ -60,12 +60,36 @@ static void sequence_index__refuses_strangers(void **state)
 	assert_true(ftp_sequence_index(&s, true, 6, 1) == UINT64_MAX);
 }
 
+/* Against a walk over the whole sequence. */
+static void sequence_drains__whole_lives(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(lives) / sizeof(lives[0]); i++) {
+		const struct ftp_sequence *s = &lives[i].sequence;
+		uint64_t drained = s->first_step - 1, step = s->first_step;
+
+		for (struct ftp_item it = ftp_sequence_first(s); !it.end;
+			it = ftp_sequence_next(s, it)) {
+			if (!it.eval) {
+				assert_int_equal(ftp_sequence_drained_before(s, it.step), drained);
+				continue;
+			}
+			drained = it.step;
+			for (; step <= drained; step++)
+				assert_int_equal(ftp_sequence_drains_at(s, step), drained);
+		}
+		for (; step <= s->last_step; step++)
+			assert_int_equal(ftp_sequence_drains_at(s, step), s->last_step);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(sequence_next__whole_lives),
 		cmocka_unit_test(sequence_index__inverts_next),
 		cmocka_unit_test(sequence_index__refuses_strangers),
+		cmocka_unit_test(sequence_drains__whole_lives),
 	};
 
 	return cmocka_run_group_tests_name("sequence", tests, NULL, NULL);
