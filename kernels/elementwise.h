@@ -15,6 +15,9 @@ void ftp_elementwise_clip(float *y, const float *x, float upper, size_t n);
 void ftp_elementwise_clip_backward(
 	float *dx, const float *y, const float *dy, float upper, size_t n);
 
+/* dst[i] = (x[0][i] + x[1][i] + ...) / n_x for i from begin on, n elements; dst may be one of x. */
+void ftp_elementwise_mean(float *dst, const float *const *x, int n_x, size_t begin, size_t n);
+
 /* sum[c] += x[0][c] + x[1][c] + ..., rows in order; x is [rows][stride]. */
 void ftp_elementwise_sum_rows(
 	float *sum, const float *x, size_t rows, size_t columns, size_t stride);

@@ -32,9 +32,10 @@ struct ftp_lr_spec {
 /* The rate of a step (numbered from 1) of n_steps. */
 float ftp_lr_at(const struct ftp_lr_spec *lr, uint64_t step, uint64_t n_steps);
 
-/* One in-place update of n elements; gradients are set to zero. Pointers 64-byte aligned, not
- * overlapping. */
-void ftp_optimizer_update(const struct ftp_optimizer_spec *o, float lr, float *param, float *moment,
-	float *grad, size_t n);
+/* One update of n elements: param_out from param_in, which may be the same; moments in place,
+ * gradients are set to zero. Pointers 64-byte aligned, otherwise not overlapping. The bits do not
+ * depend on whether it is in place. */
+void ftp_optimizer_update(const struct ftp_optimizer_spec *o, float lr, const float *param_in,
+	float *param_out, float *moment, float *grad, size_t n);
 
 #endif

@@ -11,7 +11,7 @@
 
 void ftp_plan_emit(struct ftp_plan *p, unsigned passes, const struct ftp_step *step)
 {
-	for (int pass = 0; pass <= FTP_PASS_UPDATE; pass++) {
+	for (int pass = 0; pass < FTP_N_PASSES; pass++) {
 		struct ftp_steps *s = &p->program->passes[pass];
 
 		if (!(passes & FTP_PASSES(pass)))

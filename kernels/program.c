@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "kernels/elementwise.h"
 #include "kernels/ops.h"
 
 static const struct ftp_unit *unit_of(const struct ftp_plan *p, int unit)
@@ -230,7 +231,12 @@ static void lower(struct ftp_plan *p)
 
 static void run_update(struct ftp_run *r, const struct ftp_step *t, float *const *p)
 {
-	ftp_optimizer_update(r->optimizer, r->lr, p[0], p[1], p[2], t->elementwise.n);
+	ftp_optimizer_update(r->optimizer, r->lr, p[0], p[1], p[2], p[3], t->elementwise.n);
+}
+
+static void run_aggregate(struct ftp_run *r, const struct ftp_step *t, float *const *p)
+{
+	ftp_elementwise_mean(p[0], r->versions, r->n_versions, t->aggregate.begin, t->aggregate.n);
 }
 
 static void run_reorder(struct ftp_run *r, const struct ftp_step *t, float *const *p)
@@ -243,7 +249,7 @@ static void run_reorder(struct ftp_run *r, const struct ftp_step *t, float *cons
 static void plan_update(struct ftp_plan *p, int unit)
 {
 	const struct ftp_program *g = p->program;
-	struct ftp_step t = {.run = run_update};
+	struct ftp_step update = {.run = run_update}, aggregate = {.run = run_aggregate};
 	size_t begin = SIZE_MAX, end = 0;
 
 	p->unit = unit;
@@ -257,19 +263,26 @@ static void plan_update(struct ftp_plan *p, int unit)
 	}
 	if (begin >= end)
 		return;
-	t.refs[0] = (struct ftp_ref){FTP_SPACE_PARAM, begin};
-	t.refs[1] = (struct ftp_ref){FTP_SPACE_MOMENT, begin};
-	t.refs[2] = (struct ftp_ref){FTP_SPACE_GRADIENT, begin};
-	t.elementwise.n = end - begin;
-	ftp_plan_emit(p, FTP_PASSES(FTP_PASS_UPDATE), &t);
+	update.refs[0] = (struct ftp_ref){FTP_SPACE_PARAM, begin};
+	update.refs[1] = (struct ftp_ref){FTP_SPACE_NEXT, begin};
+	update.refs[2] = (struct ftp_ref){FTP_SPACE_MOMENT, begin};
+	update.refs[3] = (struct ftp_ref){FTP_SPACE_GRADIENT, begin};
+	update.elementwise.n = end - begin;
+	ftp_plan_emit(p, FTP_PASSES(FTP_PASS_UPDATE), &update);
+	aggregate.refs[0] = (struct ftp_ref){FTP_SPACE_NEXT, 0};
+	aggregate.aggregate.begin = begin;
+	aggregate.aggregate.n = end - begin;
+	ftp_plan_emit(p, FTP_PASSES(FTP_PASS_AGGREGATE), &aggregate);
 	for (int i = 0; i < g->n_params; i++) {
 		const struct ftp_param *param = &g->params[i];
-		struct ftp_step copy = {
-			.run = run_reorder, .param = param, .refs = {param->at, param->copy}};
+		struct ftp_step copy = {.run = run_reorder,
+			.param = param,
+			.refs = {{FTP_SPACE_NEXT, param->at.at}, param->copy}};
 
 		if (param->unit != unit || !param->make_copy)
 			continue;
-		ftp_plan_emit(p, FTP_PASSES(FTP_PASS_UPDATE), &copy);
+		ftp_plan_emit(
+			p, FTP_PASSES(FTP_PASS_UPDATE) | FTP_PASSES(FTP_PASS_AGGREGATE), &copy);
 	}
 }
 
@@ -332,7 +345,7 @@ int ftp_program_plan(
 
 void ftp_program_deinit(struct ftp_program *p)
 {
-	for (int i = 0; i <= FTP_PASS_UPDATE; i++)
+	for (int i = 0; i < FTP_N_PASSES; i++)
 		free(p->passes[i].list);
 	free(p->params);
 	free(p->references);

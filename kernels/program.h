@@ -16,11 +16,12 @@
 enum ftp_space {
 	FTP_SPACE_NONE,
 	FTP_SPACE_SLOT,	      /* one micro-batch in flight; one allocation per slot */
-	FTP_SPACE_PARAM,      /* trained tensors as oneDNN wants them, padding zero */
+	FTP_SPACE_PARAM,      /* trained tensors as oneDNN wants them, padding zero; of a version */
+	FTP_SPACE_NEXT,	      /* where UPDATE writes PARAM: of the next version */
+	FTP_SPACE_COPY,	      /* weights again, where backward wants another layout; of a version */
 	FTP_SPACE_GRADIENT,   /* same layout as PARAM */
 	FTP_SPACE_MOMENT,     /* same layout as PARAM */
 	FTP_SPACE_STATISTIC,  /* running means and variances */
-	FTP_SPACE_COPY,	      /* weights again, where backward wants another layout */
 	FTP_SPACE_SCRATCH,    /* gradients of activations and other things that no task outlives */
 	FTP_SPACE_SCRATCHPAD, /* oneDNN's */
 	FTP_N_SPACES,
@@ -37,7 +38,9 @@ struct ftp_run {
 	void *scratchpad;
 	float lr;
 	const struct ftp_optimizer_spec *optimizer;
-	struct ftp_stage_loss *loss; /* of the current slot */
+	struct ftp_stage_loss *loss;  /* of the current slot */
+	const float *const *versions; /* AGGREGATE: PARAM of each, oldest first */
+	int n_versions;
 	uint64_t n_reorders;
 };
 
@@ -59,6 +62,9 @@ struct ftp_step {
 			size_t n, rows;
 			float upper;
 		} elementwise;
+		struct {
+			size_t begin, n;
+		} aggregate;
 		struct {
 			int n, c;
 			float scale;
@@ -97,7 +103,7 @@ struct ftp_program {
 	struct ftp_onednn *onednn;	       /* NULL for the reference */
 	struct ftp_reference_args *references; /* by node; NULL for oneDNN */
 	size_t floats[FTP_N_SPACES];
-	struct ftp_steps passes[FTP_PASS_UPDATE + 1];
+	struct ftp_steps passes[FTP_N_PASSES];
 	struct ftp_param *params;
 	int n_params;
 	struct ftp_ref input, output, input_grad, output_grad, labels; /* NONE where absent */

@@ -6,6 +6,7 @@
 #include "kernels/layout.h"
 #include "kernels/program.h"
 #include "kernels/team.h"
+#include "kernels/versions.h"
 
 struct ftp_slot {
 	float *data;
@@ -15,11 +16,16 @@ struct ftp_slot {
 struct ftp_stage {
 	struct ftp_stage_spec spec;
 	struct ftp_program program;
-	float *spaces[FTP_N_SPACES]; /* SLOT: that of the current task */
+	float *spaces[FTP_N_SPACES]; /* SLOT, PARAM, NEXT, COPY: those of the current task */
 	struct ftp_slot *slots;
+	struct ftp_versions versions;
+	float **version_data; /* [n_versions]: PARAM, then COPY */
+	const float **valid;  /* [n_versions]: AGGREGATE's operands */
 	struct ftp_run run;
 	const struct ftp_steps *task;
 	int next; /* step of task */
+	enum ftp_pass pass;
+	int slot, written; /* of the task: slot, and the version that it writes or only reads */
 };
 
 static int check(const struct ftp_stage_spec *s, struct ftp_error *err)
@@ -27,11 +33,11 @@ static int check(const struct ftp_stage_spec *s, struct ftp_error *err)
 	if (s->first_unit < 0 || s->first_unit >= s->end_unit || s->end_unit > s->model->n_units)
 		return ftp_error_set(err, EINVAL, "stage: units [%d, %d) of a model with %d",
 			s->first_unit, s->end_unit, s->model->n_units);
-	if (s->micro_batch < 1 || s->batch < s->micro_batch || s->n_slots < 1)
+	if (s->micro_batch < 1 || s->batch < s->micro_batch || s->n_slots < 1 || s->n_versions < 1)
 		return ftp_error_set(err, EINVAL,
-			"stage: micro-batch %d, batch %d, slots %d: expected 1 <= micro-batch <= "
-			"batch, and a slot",
-			s->micro_batch, s->batch, s->n_slots);
+			"stage: micro-batch %d, batch %d, slots %d, weight versions %d: expected "
+			"1 <= micro-batch <= batch, a slot, and a version",
+			s->micro_batch, s->batch, s->n_slots, s->n_versions);
 	if (s->threads != ftp_team_size())
 		return ftp_error_set(err, EINVAL,
 			"stage: %d threads are configured, the calling thread's OpenMP team has %d",
@@ -39,31 +45,80 @@ static int check(const struct ftp_stage_spec *s, struct ftp_error *err)
 	return 0;
 }
 
+/* Which version a task's reads go to, and where it writes. */
+static void point_at(struct ftp_stage *s, int read, int written)
+{
+	s->written = written;
+	s->spaces[FTP_SPACE_PARAM] = s->version_data[read];
+	s->spaces[FTP_SPACE_NEXT] = s->version_data[written];
+	s->spaces[FTP_SPACE_COPY] = s->version_data[written] + s->program.floats[FTP_SPACE_PARAM];
+}
+
+static size_t version_floats(const struct ftp_program *p)
+{
+	return p->floats[FTP_SPACE_PARAM] + p->floats[FTP_SPACE_COPY];
+}
+
+static struct ftp_stage_memory memory_of(
+	const struct ftp_program *p, const struct ftp_stage_spec *spec)
+{
+	const size_t *floats = p->floats;
+	struct ftp_stage_memory m = {
+		.gradients = floats[FTP_SPACE_GRADIENT] * sizeof(float),
+		.moments = floats[FTP_SPACE_MOMENT] * sizeof(float),
+		.statistics = floats[FTP_SPACE_STATISTIC] * sizeof(float),
+		.scratch =
+			(floats[FTP_SPACE_SCRATCH] + floats[FTP_SPACE_SCRATCHPAD]) * sizeof(float),
+		.version = version_floats(p) * sizeof(float),
+		.slot = floats[FTP_SPACE_SLOT] * sizeof(float),
+	};
+
+	m.params = m.version * (size_t)spec->n_versions + m.statistics;
+	m.activations = m.slot * (size_t)spec->n_slots;
+	return m;
+}
+
+size_t ftp_stage_memory_bytes(const struct ftp_stage_memory *m)
+{
+	return m->params + m->activations + m->gradients + m->moments + m->scratch;
+}
+
+/* 0 floats: NULL, and well. */
+static bool take(struct ftp_stage *s, float **out, size_t floats)
+{
+	if (floats)
+		*out = ftp_region_alloc(s->spec.region, floats * sizeof(float));
+	return !floats || *out;
+}
+
+static void give(struct ftp_stage *s, float *data, size_t floats)
+{
+	if (data)
+		ftp_region_release(s->spec.region, data, floats * sizeof(float));
+}
+
 static int allocate(struct ftp_stage *s, struct ftp_error *err)
 {
 	const size_t *floats = s->program.floats;
-	struct ftp_region *region = s->spec.region;
-	size_t need = floats[FTP_SPACE_SLOT] * (size_t)s->spec.n_slots;
+	const struct ftp_stage_memory need = memory_of(&s->program, &s->spec);
 	bool ok = true;
 
-	for (int i = FTP_SPACE_SLOT + 1; i < FTP_N_SPACES; i++) {
-		need += floats[i];
-		if (floats[i])
-			s->spaces[i] = ftp_region_alloc(region, floats[i] * sizeof(float));
-		ok = ok && (!floats[i] || s->spaces[i]);
-	}
-	for (int i = 0; i < s->spec.n_slots; i++) {
-		s->slots[i].data = ftp_region_alloc(region, floats[FTP_SPACE_SLOT] * sizeof(float));
-		ok = ok && s->slots[i].data;
-	}
+	for (int i = FTP_SPACE_GRADIENT; i < FTP_N_SPACES; i++)
+		ok = take(s, &s->spaces[i], floats[i]) && ok;
+	for (int i = 0; i < s->spec.n_versions; i++)
+		ok = take(s, &s->version_data[i], version_floats(&s->program)) && ok;
+	for (int i = 0; i < s->spec.n_slots; i++)
+		ok = take(s, &s->slots[i].data, floats[FTP_SPACE_SLOT]) && ok;
 	if (ok)
 		return 0;
 	return ftp_error_set(err, ENOMEM,
-		"units [%d, %d) with %d micro-batches of %d in flight need %zu MiB, the memory "
-		"budget is %zu MiB: raise nodes[].memory, or lower training.batch or the number of "
-		"units",
+		"units [%d, %d) with %d micro-batches of %d in flight and %d versions of the "
+		"weights need %zu MiB, the memory budget is %zu MiB: raise nodes[].memory, or "
+		"lower "
+		"training.batch or the number of units",
 		s->spec.first_unit, s->spec.end_unit, s->spec.n_slots, s->spec.micro_batch,
-		(need * sizeof(float) >> 20) + 1, ftp_region_budget_bytes(region) >> 20);
+		s->spec.n_versions, (ftp_stage_memory_bytes(&need) >> 20) + 1,
+		ftp_region_budget_bytes(s->spec.region) >> 20);
 }
 
 int ftp_stage_new(struct ftp_stage **out, const struct ftp_stage_spec *spec, struct ftp_error *err)
@@ -78,7 +133,10 @@ int ftp_stage_new(struct ftp_stage **out, const struct ftp_stage_spec *spec, str
 	ftp_assert(s);
 	s->spec = *spec;
 	s->slots = calloc((size_t)spec->n_slots, sizeof(*s->slots));
-	ftp_assert(s->slots);
+	s->version_data = calloc((size_t)spec->n_versions, sizeof(*s->version_data));
+	s->valid = calloc((size_t)spec->n_versions, sizeof(*s->valid));
+	ftp_assert(s->slots && s->version_data && s->valid);
+	ftp_versions_init(&s->versions, spec->n_versions, spec->n_slots);
 	code = ftp_program_plan(&s->program, &s->spec, err);
 	if (!code)
 		code = allocate(s, err);
@@ -88,26 +146,27 @@ int ftp_stage_new(struct ftp_stage **out, const struct ftp_stage_spec *spec, str
 	}
 	s->run.scratchpad = s->spaces[FTP_SPACE_SCRATCHPAD];
 	s->run.optimizer = &s->spec.optimizer;
+	s->run.versions = s->valid;
+	point_at(s, s->versions.newest, s->versions.newest);
 	*out = s;
 	return 0;
 }
 
 void ftp_stage_free(struct ftp_stage *s)
 {
-	const size_t *floats;
-
 	if (!s)
 		return;
-	floats = s->program.floats;
-	for (int i = FTP_SPACE_SLOT + 1; i < FTP_N_SPACES; i++)
-		if (s->spaces[i])
-			ftp_region_release(s->spec.region, s->spaces[i], floats[i] * sizeof(float));
+	for (int i = FTP_SPACE_GRADIENT; i < FTP_N_SPACES; i++)
+		give(s, s->spaces[i], s->program.floats[i]);
+	for (int i = 0; i < s->spec.n_versions; i++)
+		give(s, s->version_data[i], version_floats(&s->program));
 	for (int i = 0; i < s->spec.n_slots; i++)
-		if (s->slots[i].data)
-			ftp_region_release(s->spec.region, s->slots[i].data,
-				floats[FTP_SPACE_SLOT] * sizeof(float));
+		give(s, s->slots[i].data, s->program.floats[FTP_SPACE_SLOT]);
 	ftp_program_deinit(&s->program);
+	ftp_versions_deinit(&s->versions);
 	free(s->slots);
+	free(s->version_data);
+	free(s->valid);
 	free(s);
 }
 
@@ -157,12 +216,74 @@ size_t ftp_stage_output_bytes(const struct ftp_stage *s)
 	return s->program.output_floats * sizeof(float);
 }
 
+static void begin_forward(struct ftp_stage *s)
+{
+	int version = ftp_versions_hold(&s->versions, s->slot);
+
+	point_at(s, version, version);
+}
+
+static void begin_backward(struct ftp_stage *s)
+{
+	int version = ftp_versions_held(&s->versions, s->slot);
+
+	point_at(s, version, version);
+}
+
+static void end_backward(struct ftp_stage *s)
+{
+	ftp_versions_let_go(&s->versions, s->slot);
+}
+
+static void begin_eval(struct ftp_stage *s)
+{
+	ftp_versions_let_go(&s->versions, s->slot);
+	point_at(s, s->versions.newest, s->versions.newest);
+}
+
+static void begin_update(struct ftp_stage *s)
+{
+	point_at(s, s->versions.newest, ftp_versions_spare(&s->versions));
+}
+
+static void end_update(struct ftp_stage *s)
+{
+	ftp_versions_publish(&s->versions, s->written);
+}
+
+static void begin_aggregate(struct ftp_stage *s)
+{
+	int version = ftp_versions_own(&s->versions);
+	const int *order;
+
+	s->run.n_versions = ftp_versions_list(&s->versions, &order);
+	for (int i = 0; i < s->run.n_versions; i++)
+		s->valid[i] = s->version_data[order[i]];
+	point_at(s, version, version);
+}
+
+/* What a pass does with the versions. */
+static const struct {
+	void (*begin)(struct ftp_stage *s);
+	void (*end)(struct ftp_stage *s);
+	bool without_slot;
+} rules[FTP_N_PASSES] = {
+	[FTP_PASS_FORWARD] = {begin_forward, NULL, false},
+	[FTP_PASS_BACKWARD] = {begin_backward, end_backward, false},
+	[FTP_PASS_EVAL] = {begin_eval, NULL, false},
+	[FTP_PASS_UPDATE] = {begin_update, end_update, true},
+	[FTP_PASS_AGGREGATE] = {begin_aggregate, NULL, true},
+};
+
 void ftp_stage_begin(struct ftp_stage *s, enum ftp_pass pass, int slot, float lr)
 {
 	ftp_assert(!s->task);
-	ftp_assert(pass == FTP_PASS_UPDATE || (slot >= 0 && slot < s->spec.n_slots));
-	if (pass == FTP_PASS_UPDATE)
+	if (rules[pass].without_slot)
 		slot = 0;
+	ftp_assert(slot >= 0 && slot < s->spec.n_slots);
+	s->pass = pass;
+	s->slot = slot;
+	rules[pass].begin(s);
 	s->spaces[FTP_SPACE_SLOT] = s->slots[slot].data;
 	s->run.loss = &s->slots[slot].loss;
 	s->run.lr = lr;
@@ -183,6 +304,8 @@ bool ftp_stage_run(struct ftp_stage *s)
 	}
 	if (s->next < s->task->n)
 		return true;
+	if (rules[s->pass].end)
+		rules[s->pass].end(s);
 	s->task = NULL;
 	return false;
 }
@@ -237,11 +360,14 @@ static void import_tensor(
 
 void ftp_stage_export(struct ftp_stage *s, int unit, void *state)
 {
+	point_at(s, s->versions.newest, s->versions.newest);
 	for_each_tensor(s, unit, state, export_tensor);
 }
 
 void ftp_stage_import(struct ftp_stage *s, int unit, const void *state)
 {
+	ftp_versions_reset(&s->versions);
+	point_at(s, s->versions.newest, s->versions.newest);
 	for_each_tensor(s, unit, (char *)state, import_tensor);
 	for (int i = 0; i < s->program.n_params; i++) {
 		const struct ftp_param *p = &s->program.params[i];
@@ -272,18 +398,7 @@ uint64_t ftp_stage_n_reorders(const struct ftp_stage *s)
 
 struct ftp_stage_memory ftp_stage_memory(const struct ftp_stage *s)
 {
-	const size_t *floats = s->program.floats;
-
-	return (struct ftp_stage_memory){
-		.params = (floats[FTP_SPACE_PARAM] + floats[FTP_SPACE_STATISTIC] +
-				  floats[FTP_SPACE_COPY]) *
-			  sizeof(float),
-		.gradients = floats[FTP_SPACE_GRADIENT] * sizeof(float),
-		.moments = floats[FTP_SPACE_MOMENT] * sizeof(float),
-		.activations = floats[FTP_SPACE_SLOT] * (size_t)s->spec.n_slots * sizeof(float),
-		.scratch =
-			(floats[FTP_SPACE_SCRATCH] + floats[FTP_SPACE_SCRATCHPAD]) * sizeof(float),
-	};
+	return memory_of(&s->program, &s->spec);
 }
 
 const char *ftp_stage_implementations(const struct ftp_stage *s)

@@ -17,6 +17,16 @@
  *             step's, so call it in micro-batch order
  *   EVAL      as FORWARD with running statistics, nothing saved; labels < 0 are masked
  *   UPDATE    optimizer step with the learning rate given, gradients back to zero; slot ignored
+ *   AGGREGATE the newest version of the weights becomes the mean of all valid ones, added up from
+ *             the oldest to the newest; no slot may hold the newest; slot ignored
+ *
+ * Versions of the weights (PipeDream, arXiv 1806.03377, section 3.3). FORWARD reads the newest, and
+ * its slot holds it until its BACKWARD, which reads the same, has ended. UPDATE reads the newest
+ * and makes the next one in a buffer that no slot holds: it aborts when there is none. With one
+ * version that is in place. With at most n_versions slots between FORWARD and BACKWARD, and an
+ * UPDATE right after each BACKWARD, there always is one, and the valid versions are the newest
+ * n_versions (fewer after an import). EVAL reads the newest. Moments, gradients and running
+ * statistics have no versions.
  */
 #ifndef FTP_KERNELS_STAGE_H
 #define FTP_KERNELS_STAGE_H
@@ -32,14 +42,22 @@
 
 enum ftp_stage_impl { FTP_IMPL_ONEDNN, FTP_IMPL_REFERENCE };
 
-enum ftp_pass { FTP_PASS_FORWARD, FTP_PASS_BACKWARD, FTP_PASS_EVAL, FTP_PASS_UPDATE };
+enum ftp_pass {
+	FTP_PASS_FORWARD,
+	FTP_PASS_BACKWARD,
+	FTP_PASS_EVAL,
+	FTP_PASS_UPDATE,
+	FTP_PASS_AGGREGATE,
+	FTP_N_PASSES,
+};
 
 struct ftp_stage_spec {
 	const struct ftp_model *model; /* lent until ftp_stage_free() */
 	int first_unit, end_unit;      /* [first_unit, end_unit) */
 	int micro_batch;	       /* samples */
-	int batch;   /* samples of a step: the loss gradient is scaled by 1/batch */
-	int n_slots; /* micro-batches in flight */
+	int batch;	/* samples of a step: the loss gradient is scaled by 1/batch */
+	int n_slots;	/* micro-batches in flight */
+	int n_versions; /* of the weights, held at once; 1: updated in place */
 	int threads;
 	enum ftp_stage_impl impl;
 	struct ftp_optimizer_spec optimizer;
@@ -82,7 +100,8 @@ int ftp_stage_next_unit(const struct ftp_stage *s);
 /* Of the last FORWARD or EVAL that ended in this slot; stages with the last unit only. */
 struct ftp_stage_loss ftp_stage_loss(const struct ftp_stage *s, int slot);
 
-/* Canonical unit state (kernels/model.h), state_bytes of that unit; between tasks only. */
+/* Canonical unit state (kernels/model.h), state_bytes of that unit; between tasks only. Export
+ * reads the newest version; import writes it and makes it the only one: what slots held is void. */
 void ftp_stage_export(struct ftp_stage *s, int unit, void *state);
 void ftp_stage_import(struct ftp_stage *s, int unit, const void *state);
 
@@ -92,11 +111,17 @@ void ftp_stage_gradient(struct ftp_stage *s, int unit, int tensor, float *grad);
 /* Layout reorders run so far (weights and activations), a measure of wasted traffic. */
 uint64_t ftp_stage_n_reorders(const struct ftp_stage *s);
 
-/* Bytes this stage holds in the region, by purpose. */
+/* Bytes this stage holds in the region, by purpose: the first five add up to all of it. */
 struct ftp_stage_memory {
-	size_t params, gradients, moments, activations, scratch;
+	size_t params;	    /* n_versions * version + statistics */
+	size_t activations; /* n_slots * slot */
+	size_t gradients, moments, scratch;
+	size_t version; /* one: parameters, and copies of weights in other layouts */
+	size_t slot;	/* one */
+	size_t statistics;
 };
 struct ftp_stage_memory ftp_stage_memory(const struct ftp_stage *s);
+size_t ftp_stage_memory_bytes(const struct ftp_stage_memory *m); /* all of it */
 
 /* One line per layer and direction: "blocks.3.expand fwd jit:avx512_core". Lent until free. */
 const char *ftp_stage_implementations(const struct ftp_stage *s);

@@ -29,6 +29,7 @@ struct ftp_stage_spec ftp_recipe_stage(
 	return (struct ftp_stage_spec){.model = model,
 		.micro_batch = (int)ftp_recipe_micro_batch(c),
 		.batch = (int)c->training.batch,
+		.n_versions = 1,
 		.threads = (int)c->training.threads,
 		.impl = FTP_IMPL_ONEDNN,
 		.optimizer = {.kind = FTP_OPTIMIZER_SGD,

@@ -62,6 +62,7 @@ static int bench_open(struct bench *b, char **argv, struct ftp_error *err)
 	};
 	struct ftp_stage_spec stage = {
 		.n_slots = 1,
+		.n_versions = 1,
 		.threads = 1,
 		.optimizer = {.momentum = 0.9f, .weight_decay = 4e-5f},
 	};

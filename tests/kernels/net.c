@@ -29,6 +29,7 @@ void net_init(struct net *net, const struct ftp_model *model, const int *cuts, i
 			.micro_batch = micro_batch,
 			.batch = micro_batch * n_micro,
 			.n_slots = n_micro,
+			.n_versions = 1,
 			.threads = 1,
 			.impl = impl,
 			.optimizer = sgd,

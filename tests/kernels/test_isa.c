@@ -43,6 +43,7 @@ static int stage_of(struct ftp_model *m, int first_unit, struct ftp_error *err)
 		.micro_batch = 2,
 		.batch = 2,
 		.n_slots = 1,
+		.n_versions = 1,
 		.threads = 1};
 	struct ftp_stage *s;
 	int code;

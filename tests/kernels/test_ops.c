@@ -60,6 +60,7 @@ static struct ftp_stage *stage_new(struct twin *t, struct ftp_model *m, enum ftp
 		.micro_batch = t->n,
 		.batch = t->n * N_MICRO,
 		.n_slots = N_MICRO,
+		.n_versions = 1,
 		.threads = 1,
 		.impl = impl,
 		.optimizer = {.momentum = 0.9f, .nesterov = true, .weight_decay = 1e-3f},

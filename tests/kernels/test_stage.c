@@ -273,17 +273,20 @@ static void new__refuses(void **state)
 	struct ftp_model *m = model_of("lenet5", 1, FTP_STRIDES_CIFAR, true);
 	struct ftp_region *region;
 	static const struct {
-		int first_unit, end_unit, micro_batch, batch, n_slots, threads, code;
+		int first_unit, end_unit, micro_batch, batch, n_slots, n_versions, threads, code;
 		const char *says;
 	} rows[] = {
-		{-1, 5, 4, 4, 1, 1, -EINVAL, "units"},
-		{0, 6, 4, 4, 1, 1, -EINVAL, "units"},
-		{3, 3, 4, 4, 1, 1, -EINVAL, "units"},
-		{0, 5, 0, 4, 1, 1, -EINVAL, "micro-batch"},
-		{0, 5, 8, 4, 1, 1, -EINVAL, "micro-batch"},
-		{0, 5, 4, 4, 0, 1, -EINVAL, "slots"},
-		{0, 5, 4, 4, 1, 7, -EINVAL, "threads"},
-		{0, 5, 4, 4, 100, 1, -ENOMEM, "memory"},
+		{-1, 5, 4, 4, 1, 1, 1, -EINVAL, "units"},
+		{0, 6, 4, 4, 1, 1, 1, -EINVAL, "units"},
+		{3, 3, 4, 4, 1, 1, 1, -EINVAL, "units"},
+		{0, 5, 0, 4, 1, 1, 1, -EINVAL, "micro-batch"},
+		{0, 5, 8, 4, 1, 1, 1, -EINVAL, "micro-batch"},
+		{0, 5, 4, 4, 0, 1, 1, -EINVAL, "slots"},
+		{0, 5, 4, 4, 1, 0, 1, -EINVAL, "versions 0"},
+		{0, 5, 4, 4, 1, -1, 1, -EINVAL, "versions -1"},
+		{0, 5, 4, 4, 1, 1, 7, -EINVAL, "threads"},
+		{0, 5, 4, 4, 100, 1, 1, -ENOMEM, "memory"},
+		{0, 5, 4, 4, 1, 100, 1, -ENOMEM, "100 versions"},
 	};
 
 	(void)state;
@@ -295,6 +298,7 @@ static void new__refuses(void **state)
 			.micro_batch = rows[i].micro_batch,
 			.batch = rows[i].batch,
 			.n_slots = rows[i].n_slots,
+			.n_versions = rows[i].n_versions,
 			.threads = rows[i].threads,
 			.region = region};
 		struct ftp_error err = {""};

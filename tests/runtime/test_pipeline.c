@@ -118,6 +118,7 @@ static void build_node(struct cluster *c, int i)
 		.micro_batch = MICRO_BATCH,
 		.batch = BATCH,
 		.n_slots = ftp_schedule_n_slots(FTP_SCHEDULE_FLUSH, life->n_stages, i, s.n_micro),
+		.n_versions = 1,
 		.threads = 1,
 		.impl = FTP_IMPL_ONEDNN,
 		.optimizer = {.momentum = 0.9f, .weight_decay = 1e-4f},

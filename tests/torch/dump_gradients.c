@@ -172,7 +172,7 @@ static int run(const struct ftp_model_spec *spec, int samples, int micro_batches
 	const char *path, struct ftp_error *err)
 {
 	struct dump *d = calloc(1, sizeof(*d));
-	struct ftp_stage_spec stage = {.n_slots = 1, .threads = 1};
+	struct ftp_stage_spec stage = {.n_slots = 1, .n_versions = 1, .threads = 1};
 	struct ftp_region *region = NULL;
 	struct ftp_stage *s = NULL;
 	struct ftp_model *m = NULL;
