@@ -34,6 +34,8 @@ static int build_stage(
 	stage.end_unit = (int)self->end_unit;
 	stage.n_slots = ftp_schedule_n_slots(spec->config->training.schedule,
 		(int)spec->plan->n_stages, a->index, spec->config->training.micro_batches);
+	stage.n_versions = ftp_schedule_n_versions(
+		spec->config->training.schedule, (int)spec->plan->n_stages, a->index);
 	rc = ftp_stage_new(&a->stage, &stage, err);
 	if (rc)
 		return rc;

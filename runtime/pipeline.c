@@ -16,6 +16,7 @@ struct ftp_pipeline {
 	struct slot_buffers slots[FTP_SCHEDULE_MAX_SLOTS];
 	int32_t *label_memory;
 	struct ftp_task task; /* under way, or kind NONE */
+	bool aggregating;     /* as the second half of an update */
 	bool ended;
 	struct ftp_item feed_item; /* admitted on stage 0, input not there yet */
 	int feed_slot;		   /* -1: none */
@@ -296,11 +297,22 @@ static bool start_task(struct ftp_pipeline *p)
 	return true;
 }
 
+static bool start_aggregation(struct ftp_pipeline *p)
+{
+	uint64_t every = p->spec.aggregate_every;
+
+	p->aggregating = !p->aggregating && p->task.kind == FTP_TASK_UPDATE && every &&
+			 p->task.item.step % every == 0;
+	if (p->aggregating)
+		ftp_stage_begin(p->spec.stage, FTP_PASS_AGGREGATE, p->task.slot, 0);
+	return p->aggregating;
+}
+
 bool ftp_pipeline_compute(struct ftp_pipeline *p, uint64_t now_ns)
 {
 	if (p->task.kind == FTP_TASK_NONE && !start_task(p))
 		return false;
-	if (!ftp_stage_run(p->spec.stage))
+	if (!ftp_stage_run(p->spec.stage) && !start_aggregation(p))
 		finish_task(p, now_ns);
 	return true;
 }
