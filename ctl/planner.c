@@ -1,132 +1,54 @@
 #include "ctl/planner.h"
 
-#include <errno.h>
+#include <stdlib.h>
 
-#define MAX_STEP_NS (UINT64_C(1) << 62)
+#include "ctl/planner_fit.h"
+#include "ctl/planner_order.h"
+#include "ctl/planner_predict.h"
+#include "ctl/planner_search.h"
+#include "ctl/planner_walk.h"
 
-struct table {
-	uint64_t until_ns[FTP_PLANNER_MAX_UNITS + 1]; /* step time of units [0, i) */
-	uint32_t n_units, n_stages;
-};
-
-static int check(const struct ftp_planner_equal_problem *p, struct ftp_error *err)
+/* The plan in force needs no room beside itself, and is the one to beat. */
+static void begin_with_current(struct ftp_planner_search *s)
 {
-	if (!p->n_units || p->n_units > FTP_PLANNER_MAX_UNITS)
-		return ftp_error_set(err, EINVAL, "planner: expected 1 to %d units, got %u",
-			FTP_PLANNER_MAX_UNITS, p->n_units);
-	if (!p->n_stages || p->n_stages > p->n_units || p->n_stages > FTP_PLANNER_MAX_NODES)
-		return ftp_error_set(err, EINVAL,
-			"planner: expected 1 to %u stages for %u units, got %u",
-			p->n_units < FTP_PLANNER_MAX_NODES ? p->n_units : FTP_PLANNER_MAX_NODES,
-			p->n_units, p->n_stages);
-	return 0;
+	const struct ftp_planner_problem *p = s->tables->problem;
+
+	s->step_ns = UINT64_MAX;
+	if (!s->tables->has_current || ftp_planner_predict_fits(s->tables, p->current, NULL))
+		return;
+	for (uint32_t i = 0; p->in_order && i < p->n_nodes; i++)
+		if (p->current->n_stages != p->n_nodes || p->current->node[i] != i)
+			return;
+	s->best = *p->current;
+	s->step_ns = ftp_planner_predict_step(s->tables, &s->best);
 }
 
-static int sum_up(struct table *t, const struct ftp_planner_equal_problem *p, struct ftp_error *err)
+int ftp_planner_best(const struct ftp_planner_problem *problem, struct ftp_planner_answer *answer,
+	struct ftp_error *err)
 {
-	t->n_units = p->n_units;
-	t->n_stages = p->n_stages;
-	t->until_ns[0] = 0;
-	for (uint32_t i = 0; i < p->n_units; i++) {
-		const struct ftp_planner_times *u = &p->units[i];
-		unsigned __int128 total = t->until_ns[i];
+	struct ftp_planner_space space;
+	struct ftp_planner_search s = {0};
+	bool exact;
+	int rc;
 
-		total += ((unsigned __int128)u->forward_ns + u->backward_ns) * p->micro_batches;
-		total += u->update_ns;
-		if (total > MAX_STEP_NS)
-			return ftp_error_set(err, EINVAL,
-				"planner: unit times add up to more than a step can last");
-		t->until_ns[i + 1] = (uint64_t)total;
-	}
-	return 0;
-}
-
-static uint64_t range_ns(const struct table *t, uint32_t first, uint32_t end)
-{
-	return t->until_ns[end] - t->until_ns[first];
-}
-
-/* The smallest possible slowest stage. best[i]: of units [i, n) in the stages from s on. */
-static uint64_t minimax(const struct table *t)
-{
-	uint64_t best[FTP_PLANNER_MAX_UNITS + 1];
-	uint32_t n = t->n_units;
-
-	for (uint32_t i = 0; i < n; i++)
-		best[i] = range_ns(t, i, n);
-	for (uint32_t s = t->n_stages - 1; s-- > 0;) {
-		uint32_t after = t->n_stages - 1 - s; /* stages that follow stage s */
-
-		/* Ascending i: best[j > i] still belongs to stage s + 1. */
-		for (uint32_t i = 0; i + after < n; i++) {
-			uint64_t least = UINT64_MAX;
-
-			for (uint32_t j = i + 1; j + after <= n; j++) {
-				uint64_t here = range_ns(t, i, j);
-				uint64_t worst = here > best[j] ? here : best[j];
-
-				if (worst < least)
-					least = worst;
-			}
-			best[i] = least;
-		}
-	}
-	return best[0];
-}
-
-/* Among the splits with no stage above limit_ns the most even one, ties to the earliest cut. The
- * sum of squares is at most the square of the sum: 124 bits. */
-static void most_even(const struct table *t, uint64_t limit_ns, struct ftp_planner_equal_answer *a)
-{
-	const unsigned __int128 impossible = ~(unsigned __int128)0;
-	unsigned __int128 best[FTP_PLANNER_MAX_UNITS + 1];
-	uint16_t next[FTP_PLANNER_MAX_NODES][FTP_PLANNER_MAX_UNITS + 1];
-	uint32_t n = t->n_units;
-
-	for (uint32_t i = 0; i <= n; i++)
-		best[i] = i == n ? 0 : impossible;
-	for (uint32_t s = t->n_stages; s-- > 0;) {
-		uint32_t after = t->n_stages - 1 - s;
-
-		for (uint32_t i = 0; i + after < n; i++) {
-			unsigned __int128 least = impossible;
-
-			next[s][i] = (uint16_t)n;
-			for (uint32_t j = i + 1; j + after <= n; j++) {
-				uint64_t here = range_ns(t, i, j);
-				unsigned __int128 sum;
-
-				if (here > limit_ns || best[j] == impossible)
-					continue;
-				sum = (unsigned __int128)here * here + best[j];
-				if (sum < least) {
-					least = sum;
-					next[s][i] = (uint16_t)j;
-				}
-			}
-			best[i] = least;
-		}
-	}
-	for (uint32_t s = 0; s < t->n_stages; s++)
-		a->first_unit[s + 1] = next[s][a->first_unit[s]];
-}
-
-int ftp_planner_equal(const struct ftp_planner_equal_problem *problem,
-	struct ftp_planner_equal_answer *answer, struct ftp_error *err)
-{
-	struct table t;
-	int rc = check(problem, err);
-
-	if (!rc)
-		rc = sum_up(&t, problem, err);
-	if (rc)
+	s.tables = ftp_planner_tables_new(problem, true, &rc, err);
+	if (!s.tables)
 		return rc;
-	answer->n_stages = t.n_stages;
-	answer->first_unit[0] = 0;
-	answer->slowest_ns = minimax(&t);
-	most_even(&t, answer->slowest_ns, answer);
-	for (uint32_t s = 0; s < t.n_stages; s++)
-		answer->stage_ns[s] =
-			range_ns(&t, answer->first_unit[s], answer->first_unit[s + 1]);
-	return 0;
+	space = ftp_planner_space_of(problem, 0);
+	exact = space.sets || space.all;
+	begin_with_current(&s);
+	ftp_planner_fit_limits(s.tables, 0);
+	if (exact)
+		ftp_planner_search_improve(&s, &space);
+	else
+		ftp_planner_order_search(&s, &space);
+	if (s.step_ns == UINT64_MAX) {
+		rc = ftp_planner_fit_refuse(s.tables, &space, err);
+	} else {
+		ftp_planner_walk_settle(&s, &space);
+		ftp_planner_predict_fill(s.tables, &s.best, answer);
+		answer->exact = exact;
+	}
+	free(s.tables);
+	return rc;
 }

@@ -44,6 +44,7 @@ struct ftp_planner_node {
 	const struct ftp_planner_times *times; /* n_units; lent */
 	uint64_t memory_bytes;		       /* limit of its tensors */
 	uint64_t held_bytes; /* of it, taken by the plan in force until the switch */
+	const char *name;    /* for messages; NULL: its index */
 };
 
 struct ftp_planner_link {     /* one direction */
@@ -83,6 +84,8 @@ struct ftp_planner_answer {
 	uint64_t step_ns;			     /* predicted */
 	uint64_t stage_ns[FTP_PLANNER_MAX_NODES];    /* compute per step, update included */
 	uint64_t stage_bytes[FTP_PLANNER_MAX_NODES]; /* memory by the formula */
+	uint64_t limit_bytes[FTP_PLANNER_MAX_NODES]; /* that it may have: not what is held, unless
+							the plan is the one in force */
 	enum ftp_planner_bottleneck bottleneck;
 	uint32_t bottleneck_index;
 	uint64_t earlier_ns[FTP_PLANNER_MAX_NODES]; /* cut s (1 ...): the step time with the cut one

@@ -1,0 +1,234 @@
+#include "ctl/planner_tables.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ctl/planner_predict.h"
+#include "ctl/planner_space.h"
+
+/* 64 stages and both directions of 63 links add up to less than 2^57. */
+#define MAX_STEP_NS (UINT64_C(1) << 50)
+#define MAX_HOP_NS  (UINT64_C(1) << 50)
+#define MAX_BYTES   (UINT64_C(1) << 48) /* of one kind, of a unit */
+#define MAX_MICRO   (UINT32_C(1) << 20)
+
+int ftp_planner_tables_sum(struct ftp_planner_sums *sums, const struct ftp_planner_times *times,
+	uint32_t n_units, uint32_t micro_batches, uint64_t max_ns, struct ftp_error *err)
+{
+	sums->micro_ns[0] = sums->busy_ns[0] = 0;
+	for (uint32_t i = 0; i < n_units; i++) {
+		const struct ftp_planner_times *u = &times[i];
+		unsigned __int128 micro = (unsigned __int128)u->forward_ns + u->backward_ns;
+		unsigned __int128 busy = sums->busy_ns[i] + micro * micro_batches + u->update_ns;
+
+		if (busy > max_ns || sums->micro_ns[i] + micro > max_ns)
+			return ftp_error_set(err, EINVAL,
+				"planner: unit times add up to more than a step can last");
+		sums->micro_ns[i + 1] = sums->micro_ns[i] + (uint64_t)micro;
+		sums->busy_ns[i + 1] = (uint64_t)busy;
+	}
+	return 0;
+}
+
+static int check(const struct ftp_planner_problem *p, struct ftp_error *err)
+{
+	if (!p->n_units || p->n_units > FTP_PLANNER_MAX_UNITS)
+		return ftp_error_set(err, EINVAL, "planner: expected 1 to %d units, got %u",
+			FTP_PLANNER_MAX_UNITS, p->n_units);
+	if (!p->n_nodes || p->n_nodes > FTP_PLANNER_MAX_NODES)
+		return ftp_error_set(err, EINVAL, "planner: expected 1 to %d nodes, got %u",
+			FTP_PLANNER_MAX_NODES, p->n_nodes);
+	if (p->in_order && p->n_nodes > p->n_units)
+		return ftp_error_set(err, EINVAL,
+			"planner: %u nodes in order need as many units, got %u", p->n_nodes,
+			p->n_units);
+	if (!p->micro_batches || p->micro_batches > MAX_MICRO)
+		return ftp_error_set(err, EINVAL, "planner: expected 1 to %u micro-batches, got %u",
+			MAX_MICRO, p->micro_batches);
+	if (p->schedule == FTP_PLANNER_1F1B && p->micro_batches != 1)
+		return ftp_error_set(err, EINVAL,
+			"planner: 1f1b takes one micro-batch per step, got %u", p->micro_batches);
+	for (uint32_t i = 0; i < p->n_units; i++) {
+		const struct ftp_planner_unit *u = &p->units[i];
+
+		if (u->input_bytes > MAX_BYTES || u->state_bytes > MAX_BYTES ||
+			u->version_bytes > MAX_BYTES || u->fixed_bytes > MAX_BYTES ||
+			u->slot_bytes > MAX_BYTES || u->scratch_bytes > MAX_BYTES)
+			return ftp_error_set(
+				err, EINVAL, "planner: unit %u has more than 2^48 bytes", i);
+		if (i + 1 < p->n_units &&
+			(u->shared_bytes > u->slot_bytes || u->shared_bytes > u[1].slot_bytes))
+			return ftp_error_set(err, EINVAL,
+				"planner: unit %u shares %llu bytes per slot with the next, more "
+				"than "
+				"one of them has",
+				i, (unsigned long long)u->shared_bytes);
+	}
+	return 0;
+}
+
+static void sum_bytes(struct ftp_planner_tables *t)
+{
+	const struct ftp_planner_problem *p = t->problem;
+
+	t->fixed_bytes[0] = t->version_bytes[0] = t->slot_bytes[0] = t->shared_bytes[0] = 0;
+	for (uint32_t i = 0; i < p->n_units; i++) {
+		const struct ftp_planner_unit *u = &p->units[i];
+
+		t->fixed_bytes[i + 1] = t->fixed_bytes[i] + u->fixed_bytes;
+		t->version_bytes[i + 1] = t->version_bytes[i] + u->version_bytes;
+		t->slot_bytes[i + 1] = t->slot_bytes[i] + u->slot_bytes;
+		t->shared_bytes[i + 1] =
+			t->shared_bytes[i] + (i + 1 < p->n_units ? u->shared_bytes : 0);
+		t->scratch_bytes[0][i] = u->scratch_bytes;
+	}
+	for (uint32_t l = 1; 1u << l <= p->n_units; l++)
+		for (uint32_t i = 0; i + (1u << l) <= p->n_units; i++) {
+			uint64_t a = t->scratch_bytes[l - 1][i];
+			uint64_t b = t->scratch_bytes[l - 1][i + (1u << (l - 1))];
+
+			t->scratch_bytes[l][i] = a > b ? a : b;
+		}
+}
+
+static void sum_moves(struct ftp_planner_tables *t)
+{
+	const struct ftp_planner_problem *p = t->problem;
+
+	memset(t->moved_bytes, 0, sizeof(t->moved_bytes));
+	t->has_current = p->current && !ftp_planner_predict_check(p, p->current, NULL);
+	if (!t->has_current)
+		return;
+	for (uint32_t s = 0; s < p->current->n_stages; s++)
+		for (uint32_t i = p->current->first_unit[s]; i < p->current->first_unit[s + 1]; i++)
+			for (uint32_t v = 0; v < p->n_nodes; v++)
+				t->moved_bytes[v][i + 1] =
+					t->moved_bytes[v][i] +
+					(v == p->current->node[s] ? 0 : p->units[i].state_bytes);
+}
+
+uint64_t ftp_planner_tables_bytes(
+	const struct ftp_planner_tables *t, uint32_t n_after, uint32_t first, uint32_t end)
+{
+	uint64_t ahead = n_after + 1, n_slots, n_versions;
+	unsigned level = 31 - (unsigned)__builtin_clz(end - first);
+	uint64_t a = t->scratch_bytes[level][first];
+	uint64_t b = t->scratch_bytes[level][end - (1u << level)];
+
+	if (t->problem->schedule == FTP_PLANNER_FLUSH) {
+		n_slots =
+			(ahead < t->problem->micro_batches ? ahead : t->problem->micro_batches) + 1;
+		n_versions = 1;
+	} else {
+		n_slots = ahead + 1;
+		n_versions = ahead;
+	}
+	return t->fixed_bytes[end] - t->fixed_bytes[first] +
+	       n_versions * (t->version_bytes[end] - t->version_bytes[first]) +
+	       n_slots * (t->slot_bytes[end] - t->slot_bytes[first] -
+				 (t->shared_bytes[end - 1] - t->shared_bytes[first])) +
+	       (a > b ? a : b);
+}
+
+uint64_t ftp_planner_tables_limit(const struct ftp_planner_tables *t, uint32_t node)
+{
+	const struct ftp_planner_node *n = &t->problem->nodes[node];
+
+	return n->memory_bytes > n->held_bytes ? n->memory_bytes - n->held_bytes : 0;
+}
+
+static uint64_t transfer_ns(uint64_t bytes, uint64_t bytes_per_s)
+{
+	unsigned __int128 ns;
+
+	if (!bytes_per_s)
+		return 0;
+	if (bytes < UINT64_MAX / 2000000000) {
+		uint64_t short_ns = bytes * 1000000000;
+
+		ns = short_ns / bytes_per_s + !!(short_ns % bytes_per_s);
+	} else {
+		ns = ((unsigned __int128)bytes * 1000000000 + bytes_per_s - 1) / bytes_per_s;
+	}
+	return ns < MAX_HOP_NS ? (uint64_t)ns : MAX_HOP_NS;
+}
+
+struct ftp_planner_hop ftp_planner_tables_hop(
+	const struct ftp_planner_tables *t, uint32_t from, uint32_t to, uint32_t cut)
+{
+	const struct ftp_planner_problem *p = t->problem;
+	const struct ftp_planner_link *there = &p->links[from * p->n_nodes + to];
+	const struct ftp_planner_link *back = &p->links[to * p->n_nodes + from];
+	uint64_t bytes = p->units[cut].input_bytes;
+	uint64_t there_ns = transfer_ns(bytes, there->bytes_per_s);
+	uint64_t back_ns = transfer_ns(bytes, back->bytes_per_s);
+	uint64_t slower_ns = there_ns > back_ns ? there_ns : back_ns;
+	uint64_t there_late_ns = there->latency_ns < MAX_HOP_NS ? there->latency_ns : MAX_HOP_NS;
+	uint64_t back_late_ns = back->latency_ns < MAX_HOP_NS ? back->latency_ns : MAX_HOP_NS;
+	uint64_t path_ns = there_ns + there_late_ns + back_ns + back_late_ns;
+
+	/* Beyond two weeks it makes no difference. */
+	return (struct ftp_planner_hop){.path_ns = path_ns < MAX_HOP_NS ? path_ns : MAX_HOP_NS,
+		.busy_ns = slower_ns < MAX_HOP_NS / p->micro_batches ? slower_ns * p->micro_batches
+								     : MAX_HOP_NS};
+}
+
+static void fill_hops(struct ftp_planner_tables *t)
+{
+	uint32_t n = t->problem->n_nodes, n_units = t->problem->n_units;
+
+	for (uint32_t from = 0; from < n; from++)
+		for (uint32_t to = 0; to < n; to++)
+			for (uint32_t cut = 0; cut < n_units; cut++)
+				t->hops[(from * n + to) * n_units + cut] =
+					ftp_planner_tables_hop(t, from, to, cut);
+}
+
+struct ftp_planner_tables *ftp_planner_tables_new(
+	const struct ftp_planner_problem *p, bool search, int *rc, struct ftp_error *err)
+{
+	struct ftp_planner_tables *t;
+	size_t n_rows, n_units, n_ends, starts, hops = 0, values = 0, time_ends = 0;
+	char *at;
+
+	*rc = check(p, err);
+	if (*rc)
+		return NULL;
+	n_rows = ftp_planner_space_max_rows(p->n_nodes);
+	n_units = p->n_units;
+	n_ends = (size_t)p->n_nodes * p->n_nodes * n_units;
+	starts = n_rows * sizeof(*t->starts);
+	if (search) {
+		hops = n_ends * sizeof(*t->hops);
+		values = n_rows * n_units * sizeof(*t->value_ns);
+		time_ends = p->n_nodes * n_units * sizeof(*t->time_end);
+	}
+	t = malloc(
+		sizeof(*t) + starts + hops + 2 * values + n_ends * sizeof(*t->fit_end) + time_ends);
+	if (!t) {
+		*rc = ftp_error_set(err, ENOMEM, "planner: no memory for the tables");
+		return NULL;
+	}
+	at = (char *)(t + 1);
+	t->problem = p;
+	t->starts = (void *)at;
+	t->hops = (void *)(at += starts);
+	t->value_ns = (void *)(at += hops);
+	t->least_bytes = (void *)(at += values);
+	t->fit_end = (void *)(at += values);
+	t->time_end = (void *)(at += n_ends * sizeof(*t->fit_end));
+	for (uint32_t v = 0; v < p->n_nodes && !*rc; v++) {
+		*rc = ftp_planner_tables_sum(&t->nodes[v], p->nodes[v].times, p->n_units,
+			p->micro_batches, MAX_STEP_NS, err);
+	}
+	if (*rc) {
+		free(t);
+		return NULL;
+	}
+	sum_bytes(t);
+	sum_moves(t);
+	if (search)
+		fill_hops(t);
+	return t;
+}

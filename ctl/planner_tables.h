@@ -1,0 +1,82 @@
+/* What the planner's parts share: sums over ranges of units, and the tables that a search fills.
+ * Pure; one thread per tables. */
+#ifndef FTP_CTL_PLANNER_TABLES_H
+#define FTP_CTL_PLANNER_TABLES_H
+
+#include "ctl/planner.h"
+
+/* Larger than any time that adds up, small enough that two of them still add. */
+#define FTP_PLANNER_NEVER (UINT64_C(1) << 63)
+
+struct ftp_planner_sums {			      /* of one node: units [0, i) */
+	uint64_t micro_ns[FTP_PLANNER_MAX_UNITS + 1]; /* one micro-batch, there and back */
+	uint64_t busy_ns[FTP_PLANNER_MAX_UNITS + 1]; /* a step: every micro-batch, and the update */
+};
+
+/* -EINVAL: a step's times add up to more than max_ns. */
+int ftp_planner_tables_sum(struct ftp_planner_sums *sums, const struct ftp_planner_times *times,
+	uint32_t n_units, uint32_t micro_batches, uint64_t max_ns, struct ftp_error *err);
+
+struct ftp_planner_hop {  /* of one cut between two nodes */
+	uint64_t path_ns; /* one micro-batch, there and back, latency included */
+	uint64_t busy_ns; /* a step's transfers in the slower direction */
+};
+
+struct ftp_planner_tables {
+	const struct ftp_planner_problem *problem; /* lent */
+	struct ftp_planner_sums nodes[FTP_PLANNER_MAX_NODES];
+	uint64_t fixed_bytes[FTP_PLANNER_MAX_UNITS + 1]; /* units [0, i) */
+	uint64_t version_bytes[FTP_PLANNER_MAX_UNITS + 1];
+	uint64_t slot_bytes[FTP_PLANNER_MAX_UNITS + 1];
+	uint64_t shared_bytes[FTP_PLANNER_MAX_UNITS + 1];
+	uint64_t scratch_bytes[9][FTP_PLANNER_MAX_UNITS]; /* [l][i]: largest of [i, i + 2^l) */
+	uint64_t moved_bytes[FTP_PLANNER_MAX_NODES][FTP_PLANNER_MAX_UNITS + 1]; /* of [0, i), what
+										   is elsewhere */
+	bool has_current; /* a valid plan of the problem is in force */
+
+	/* [(node * n_nodes + stages that follow) * n_units + first]: where the longest stage that
+	 * fits the memory ends; first: none does. */
+	uint16_t *fit_end;
+	uint64_t (*starts)[4]; /* [row of the space]: bit of each unit that a stage may start at */
+
+	/* For a search only. */
+	struct ftp_planner_hop *hops; /* [(from * n_nodes + to) * n_units + cut] */
+	uint16_t *time_end;	      /* [node * n_units + first]: as fit_end, by the time limit */
+	uint64_t *value_ns;	      /* [row * n_units + first]: least suffix, or NEVER */
+	uint64_t *least_bytes;	      /* [row * n_units + first]: moved at least, or NEVER */
+};
+
+/* One allocation; NULL and err: -EINVAL or -ENOMEM in *rc. Freed by free(). */
+struct ftp_planner_tables *ftp_planner_tables_new(
+	const struct ftp_planner_problem *problem, bool search, int *rc, struct ftp_error *err);
+
+static inline uint64_t ftp_planner_micro_ns(
+	const struct ftp_planner_tables *t, uint32_t node, uint32_t first, uint32_t end)
+{
+	return t->nodes[node].micro_ns[end] - t->nodes[node].micro_ns[first];
+}
+
+static inline uint64_t ftp_planner_busy_ns(
+	const struct ftp_planner_tables *t, uint32_t node, uint32_t first, uint32_t end)
+{
+	return t->nodes[node].busy_ns[end] - t->nodes[node].busy_ns[first];
+}
+
+static inline uint64_t ftp_planner_update_ns(
+	const struct ftp_planner_tables *t, uint32_t node, uint32_t first, uint32_t end)
+{
+	return ftp_planner_busy_ns(t, node, first, end) -
+	       t->problem->micro_batches * ftp_planner_micro_ns(t, node, first, end);
+}
+
+/* Memory of a stage that n_after stages follow. Grows with the range. */
+uint64_t ftp_planner_tables_bytes(
+	const struct ftp_planner_tables *t, uint32_t n_after, uint32_t first, uint32_t end);
+
+/* What a node has for a new plan. */
+uint64_t ftp_planner_tables_limit(const struct ftp_planner_tables *t, uint32_t node);
+
+struct ftp_planner_hop ftp_planner_tables_hop(
+	const struct ftp_planner_tables *t, uint32_t from, uint32_t to, uint32_t cut);
+
+#endif
