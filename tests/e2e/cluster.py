@@ -95,11 +95,11 @@ class Cluster:
         assert done.returncode == 0, f"exit {done.returncode}:\n{done.stderr[-3000:]}"
         return self.summary()
 
-    def follow(self, sets=None):
+    def follow(self, sets=None, *options):
         """Starts a run in the background."""
         out = open(os.path.join(self.dir, "follow.log"), "w+", encoding="utf-8")
-        process = subprocess.Popen(self.command("start", "--follow", sets=sets), cwd=self.dir,
-                                   env=self.environment(), stdin=subprocess.DEVNULL, stdout=out,
+        process = subprocess.Popen(self.command("start", "--follow", *options, sets=sets),
+                                   cwd=self.dir, env=self.environment(), stdin=subprocess.DEVNULL, stdout=out,
                                    stderr=out, start_new_session=True)
         self.followers.append((process, out))
         return process
