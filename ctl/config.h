@@ -29,6 +29,7 @@ enum ftp_config_log_level {
 enum ftp_config_log_format { FTP_CONFIG_LOG_TEXT, FTP_CONFIG_LOG_JSON };
 
 struct ftp_config_emulate {
+	double slowdown;	  /* of the compute, 1 to 1000 */
 	double loss;		  /* probability of one packet, [0, 1) */
 	uint64_t bandwidth_bytes; /* per second; 0: unlimited */
 	uint64_t delay_ns;	  /* one way */

@@ -216,6 +216,7 @@ static const struct rule rules[] = {
 	{.path = "nodes.*.restart", .check = check_word, .words = "never"},
 	{.path = "nodes.*.data_dir", .check = check_text, .max = 1024},
 	{.path = "nodes.*.metrics", .check = check_metrics, .min = 0},
+	{.path = "nodes.*.emulate.slowdown", .check = check_float, .min = 1, .max = 1000},
 	{.path = "nodes.*.emulate.loss", .check = check_float, .max = 1, .max_open = true},
 	{.path = "nodes.*.emulate.bandwidth", .check = check_units, .units = FTP_UNITS_RATE},
 	{.path = "nodes.*.emulate.delay", .check = check_units, .units = FTP_UNITS_DURATION},

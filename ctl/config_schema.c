@@ -47,6 +47,7 @@ static const cyaml_schema_field_t cluster_fields[] = {
 };
 
 static const cyaml_schema_field_t emulate_fields[] = {
+	CYAML_FIELD_FLOAT("slowdown", REQUIRED, struct ftp_config_emulate, slowdown),
 	CYAML_FIELD_FLOAT("loss", REQUIRED, struct ftp_config_emulate, loss),
 	CYAML_FIELD_UINT("bandwidth", REQUIRED, struct ftp_config_emulate, bandwidth_bytes),
 	CYAML_FIELD_UINT("delay", REQUIRED, struct ftp_config_emulate, delay_ns),
@@ -183,4 +184,4 @@ const char ftp_config_node_defaults[] = "host: 127.0.0.1\n"
 					"restart: never\n"
 					"data_dir: ''\n"
 					"metrics: ''\n"
-					"emulate: {loss: 0, bandwidth: 0, delay: 0}\n";
+					"emulate: {slowdown: 1, loss: 0, bandwidth: 0, delay: 0}\n";

@@ -14,7 +14,6 @@ static const struct later later[] = {
 	{"snapshot", NULL},
 	{"checkpoint", NULL},
 	{"cluster.key_file", NULL},
-	{"nodes.*.emulate.slowdown", NULL},
 	{"nodes.*.restart", "on-failure"},
 	{"training.optimizer.kind", "adamw"},
 	{"net.protect", "auth"},

@@ -295,10 +295,21 @@ struct ftp_port *ftp_impair_wrap(struct ftp_port *inner, const struct ftp_impair
 	e->inner = inner;
 	e->impair = *impair;
 	e->clock_ns = clock_ns;
-	e->port.caps.drops_silently |= impair->loss > 0 || impair->duplication > 0 ||
-				       impair->reordering > 0 || impair->delay_ns ||
-				       impair->jitter_ns || impair->bandwidth_bytes_per_s;
+	e->port.caps.drops_silently = true;
 	direction_init(&e->tx, seed, 0);
 	direction_init(&e->rx, seed, 1);
 	return &e->port;
+}
+
+bool ftp_impair_set(struct ftp_port *wrapped, const struct ftp_impair *impair)
+{
+	struct emulator *e = (struct emulator *)wrapped;
+
+	if (wrapped->ops != &emulator_ops)
+		return false;
+	e->impair = *impair;
+	/* What an old limit has queued is not to delay the packets after it. */
+	e->tx.line.free_ns = 0;
+	e->rx.line.free_ns = 0;
+	return true;
 }

@@ -36,8 +36,12 @@ struct ftp_impair_fate ftp_impair_next(const struct ftp_impair *impair,
  * lent memory stays lent to inner alone. At most 1,024 packets wait in each direction, then the
  * last ones are dropped, as a router would. A packet that waits leaves at the next rx() or tx()
  * after it is due; arm() offers no doorbell meanwhile, the caller naps. With every impairment zero
- * it only passes through; otherwise caps.drops_silently is set. */
+ * it only passes through. caps.drops_silently is set in any case, as the impairments may change. */
 struct ftp_port *ftp_impair_wrap(struct ftp_port *inner, const struct ftp_impair *impair,
 	uint64_t seed, uint64_t (*clock_ns)(void));
+
+/* Changes what happens to packets from now on; those that wait keep their time. The port's thread.
+ * false: the port is not a wrapped one, nothing happened. */
+bool ftp_impair_set(struct ftp_port *wrapped, const struct ftp_impair *impair);
 
 #endif

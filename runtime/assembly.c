@@ -94,7 +94,9 @@ static int open_links(struct ftp_assembly *a, const struct ftp_assembly_spec *sp
 		.n_messages = ftp_pipeline_n_messages(n_slots) + (uint32_t)spec->model->n_units,
 		.max_message_bytes =
 			longest_message(spec->model, ftp_recipe_micro_batch(spec->config)),
-		.max_ack_delay_ns = spec->net_core < 0 ? FOLDED_ACK_DELAY_NS : THREAD_ACK_DELAY_NS};
+		.max_ack_delay_ns = spec->net_core < 0 ? FOLDED_ACK_DELAY_NS : THREAD_ACK_DELAY_NS,
+		.impair = spec->impair,
+		.is_drill = spec->is_drill};
 	int rc = ftp_netloop_new(&a->net, spec->net_core, spec->waker, err);
 
 	return rc ? rc : ftp_mesh_open(a->net, &mesh, now_ns, err);

@@ -18,6 +18,8 @@ struct ftp_assembly_spec { /* all lent until ftp_assembly_tear_down() */
 	int node;     /* index in the config */
 	int net_core; /* -1: the net loop is folded into the worker's */
 	struct ftp_waker *waker;
+	struct ftp_impair impair; /* of new links, as in struct ftp_mesh_spec */
+	bool is_drill;
 };
 
 struct ftp_assembly {

@@ -15,6 +15,7 @@
 #define CONNECT_RETRY_NS    (50 * FTP_NS_PER_MS)
 #define JOIN_DEADLINE_NS    (30 * FTP_NS_PER_S)
 #define PROGRESS_EVERY_NS   (200 * FTP_NS_PER_MS)
+#define MAX_DELAY_NS	    (60 * FTP_NS_PER_S)
 
 struct control {
 	const struct ftp_control_params *params;
@@ -221,6 +222,35 @@ static int handle_commit(void *arg, struct ftp_jsonrpc *peer, uint64_t call, con
 	return 0;
 }
 
+static int handle_emulate(void *arg, struct ftp_jsonrpc *peer, uint64_t call, const json_t *params,
+	json_t **result, struct ftp_error *err)
+{
+	struct ftp_command cmd = {.kind = FTP_COMMAND_EMULATE};
+	struct ftp_emulate *e = &cmd.emulate;
+	struct control *c = arg;
+
+	(void)peer;
+	(void)call;
+	(void)result;
+	if (ftp_emulate_decode(e, params, err))
+		return FTP_JSONRPC_PARAMS;
+	if (!c->params->is_drill) {
+		ftp_error_set(err, EPERM, "this run is not a drill");
+		return FTP_JSONRPC_STATE;
+	}
+	if (!(e->slowdown >= 1 && e->slowdown <= 1000 && e->loss >= 0 && e->loss < 1 &&
+		    e->delay_ns <= MAX_DELAY_NS)) {
+		ftp_error_set(err, EINVAL,
+			"slowdown is 1 to 1000, loss 0 to below 1, delay up to a minute");
+		return FTP_JSONRPC_PARAMS;
+	}
+	if (ftp_worker_command(c->params->worker, &cmd)) {
+		ftp_error_set(err, EBUSY, "the worker is busy");
+		return FTP_JSONRPC_STATE;
+	}
+	return 0;
+}
+
 static int handle_stop(void *arg, struct ftp_jsonrpc *peer, uint64_t call, const json_t *params,
 	json_t **result, struct ftp_error *err)
 {
@@ -240,6 +270,7 @@ static const struct ftp_jsonrpc_method methods[] = {
 	{FTP_METHOD_PREPARE, handle_prepare},
 	{FTP_METHOD_TRANSFER, handle_transfer},
 	{FTP_METHOD_COMMIT, handle_commit},
+	{FTP_METHOD_EMULATE, handle_emulate},
 	{FTP_METHOD_STOP, handle_stop},
 	{NULL, NULL},
 };

@@ -13,6 +13,7 @@ struct ftp_control_params {	 /* lent for the call */
 	const struct ftp_join *join;
 	struct ftp_worker *worker;
 	struct ftp_node_metrics *metrics;
+	bool is_drill; /* node.emulate is served */
 };
 
 /* Runs the node's life; returns 0 when it was told to stop, or a negative errno with the reason.

@@ -58,14 +58,11 @@ static int open_port(
 static struct ftp_port *emulate(struct ftp_port *port, const struct ftp_mesh_spec *spec, int peer)
 {
 	const struct ftp_plan_stage *self = &spec->plan->stages[spec->index];
-	const struct ftp_config_emulate *e = &spec->config->nodes[self->node].emulate;
-	const struct ftp_impair impair = {.loss = e->loss,
-		.delay_ns = e->delay_ns,
-		.bandwidth_bytes_per_s = e->bandwidth_bytes};
+	const struct ftp_impair *i = &spec->impair;
 
-	if (e->loss <= 0 && !e->delay_ns && !e->bandwidth_bytes)
+	if (!spec->is_drill && i->loss <= 0 && !i->delay_ns && !i->bandwidth_bytes_per_s)
 		return port;
-	return ftp_impair_wrap(port, &impair,
+	return ftp_impair_wrap(port, i,
 		ftp_prng_key(spec->config->training.seed, FTP_PRNG_FAULT,
 			(uint64_t)(self->node * FTP_CONFIG_MAX_NODES) +
 				spec->plan->stages[peer].node),
@@ -96,20 +93,28 @@ static int open_link(struct ftp_link *link, const struct ftp_mesh_spec *spec, in
 	return rc;
 }
 
+int ftp_mesh_open_link(struct ftp_netloop *net, const struct ftp_mesh_spec *spec, int peer,
+	uint64_t now_ns, struct ftp_error *err)
+{
+	struct ftp_link link;
+	int rc = open_link(&link, spec, peer, now_ns, err);
+
+	if (rc)
+		return ftp_error_prefix(err, rc, "link to %s", spec->plan->stages[peer].name);
+	ftp_netloop_add(net, peer, &link);
+	return 0;
+}
+
 int ftp_mesh_open(struct ftp_netloop *net, const struct ftp_mesh_spec *spec, uint64_t now_ns,
 	struct ftp_error *err)
 {
 	for (int peer = 0; peer < (int)spec->plan->n_stages; peer++) {
-		struct ftp_link link;
-		int rc;
+		int rc = 0;
 
-		if (!ftp_mesh_connects(spec->index, peer))
-			continue;
-		rc = open_link(&link, spec, peer, now_ns, err);
+		if (ftp_mesh_connects(spec->index, peer))
+			rc = ftp_mesh_open_link(net, spec, peer, now_ns, err);
 		if (rc)
-			return ftp_error_prefix(
-				err, rc, "link to %s", spec->plan->stages[peer].name);
-		ftp_netloop_add(net, peer, &link);
+			return rc;
 	}
 	return 0;
 }

@@ -14,6 +14,8 @@ struct ftp_mesh_spec {
 	uint32_t n_messages; /* open at once on one connection */
 	uint32_t max_message_bytes;
 	uint64_t max_ack_delay_ns;
+	struct ftp_impair impair; /* of what this node sends and receives */
+	bool is_drill;		  /* ftp_netloop_impair() may come: every port is wrapped */
 };
 
 /* Does this node ever need DPDK: another node has its host and the port is not UDP. */
@@ -21,6 +23,10 @@ bool ftp_mesh_needs_memif(const struct ftp_config *config, int node);
 
 /* Whether stages a and b talk: neighbours, and the central node with all. */
 bool ftp_mesh_connects(int a, int b);
+
+/* Opens and adds the link to one peer, whatever ftp_mesh_connects() says. */
+int ftp_mesh_open_link(struct ftp_netloop *net, const struct ftp_mesh_spec *spec, int peer,
+	uint64_t now_ns, struct ftp_error *err);
 
 /* Opens and adds every link of the stage; they are established later. */
 int ftp_mesh_open(struct ftp_netloop *net, const struct ftp_mesh_spec *spec, uint64_t now_ns,

@@ -11,9 +11,10 @@
 #include "runtime/poller.h"
 
 #define N_RING	     1024
-#define MAX_SLEEP_NS (10 * FTP_NS_PER_MS) /* also bounds how late a lost doorbell can be */
+#define NAP_NS	     (100 * FTP_NS_PER_US) /* a port without a doorbell, e.g. an emulated line */
+#define MAX_SLEEP_NS (10 * FTP_NS_PER_MS)  /* also bounds how late a lost doorbell can be */
 
-enum request_kind { REQUEST_ADD, REQUEST_SEND, REQUEST_POST };
+enum request_kind { REQUEST_ADD, REQUEST_SEND, REQUEST_POST, REQUEST_IMPAIR };
 
 struct request {
 	enum request_kind kind;
@@ -24,6 +25,7 @@ struct request {
 	void *data;
 	uint32_t bytes;
 	struct ftp_link link;
+	struct ftp_impair impair;
 };
 
 struct ftp_netloop {
@@ -67,6 +69,13 @@ static bool take_event(struct ftp_netloop *n, struct ftp_netloop_event *e)
 	return false;
 }
 
+static void impair(struct ftp_netloop *n, const struct ftp_impair *impair)
+{
+	for (int i = 0; i < n->n_peers; i++)
+		if (n->used[i])
+			ftp_impair_set(n->links[i].port, impair);
+}
+
 static void apply(struct ftp_netloop *n, const struct request *r, uint64_t now_ns)
 {
 	struct ftp_connection *c = n->links[r->peer].connection;
@@ -84,6 +93,9 @@ static void apply(struct ftp_netloop *n, const struct request *r, uint64_t now_n
 		break;
 	case REQUEST_POST:
 		rc = ftp_connection_post(c, &r->id, r->data, r->bytes);
+		break;
+	case REQUEST_IMPAIR:
+		impair(n, &r->impair);
 		break;
 	}
 	ftp_assert(!rc);
@@ -103,24 +115,37 @@ uint64_t ftp_netloop_deadline(const struct ftp_netloop *n)
 	return deadline;
 }
 
+static uint64_t earlier(uint64_t a_ns, uint64_t b_ns)
+{
+	return a_ns < b_ns ? a_ns : b_ns;
+}
+
+static uint64_t latest_end(uint64_t now_ns, uint64_t until_ns)
+{
+	return until_ns ? earlier(until_ns, now_ns + MAX_SLEEP_NS) : now_ns + MAX_SLEEP_NS;
+}
+
 /* Arms every port, looks once more, then polls. */
-static void sleep_on_links(
-	struct ftp_netloop *n, struct pollfd *extra, int n_extra, uint64_t now_ns)
+static void sleep_on_links(struct ftp_netloop *n, struct pollfd *extra, int n_extra,
+	uint64_t now_ns, uint64_t until_ns)
 {
 	struct pollfd fds[FTP_NETLOOP_MAX_PEERS + 4];
-	uint64_t until = ftp_netloop_deadline(n);
+	uint64_t until = earlier(ftp_netloop_deadline(n), latest_end(now_ns, until_ns));
 	int n_fds = 0;
 
 	ftp_assert(n_extra <= 4);
-	if (until > now_ns + MAX_SLEEP_NS)
-		until = now_ns + MAX_SLEEP_NS;
 	for (int i = 0; i < n_extra; i++)
 		fds[n_fds++] = extra[i];
 	for (int i = 0; i < n->n_peers; i++) {
-		int fd = n->used[i] ? n->links[i].port->ops->arm(n->links[i].port) : -1;
+		int fd;
 
+		if (!n->used[i])
+			continue;
+		fd = n->links[i].port->ops->arm(n->links[i].port);
 		if (fd >= 0)
 			fds[n_fds++] = (struct pollfd){.fd = fd, .events = POLLIN};
+		else
+			until = earlier(until, now_ns + NAP_NS);
 	}
 	if (!turn_links(n, now_ns) && until > now_ns)
 		ftp_poller_sleep(fds, n_fds, until - now_ns);
@@ -160,7 +185,7 @@ static void *loop_main(void *arg)
 			continue;
 		ftp_waker_arm(&n->waker);
 		if (!serve_worker(n, now_ns))
-			sleep_on_links(n, &fd, 1, now_ns);
+			sleep_on_links(n, &fd, 1, now_ns, 0);
 		ftp_waker_disarm(&n->waker);
 	}
 	return NULL;
@@ -273,12 +298,20 @@ bool ftp_netloop_next_event(struct ftp_netloop *n, struct ftp_netloop_event *e)
 	return n->threaded ? ftp_spsc_pop(&n->events, e) : take_event(n, e);
 }
 
-void ftp_netloop_sleep(struct ftp_netloop *n, struct pollfd *fds, int n_fds, uint64_t now_ns)
+void ftp_netloop_sleep(
+	struct ftp_netloop *n, struct pollfd *fds, int n_fds, uint64_t now_ns, uint64_t until_ns)
 {
-	if (n->threaded)
-		ftp_poller_sleep(fds, n_fds, MAX_SLEEP_NS);
-	else
-		sleep_on_links(n, fds, n_fds, now_ns);
+	if (!n->threaded)
+		sleep_on_links(n, fds, n_fds, now_ns, until_ns);
+	else if (latest_end(now_ns, until_ns) > now_ns)
+		ftp_poller_sleep(fds, n_fds, latest_end(now_ns, until_ns) - now_ns);
+}
+
+void ftp_netloop_impair(struct ftp_netloop *n, const struct ftp_impair *impair)
+{
+	const struct request r = {.kind = REQUEST_IMPAIR, .impair = *impair};
+
+	request(n, &r, 0);
 }
 
 const struct ftp_connection_stats *ftp_netloop_stats(const struct ftp_netloop *n, int peer)

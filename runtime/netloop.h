@@ -9,6 +9,7 @@
 
 #include <poll.h>
 
+#include "net/impair.h"
 #include "net/link.h"
 #include "runtime/base/waker.h"
 
@@ -46,9 +47,15 @@ bool ftp_netloop_next_event(struct ftp_netloop *n, struct ftp_netloop_event *e);
 /* The earliest deadline of a folded loop's connections; FTP_NS_NEVER when nothing is due. */
 uint64_t ftp_netloop_deadline(const struct ftp_netloop *n);
 
-/* Sleeps until a packet, one of fds, or a deadline of a connection, a few milliseconds at most;
- * folded: arms the doorbells of all ports, and returns at once if a packet came meanwhile. */
-void ftp_netloop_sleep(struct ftp_netloop *n, struct pollfd *fds, int n_fds, uint64_t now_ns);
+/* Sleeps until a packet, one of fds, a deadline of a connection, or until_ns (0: no such time), a
+ * few milliseconds at most; folded: arms the doorbells of all ports, and returns at once if a
+ * packet came meanwhile. */
+void ftp_netloop_sleep(
+	struct ftp_netloop *n, struct pollfd *fds, int n_fds, uint64_t now_ns, uint64_t until_ns);
+
+/* Changes the emulated impairments of every link that was added with an emulating port, from now
+ * on. */
+void ftp_netloop_impair(struct ftp_netloop *n, const struct ftp_impair *impair);
 
 /* Sums over the peer's connection, for the metrics; a copy, at most a turn old. NULL: no such peer.
  */

@@ -27,6 +27,7 @@
 
 struct arguments {
 	const char *config, *node, *coordinator, *run_dir, *cores;
+	bool drill;
 };
 
 struct node {
@@ -46,7 +47,7 @@ struct node {
 
 static const char usage[] =
 	"usage: ftpipe-node --config FILE --node NAME --coordinator ADDRESS:PORT --run-dir DIR\n"
-	"                   [--cores LIST]\n"
+	"                   [--cores LIST] [--drill]\n"
 	"Started by `ftpctl start`; see `ftpctl help`.\n";
 
 static int parse(struct arguments *a, int argc, char **argv)
@@ -57,6 +58,7 @@ static int parse(struct arguments *a, int argc, char **argv)
 		{"coordinator", required_argument, NULL, 'a'},
 		{"run-dir", required_argument, NULL, 'r'},
 		{"cores", required_argument, NULL, 'p'},
+		{"drill", no_argument, NULL, 'd'},
 		{"help", no_argument, NULL, 'h'},
 		{NULL, 0, NULL, 0},
 	};
@@ -79,6 +81,9 @@ static int parse(struct arguments *a, int argc, char **argv)
 			break;
 		case 'p':
 			a->cores = optarg;
+			break;
+		case 'd':
+			a->drill = true;
 			break;
 		case 'h':
 			fputs(usage, stdout);
@@ -227,7 +232,8 @@ static int start_worker(struct node *n, struct ftp_error *err)
 		.region = n->region,
 		.metrics = &n->metrics,
 		.run_dir = n->args.run_dir,
-		.net_core = n->self->net_core[0] ? atoi(n->self->net_core) : -1};
+		.net_core = n->self->net_core[0] ? atoi(n->self->net_core) : -1,
+		.is_drill = n->args.drill};
 
 	return ftp_worker_start(&n->worker, &params, err);
 }
@@ -237,7 +243,8 @@ static int run(struct node *n, struct ftp_error *err)
 	const struct ftp_control_params params = {.coordinator = n->args.coordinator,
 		.join = &n->join,
 		.worker = n->worker,
-		.metrics = &n->metrics};
+		.metrics = &n->metrics,
+		.is_drill = n->args.drill};
 
 	return ftp_control_run(&params, n->stop_fd, err);
 }

@@ -238,7 +238,7 @@ static void add_evaluation(struct ftp_pipeline *p)
 	p->report.loss /= e->n_samples ? (double)e->n_samples : 1.0;
 }
 
-static void finish_task(struct ftp_pipeline *p, uint64_t now_ns)
+void ftp_pipeline_finish(struct ftp_pipeline *p, uint64_t now_ns)
 {
 	switch (p->task.kind) {
 	case FTP_TASK_FORWARD:
@@ -308,13 +308,12 @@ static bool start_aggregation(struct ftp_pipeline *p)
 	return p->aggregating;
 }
 
-bool ftp_pipeline_compute(struct ftp_pipeline *p, uint64_t now_ns)
+enum ftp_pipeline_work ftp_pipeline_run(struct ftp_pipeline *p)
 {
 	if (p->task.kind == FTP_TASK_NONE && !start_task(p))
-		return false;
-	if (!ftp_stage_run(p->spec.stage) && !start_aggregation(p))
-		finish_task(p, now_ns);
-	return true;
+		return FTP_PIPELINE_IDLE;
+	return ftp_stage_run(p->spec.stage) || start_aggregation(p) ? FTP_PIPELINE_RAN
+								    : FTP_PIPELINE_TASK_DONE;
 }
 
 struct ftp_pipeline_report ftp_pipeline_report(const struct ftp_pipeline *p)

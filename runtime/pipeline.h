@@ -51,8 +51,17 @@ bool ftp_pipeline_event(struct ftp_pipeline *p, const struct ftp_netloop_event *
  * was something to do. */
 bool ftp_pipeline_serve(struct ftp_pipeline *p, uint64_t now_ns);
 
-/* Runs at most one primitive, and sends what a finished task produced. true: it did. */
-bool ftp_pipeline_compute(struct ftp_pipeline *p, uint64_t now_ns);
+enum ftp_pipeline_work {
+	FTP_PIPELINE_IDLE,	/* no task can run */
+	FTP_PIPELINE_RAN,	/* a primitive; its task has more */
+	FTP_PIPELINE_TASK_DONE, /* the last primitive of its task: ftp_pipeline_finish() is next */
+};
+
+/* Runs at most one primitive. */
+enum ftp_pipeline_work ftp_pipeline_run(struct ftp_pipeline *p);
+
+/* Ends the task whose primitives have all run: sends what it produced. */
+void ftp_pipeline_finish(struct ftp_pipeline *p, uint64_t now_ns);
 
 /* A report stands until it is taken, and no new task starts meanwhile. */
 struct ftp_pipeline_report ftp_pipeline_report(const struct ftp_pipeline *p);

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 
 #include "kernels/isa.h"
 #include "kernels/team.h"
@@ -21,11 +22,13 @@
 #include "runtime/profile.h"
 #include "runtime/recipe.h"
 #include "runtime/safetensors.h"
+#include "runtime/tempo.h"
 
 #define N_COMMANDS	    4
 #define N_OUTCOMES	    4096
 #define CONNECT_DEADLINE_NS (15 * FTP_NS_PER_S)
 #define MAX_NET_TURNS	    16 /* before the next primitive, while packets keep coming */
+#define TIMER_SLACK_NS	    5000
 #define METRICS_EVERY_NS    (100 * FTP_NS_PER_MS)
 
 enum worker_state { IDLE, CONNECTING, PREPARED, TRAINING, GATHERING, FINISHED, FAILED };
@@ -46,6 +49,8 @@ struct ftp_worker {
 	uint64_t connect_deadline_ns;
 	uint64_t train_start_ns, train_end_ns;
 
+	struct ftp_tempo tempo;
+	struct ftp_impair impair; /* that new links start with */
 	struct ftp_poller poller;
 	uint64_t compute_ns, wait_ns, poll_ns, bubble_ns; /* while training */
 	uint64_t metrics_due_ns;
@@ -109,7 +114,9 @@ static void prepare(struct ftp_worker *w, struct ftp_plan *plan)
 		.plan = plan,
 		.node = w->params.node,
 		.net_core = w->params.net_core,
-		.waker = &w->waker};
+		.waker = &w->waker,
+		.impair = w->impair,
+		.is_drill = w->params.is_drill};
 	uint64_t now_ns = ftp_clock_now_ns();
 	const char *name;
 	struct ftp_error err;
@@ -131,6 +138,16 @@ static void prepare(struct ftp_worker *w, struct ftp_plan *plan)
 	}
 	w->connect_deadline_ns = now_ns + CONNECT_DEADLINE_NS;
 	w->state = CONNECTING;
+}
+
+static void emulate(struct ftp_worker *w, const struct ftp_emulate *e, uint64_t now_ns)
+{
+	w->impair = (struct ftp_impair){.loss = e->loss,
+		.delay_ns = e->delay_ns,
+		.bandwidth_bytes_per_s = e->bandwidth_bytes};
+	ftp_tempo_slow(&w->tempo, e->slowdown, now_ns);
+	if (w->a.net)
+		ftp_netloop_impair(w->a.net, &w->impair);
 }
 
 static bool take_commands(struct ftp_worker *w, uint64_t now_ns)
@@ -158,6 +175,10 @@ static bool take_commands(struct ftp_worker *w, uint64_t now_ns)
 		}
 		w->state = TRAINING;
 		w->train_start_ns = now_ns;
+		ftp_tempo_restart(&w->tempo);
+		break;
+	case FTP_COMMAND_EMULATE:
+		emulate(w, &c.emulate, now_ns);
 		break;
 	}
 	return true;
@@ -256,10 +277,12 @@ static bool train(struct ftp_worker *w, uint64_t now_ns)
 {
 	bool worked = ftp_pipeline_serve(w->a.pipeline, now_ns);
 	uint64_t start_ns = ftp_clock_now_ns(), end_ns;
-	bool computed = ftp_pipeline_compute(w->a.pipeline, start_ns);
+	enum ftp_tempo_turn turn = ftp_tempo_turn(&w->tempo, w->a.pipeline, start_ns);
 
 	end_ns = ftp_clock_now_ns();
-	if (computed) {
+	if (turn == FTP_TEMPO_THROTTLED) {
+		w->compute_ns += end_ns - now_ns;
+	} else if (turn == FTP_TEMPO_COMPUTED) {
 		w->compute_ns += end_ns - start_ns;
 		w->poll_ns += start_ns - now_ns;
 	} else {
@@ -271,7 +294,7 @@ static bool train(struct ftp_worker *w, uint64_t now_ns)
 		w->train_end_ns = end_ns;
 	if (ftp_pipeline_has_ended(w->a.pipeline))
 		start_gathering(w, end_ns);
-	return computed || worked;
+	return turn == FTP_TEMPO_COMPUTED || worked;
 }
 
 static int write_model(struct ftp_worker *w, const char *digest, struct ftp_error *err)
@@ -331,17 +354,26 @@ static void publish_metrics(struct ftp_worker *w, uint64_t now_ns)
 				ftp_netloop_caps(w->a.net, i));
 }
 
+/* When the throttled task goes on; 0: none is. */
+static uint64_t resume_ns(const struct ftp_worker *w)
+{
+	return w->state == TRAINING ? ftp_tempo_resume_ns(&w->tempo) : 0;
+}
+
 static void sleep_until_work(struct ftp_worker *w)
 {
 	struct pollfd fd = {.fd = w->waker.fd, .events = POLLIN};
 	uint64_t start_ns = ftp_clock_now_ns(), slept_ns;
+	uint64_t until_ns = resume_ns(w);
 
 	if (w->a.net)
-		ftp_netloop_sleep(w->a.net, &fd, 1, start_ns);
+		ftp_netloop_sleep(w->a.net, &fd, 1, start_ns, until_ns);
 	else
 		ftp_poller_sleep(&fd, 1, METRICS_EVERY_NS);
 	slept_ns = ftp_clock_now_ns() - start_ns;
-	if (w->state == TRAINING) {
+	if (until_ns) {
+		w->compute_ns += slept_ns;
+	} else if (w->state == TRAINING) {
 		w->wait_ns += slept_ns;
 		w->bubble_ns += slept_ns;
 	}
@@ -383,8 +415,9 @@ static void *worker_main(void *arg)
 	struct ftp_worker *w = arg;
 
 	ftp_team_set((int)w->params.config->training.threads);
+	prctl(PR_SET_TIMERSLACK, TIMER_SLACK_NS); /* a throttled task's wake-up is to be exact */
 	while (!atomic_load_explicit(&w->stop, memory_order_relaxed)) {
-		if (ftp_poller_turn(&w->poller, turn(w)))
+		if (ftp_poller_turn(&w->poller, turn(w)) && !resume_ns(w))
 			continue;
 		ftp_waker_arm(&w->waker);
 		if (!turn(w))
@@ -399,10 +432,13 @@ int ftp_worker_start(
 	struct ftp_worker **out, const struct ftp_worker_params *params, struct ftp_error *err)
 {
 	struct ftp_worker *w = calloc(1, sizeof(*w));
+	const struct ftp_config_emulate *e;
 	int rc;
 
 	ftp_assert(w);
 	w->params = *params;
+	e = &params->config->nodes[params->node].emulate;
+	emulate(w, &(struct ftp_emulate){e->slowdown, e->loss, e->bandwidth_bytes, e->delay_ns}, 0);
 	ftp_spsc_init(&w->commands, N_COMMANDS, sizeof(struct ftp_command));
 	ftp_spsc_init(&w->outcomes, N_OUTCOMES, sizeof(struct ftp_outcome));
 	rc = ftp_waker_init(&w->waker, err);

@@ -23,14 +23,21 @@ struct ftp_worker_params { /* all lent until ftp_worker_stop() */
 	struct ftp_node_metrics *metrics;
 	const char *run_dir; /* the central node writes model.safetensors there */
 	int net_core;	     /* -1: the net loop is folded into the worker's */
+	bool is_drill;	     /* links may be told to emulate later */
 };
 
-enum ftp_command_kind { FTP_COMMAND_PROFILE, FTP_COMMAND_PREPARE, FTP_COMMAND_COMMIT };
+enum ftp_command_kind {
+	FTP_COMMAND_PROFILE,
+	FTP_COMMAND_PREPARE,
+	FTP_COMMAND_COMMIT,
+	FTP_COMMAND_EMULATE,
+};
 
 struct ftp_command {
 	enum ftp_command_kind kind;
-	char isa[16];	       /* PROFILE */
-	struct ftp_plan *plan; /* PREPARE; taken, from malloc */
+	char isa[16];		    /* PROFILE */
+	struct ftp_plan *plan;	    /* PREPARE; taken, from malloc */
+	struct ftp_emulate emulate; /* EMULATE: from now on */
 };
 
 enum ftp_outcome_kind {

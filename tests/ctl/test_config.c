@@ -61,6 +61,8 @@ static void load__every_key(void **state)
 	assert_int_equal(c->nodes[0].memory_bytes, UINT64_C(1536) << 20);
 	assert_string_equal(c->nodes[0].data_dir, "/tmp/a");
 	assert_string_equal(c->nodes[0].metrics, "off");
+	assert_true(c->nodes[0].emulate.slowdown == 2.5);
+	assert_true(c->nodes[1].emulate.slowdown == 1);
 	assert_true(c->nodes[0].emulate.loss == 0.05);
 	assert_int_equal(c->nodes[0].emulate.bandwidth_bytes, 125000000);
 	assert_int_equal(c->nodes[0].emulate.delay_ns, 2000000);

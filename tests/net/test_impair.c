@@ -108,7 +108,7 @@ static void impair_wrap__passes_through(void **state)
 
 	(void)state;
 	set_up(&f, &(struct ftp_impair){0});
-	assert_false(f.ends[0]->caps.drops_silently);
+	assert_true(f.ends[0]->caps.drops_silently);
 	for (int i = 0; i < 30; i++) {
 		assert_int_equal(send(&f, 0, (uint8_t)i), 1);
 		assert_int_equal(receive(&f, 1), i);
@@ -188,6 +188,38 @@ static void impair_wrap__full_below(void **state)
 	tear_down(&f);
 }
 
+/* From now on, in both directions; what waits keeps its time, and no old queue delays what follows.
+ */
+static void impair_set__while_running(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	set_up(&f, &(struct ftp_impair){0});
+	assert_int_equal(send(&f, 0, 1), 1);
+	assert_int_equal(receive(&f, 1), 1);
+	assert_true(ftp_impair_set(
+		f.ends[0], &(struct ftp_impair){.bandwidth_bytes_per_s = 1000, .delay_ns = 5}));
+	assert_int_equal(send(&f, 0, 2), 1);
+	assert_int_equal(receive(&f, 1), -1);
+	assert_true(ftp_impair_set(f.ends[0], &(struct ftp_impair){.delay_ns = 1000}));
+	assert_int_equal(send(&f, 0, 3), 1);
+	send(&f, 1, 4);
+	now_ns += 1000;
+	assert_int_equal(receive(&f, 0), -1);
+	assert_int_equal(receive(&f, 1), 3);
+	now_ns += 1000;
+	assert_int_equal(receive(&f, 0), 4);
+	now_ns += 2 * FTP_NS_PER_S;
+	assert_int_equal(receive(&f, 0), -1);
+	assert_int_equal(receive(&f, 1), 2);
+	assert_true(ftp_impair_set(f.ends[0], &(struct ftp_impair){.loss = 1}));
+	assert_int_equal(send(&f, 0, 5), 1);
+	assert_int_equal(receive(&f, 1), -1);
+	assert_false(ftp_impair_set(f.ends[1], &(struct ftp_impair){.loss = 1}));
+	tear_down(&f);
+}
+
 /* More than may wait is dropped, as by a router, and all places come back. */
 static void impair_wrap__long_queue(void **state)
 {
@@ -216,6 +248,7 @@ int main(void)
 		cmocka_unit_test(impair_next__rates),
 		cmocka_unit_test(impair_next__bandwidth),
 		cmocka_unit_test(impair_wrap__passes_through),
+		cmocka_unit_test(impair_set__while_running),
 		cmocka_unit_test(impair_wrap__delay),
 		cmocka_unit_test(impair_wrap__loss),
 		cmocka_unit_test(impair_wrap__full_below),

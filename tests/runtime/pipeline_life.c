@@ -222,6 +222,7 @@ static bool turn_node(struct cluster *c, struct node *n, uint64_t now_ns)
 {
 	uint64_t before_bytes = allocated_bytes();
 	bool worked = ftp_netloop_turn(n->net, now_ns) > 0;
+	enum ftp_pipeline_work work;
 	struct ftp_netloop_event e;
 
 	while (ftp_netloop_next_event(n->net, &e)) {
@@ -232,7 +233,10 @@ static bool turn_node(struct cluster *c, struct node *n, uint64_t now_ns)
 	worked |= ftp_pipeline_serve(n->pipeline, now_ns);
 	if (ftp_pipeline_step(n->pipeline) >= c->first_step)
 		c->allocated_bytes += allocated_bytes() - before_bytes;
-	worked |= ftp_pipeline_compute(n->pipeline, now_ns);
+	work = ftp_pipeline_run(n->pipeline);
+	worked |= work != FTP_PIPELINE_IDLE;
+	if (work == FTP_PIPELINE_TASK_DONE)
+		ftp_pipeline_finish(n->pipeline, now_ns);
 	take_report(c, n);
 	return worked;
 }
