@@ -26,6 +26,7 @@ struct ftp_onednn_op {
 struct ftp_onednn {
 	dnnl_engine_t engine;
 	dnnl_stream_t stream;
+	bool to_run;
 	struct ftp_onednn_op *ops;
 	struct ftp_onednn_layout *layouts;
 };
@@ -51,13 +52,14 @@ static int fail(struct ftp_error *err, dnnl_status_t status, const char *what)
 		what, status_text(status));
 }
 
-int ftp_onednn_new(struct ftp_onednn **out, struct ftp_error *err)
+int ftp_onednn_new(struct ftp_onednn **out, bool to_run, struct ftp_error *err)
 {
 	struct ftp_onednn *d = calloc(1, sizeof(*d));
 	dnnl_status_t status;
 
 	*out = NULL;
 	ftp_assert(d);
+	d->to_run = to_run;
 	status = dnnl_engine_create(&d->engine, dnnl_cpu, 0);
 	if (status == dnnl_success)
 		status = dnnl_stream_create(&d->stream, d->engine, dnnl_stream_default_flags);
@@ -152,6 +154,31 @@ static dnnl_post_ops_t post_ops_new(bool sum, bool relu)
 	return ops;
 }
 
+static const dnnl_memory_desc_t *md_of(const_dnnl_primitive_desc_t pd, int id)
+{
+	const dnnl_memory_desc_t *md = dnnl_primitive_desc_query_md(pd, dnnl_query_exec_arg_md, id);
+
+	ftp_assert(md);
+	return md;
+}
+
+static dnnl_status_t op_make(struct ftp_onednn_op *op, const struct ftp_onednn *d,
+	const_dnnl_primitive_desc_t pd, const int *ids, int n_ids)
+{
+	dnnl_status_t status = dnnl_success;
+
+	for (int i = 0; i <= n_ids && status == dnnl_success; i++) {
+		int id = i < n_ids ? ids[i] : DNNL_ARG_SCRATCHPAD;
+
+		op->args[i].arg = id;
+		status = dnnl_memory_create(
+			&op->args[i].memory, md_of(pd, id), d->engine, DNNL_MEMORY_NONE);
+		if (status == dnnl_success)
+			op->n_args++;
+	}
+	return status == dnnl_success ? dnnl_primitive_create(&op->primitive, pd) : status;
+}
+
 /* Takes pd. ids: the DNNL_ARG_* of the pointers that ftp_onednn_run() will get. */
 static int op_new(struct ftp_onednn *d, dnnl_primitive_desc_t pd, const int *ids, int n_ids,
 	struct ftp_onednn_op **out, struct ftp_error *err)
@@ -159,28 +186,14 @@ static int op_new(struct ftp_onednn *d, dnnl_primitive_desc_t pd, const int *ids
 	struct ftp_onednn_op *op = calloc(1, sizeof(*op));
 	const char *name = "";
 	dnnl_status_t status = dnnl_success;
-	int all[MAX_ARGS + 1];
 
 	ftp_assert(op && n_ids <= MAX_ARGS);
 	op->stream = d->stream;
-	memcpy(all, ids, (size_t)n_ids * sizeof(*ids));
-	all[n_ids] = DNNL_ARG_SCRATCHPAD;
-	for (int i = 0; i <= n_ids && status == dnnl_success; i++) {
-		const dnnl_memory_desc_t *md =
-			dnnl_primitive_desc_query_md(pd, dnnl_query_exec_arg_md, all[i]);
-
-		ftp_assert(md);
-		if (i == n_ids)
-			op->scratchpad_bytes = dnnl_memory_desc_get_size(md);
-		op->args[i].arg = all[i];
-		status = dnnl_memory_create(&op->args[i].memory, md, d->engine, DNNL_MEMORY_NONE);
-		if (status == dnnl_success)
-			op->n_args++;
-	}
+	op->scratchpad_bytes = dnnl_memory_desc_get_size(md_of(pd, DNNL_ARG_SCRATCHPAD));
 	dnnl_primitive_desc_query(pd, dnnl_query_impl_info_str, 0, &name);
 	snprintf(op->name, sizeof(op->name), "%s", name);
-	if (status == dnnl_success)
-		status = dnnl_primitive_create(&op->primitive, pd);
+	if (d->to_run)
+		status = op_make(op, d, pd, ids, n_ids);
 	dnnl_primitive_desc_destroy(pd);
 	if (status != dnnl_success) {
 		op_free(op);
@@ -396,6 +409,7 @@ size_t ftp_onednn_scratchpad_bytes(const struct ftp_onednn_op *op)
 
 void ftp_onednn_run(const struct ftp_onednn_op *op, float *const *args, void *scratchpad)
 {
+	ftp_assert(op->primitive);
 	for (int i = 0; i < op->n_args; i++)
 		ftp_assert(dnnl_memory_set_data_handle(op->args[i].memory,
 				   i + 1 < op->n_args ? args[i] : scratchpad) == dnnl_success);

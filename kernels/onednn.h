@@ -20,7 +20,9 @@ struct ftp_onednn;	  /* engine, stream and all handles made from it */
 struct ftp_onednn_op;	  /* a primitive with its memory objects */
 struct ftp_onednn_layout; /* of a weight tensor: opaque, compared and reordered */
 
-int ftp_onednn_new(struct ftp_onednn **out, struct ftp_error *err);
+/* to_run false: ops can be asked for their names and scratchpads, but not be run; that spares
+ * making the code that runs. */
+int ftp_onednn_new(struct ftp_onednn **out, bool to_run, struct ftp_error *err);
 void ftp_onednn_free(struct ftp_onednn *d);
 
 /* Process-wide; before the first primitive. */

@@ -307,8 +307,8 @@ static int plan_nodes(struct ftp_plan *p, struct ftp_error *err)
 	return code;
 }
 
-int ftp_program_plan(
-	struct ftp_program *out, const struct ftp_stage_spec *spec, struct ftp_error *err)
+int ftp_program_plan(struct ftp_program *out, const struct ftp_stage_spec *spec, bool to_run,
+	struct ftp_error *err)
 {
 	struct ftp_plan p = {.spec = spec, .program = out};
 	size_t n_layers = 0, n_tensors = 0;
@@ -329,7 +329,7 @@ int ftp_program_plan(
 		out->references = calloc(n_layers, sizeof(*out->references));
 		ftp_assert(out->references);
 	} else {
-		code = ftp_onednn_new(&out->onednn, err);
+		code = ftp_onednn_new(&out->onednn, to_run, err);
 	}
 	if (!code) {
 		lower(&p);

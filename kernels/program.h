@@ -111,8 +111,9 @@ struct ftp_program {
 	char *implementations;
 };
 
-int ftp_program_plan(
-	struct ftp_program *out, const struct ftp_stage_spec *spec, struct ftp_error *err);
+/* to_run false: for floats[] only, much faster. */
+int ftp_program_plan(struct ftp_program *out, const struct ftp_stage_spec *spec, bool to_run,
+	struct ftp_error *err);
 void ftp_program_deinit(struct ftp_program *p);
 
 #endif

@@ -69,6 +69,7 @@ static struct ftp_stage_memory memory_of(
 		.statistics = floats[FTP_SPACE_STATISTIC] * sizeof(float),
 		.scratch =
 			(floats[FTP_SPACE_SCRATCH] + floats[FTP_SPACE_SCRATCHPAD]) * sizeof(float),
+		.scratchpad = floats[FTP_SPACE_SCRATCHPAD] * sizeof(float),
 		.version = version_floats(p) * sizeof(float),
 		.slot = floats[FTP_SPACE_SLOT] * sizeof(float),
 	};
@@ -137,7 +138,7 @@ int ftp_stage_new(struct ftp_stage **out, const struct ftp_stage_spec *spec, str
 	s->valid = calloc((size_t)spec->n_versions, sizeof(*s->valid));
 	ftp_assert(s->slots && s->version_data && s->valid);
 	ftp_versions_init(&s->versions, spec->n_versions, spec->n_slots);
-	code = ftp_program_plan(&s->program, &s->spec, err);
+	code = ftp_program_plan(&s->program, &s->spec, true, err);
 	if (!code)
 		code = allocate(s, err);
 	if (code) {
@@ -399,6 +400,21 @@ uint64_t ftp_stage_n_reorders(const struct ftp_stage *s)
 struct ftp_stage_memory ftp_stage_memory(const struct ftp_stage *s)
 {
 	return memory_of(&s->program, &s->spec);
+}
+
+int ftp_stage_memory_of(
+	const struct ftp_stage_spec *spec, struct ftp_stage_memory *out, struct ftp_error *err)
+{
+	struct ftp_program program;
+	int code = check(spec, err);
+
+	if (!code)
+		code = ftp_program_plan(&program, spec, false, err);
+	if (code)
+		return code;
+	*out = memory_of(&program, spec);
+	ftp_program_deinit(&program);
+	return 0;
 }
 
 const char *ftp_stage_implementations(const struct ftp_stage *s)

@@ -119,8 +119,13 @@ struct ftp_stage_memory {
 	size_t version; /* one: parameters, and copies of weights in other layouts */
 	size_t slot;	/* one */
 	size_t statistics;
+	size_t scratchpad; /* of scratch: oneDNN's, the largest of any layer's */
 };
 struct ftp_stage_memory ftp_stage_memory(const struct ftp_stage *s);
+/* What ftp_stage_new() would take, planned only: no tensors, no code made. spec->region is not
+ * used. Errors as ftp_stage_new()'s, but -ENOMEM for memory of the plan itself only. */
+int ftp_stage_memory_of(
+	const struct ftp_stage_spec *spec, struct ftp_stage_memory *out, struct ftp_error *err);
 size_t ftp_stage_memory_bytes(const struct ftp_stage_memory *m); /* all of it */
 
 /* One line per layer and direction: "blocks.3.expand fwd jit:avx512_core". Lent until free. */
