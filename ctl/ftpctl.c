@@ -8,30 +8,47 @@ static int run_help(const struct ftp_options *o);
 /* How a verb is told which run it is about. */
 #define RUN_OPTIONS (FTP_OPTION_CONFIG | FTP_OPTION_SET | FTP_OPTION_DATA_DIR | FTP_OPTION_JSON)
 
+static const struct ftp_operands one_node = {"NODE", 1, 1};
+static const struct ftp_operands settings = {"NODE KEY=VALUE...", 2, FTP_OPTIONS_MAX_OPERANDS};
+
 static const struct ftp_verb verbs[] = {
 	{"config check", "Read a configuration and say whether it is right.",
 		"ftpctl config check -c examples/local-3.yaml",
-		FTP_OPTION_CONFIG | FTP_OPTION_SET | FTP_OPTION_JSON, ftp_ftpctl_config_check},
+		FTP_OPTION_CONFIG | FTP_OPTION_SET | FTP_OPTION_JSON, ftp_ftpctl_config_check,
+		NULL},
 	{"config dump", "Print the whole effective configuration, defaults and overrides included.",
 		"ftpctl config dump -c examples/local-3.yaml --set training.steps=20",
-		FTP_OPTION_CONFIG | FTP_OPTION_SET | FTP_OPTION_JSON, ftp_ftpctl_config_dump},
+		FTP_OPTION_CONFIG | FTP_OPTION_SET | FTP_OPTION_JSON, ftp_ftpctl_config_dump, NULL},
 	{"doctor", "Check this machine against what a run needs: need, have, fix.",
 		"ftpctl doctor -c examples/local-3.yaml",
-		FTP_OPTION_CONFIG | FTP_OPTION_SET | FTP_OPTION_JSON, ftp_ftpctl_doctor},
+		FTP_OPTION_CONFIG | FTP_OPTION_SET | FTP_OPTION_JSON, ftp_ftpctl_doctor, NULL},
 	{"start", "Start the coordinator and this machine's nodes; return when they train.",
 		"ftpctl start -c examples/local-3.yaml --follow",
 		FTP_OPTION_CONFIG | FTP_OPTION_SET | FTP_OPTION_FOLLOW | FTP_OPTION_NODE |
-			FTP_OPTION_JSON,
-		ftp_ftpctl_start},
+			FTP_OPTION_DRILL | FTP_OPTION_JSON,
+		ftp_ftpctl_start, NULL},
 	{"status", "Show the run that is going on; exit code 3 if there is none.",
-		"ftpctl status --json", RUN_OPTIONS, ftp_ftpctl_status},
+		"ftpctl status --json", RUN_OPTIONS, ftp_ftpctl_status, NULL},
 	{"follow", "Watch the run that is going on; Ctrl-C only stops watching.",
-		"ftpctl follow -c examples/local-3.yaml", RUN_OPTIONS, ftp_ftpctl_follow},
+		"ftpctl follow -c examples/local-3.yaml", RUN_OPTIONS, ftp_ftpctl_follow, NULL},
 	{"stop", "Stop the run that is going on.", "ftpctl stop --timeout 10s",
-		RUN_OPTIONS | FTP_OPTION_TIMEOUT, ftp_ftpctl_stop},
+		RUN_OPTIONS | FTP_OPTION_TIMEOUT, ftp_ftpctl_stop, NULL},
+	{"repartition",
+		"Move units between nodes while they train: to the best plan, or to this one.",
+		"ftpctl repartition --cuts 3,9 --nodes n1,n3,n2",
+		RUN_OPTIONS | FTP_OPTION_CUTS | FTP_OPTION_NODES | FTP_OPTION_FORCE |
+			FTP_OPTION_TIMEOUT,
+		ftp_ftpctl_repartition, NULL},
+	{"drain", "Take a node out of the run: its units move to the others, its process ends.",
+		"ftpctl drain n3", RUN_OPTIONS | FTP_OPTION_TIMEOUT, ftp_ftpctl_drain, &one_node},
+	{"join", "Start a node's process into the run that is going on.", "ftpctl join n3",
+		RUN_OPTIONS | FTP_OPTION_TIMEOUT, ftp_ftpctl_join, &one_node},
+	{"emulate", "Make a node slow or its links bad, in a run started with --drill.",
+		"ftpctl emulate n3 slowdown=5 delay=2ms", RUN_OPTIONS | FTP_OPTION_TIMEOUT,
+		ftp_ftpctl_emulate, &settings},
 	{"version", "Print the versions of ftpipe and of what it is built on.", "ftpctl version",
-		FTP_OPTION_JSON, ftp_ftpctl_version},
-	{"help", "Print this list.", "ftpctl help", 0, run_help},
+		FTP_OPTION_JSON, ftp_ftpctl_version, NULL},
+	{"help", "Print this list.", "ftpctl help", 0, run_help, NULL},
 	{.name = NULL},
 };
 

@@ -7,11 +7,15 @@
 #include "ctl/config.h"
 #include "ctl/options.h"
 
-/* The verbs' functions, one file each. */
+/* The verbs' functions. */
 int ftp_ftpctl_config_check(const struct ftp_options *o);
 int ftp_ftpctl_config_dump(const struct ftp_options *o);
 int ftp_ftpctl_doctor(const struct ftp_options *o);
+int ftp_ftpctl_drain(const struct ftp_options *o);
+int ftp_ftpctl_emulate(const struct ftp_options *o);
 int ftp_ftpctl_follow(const struct ftp_options *o);
+int ftp_ftpctl_join(const struct ftp_options *o);
+int ftp_ftpctl_repartition(const struct ftp_options *o);
 int ftp_ftpctl_start(const struct ftp_options *o);
 int ftp_ftpctl_status(const struct ftp_options *o);
 int ftp_ftpctl_stop(const struct ftp_options *o);

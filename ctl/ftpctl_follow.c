@@ -8,12 +8,10 @@ int ftp_ftpctl_follow(const struct ftp_options *o)
 	struct ftp_follow_params params = {
 		.dir = &r.dir, .data_dir = r.data_dir, .coordinator = true};
 	json_t *summary;
-	int rc = ftp_ftpctl_find_run(&r, o);
+	int rc = ftp_ftpctl_find_live(&r, o);
 
 	if (rc)
 		return rc;
-	if (!r.supervisor)
-		return ftp_ftpctl_not_running(&r, o);
 	rc = ftp_follow(&params, &summary);
 	if (o->json)
 		ftp_ftpctl_print_json(summary ? json_incref(summary)

@@ -1,5 +1,6 @@
 #include "ctl/ftpctl_run.h"
 
+#include <errno.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -42,13 +43,27 @@ int ftp_ftpctl_find_run(struct ftp_ftpctl_run *r, const struct ftp_options *o)
 	return 0;
 }
 
-int ftp_ftpctl_ask(const struct ftp_ftpctl_run *r, const char *method, uint64_t wait_ns,
-	json_t **result, struct ftp_error *err)
+int ftp_ftpctl_find_live(struct ftp_ftpctl_run *r, const struct ftp_options *o)
 {
-	char path[FTP_PATHS_MAX];
+	int rc = ftp_ftpctl_find_run(r, o);
+
+	return rc || r->supervisor ? rc : ftp_ftpctl_not_running(r, o);
+}
+
+int ftp_ftpctl_ask(const struct ftp_ftpctl_run *r, const char *method, json_t *params,
+	uint64_t wait_ns, json_t **result, struct ftp_error *err)
+{
+	char path[FTP_PATHS_MAX], prefix[FTP_PATHS_MAX + 64];
+	size_t n;
+	int rc;
 
 	ftp_rundir_file(&r->dir, FTP_RUNDIR_SOCKET, path);
-	return ftp_jsonrpc_ask(path, method, NULL, ftp_clock_now_ns() + wait_ns, result, err);
+	rc = ftp_jsonrpc_ask(path, method, params, ftp_clock_now_ns() + wait_ns, result, err);
+	/* A refusal is for people: where it came from is known. */
+	n = (size_t)snprintf(prefix, sizeof(prefix), "%s: %s: ", path, method);
+	if (rc == -EPROTO && !strncmp(err->text, prefix, n))
+		memmove(err->text, err->text + n, strlen(err->text + n) + 1);
+	return rc;
 }
 
 int ftp_ftpctl_not_running(const struct ftp_ftpctl_run *r, const struct ftp_options *o)

@@ -18,9 +18,13 @@ struct ftp_ftpctl_run {
 /* 0, or an exit code when it has been said why not. */
 int ftp_ftpctl_find_run(struct ftp_ftpctl_run *r, const struct ftp_options *o);
 
-/* Calls the run's coordinator. *result is the caller's. Negative errno with the reason. */
-int ftp_ftpctl_ask(const struct ftp_ftpctl_run *r, const char *method, uint64_t wait_ns,
-	json_t **result, struct ftp_error *err);
+/* The same, and it is going on; else says so: exit code 3. */
+int ftp_ftpctl_find_live(struct ftp_ftpctl_run *r, const struct ftp_options *o);
+
+/* Calls the run's coordinator. params is taken, *result is the caller's. Negative errno with the
+ * reason; -EPROTO: the coordinator refuses. */
+int ftp_ftpctl_ask(const struct ftp_ftpctl_run *r, const char *method, json_t *params,
+	uint64_t wait_ns, json_t **result, struct ftp_error *err);
 
 /* "no run is going on in DIR", exit code 3. */
 int ftp_ftpctl_not_running(const struct ftp_ftpctl_run *r, const struct ftp_options *o);

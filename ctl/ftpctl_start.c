@@ -44,7 +44,7 @@ int ftp_ftpctl_start(const struct ftp_options *o)
 
 	if (rc)
 		return rc;
-	rc = ftp_supervisor_start(&started, c, o->node, &err);
+	rc = ftp_supervisor_start(&started, c, o->node, o->drill, &err);
 	if (rc) {
 		ftp_ftpctl_fail(o, (enum ftp_exit)rc, err.text);
 	} else {

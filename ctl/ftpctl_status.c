@@ -1,5 +1,6 @@
 #include <string.h>
 
+#include "ctl/document.h"
 #include "ctl/ftpctl.h"
 #include "ctl/ftpctl_run.h"
 #include "ctl/progress_view.h"
@@ -7,13 +8,6 @@
 #include "runtime/base/clock.h"
 
 #define ASK_NS (3 * FTP_NS_PER_S)
-
-static const char *text_of(const json_t *j, const char *key)
-{
-	const char *text = json_string_value(json_object_get(j, key));
-
-	return text ? text : "";
-}
 
 static void print_stages(const json_t *status)
 {
@@ -27,16 +21,15 @@ static void print_stages(const json_t *status)
 	json_array_foreach (json_object_get(status, "stages"), i, s) {
 		char units[24];
 
-		snprintf(units, sizeof(units), "%d-%d",
-			(int)json_integer_value(json_object_get(s, "first_unit")),
-			(int)json_integer_value(json_object_get(s, "end_unit")) - 1);
+		snprintf(units, sizeof(units), "%d-%d", (int)ftp_document_integer(s, "first_unit"),
+			(int)ftp_document_integer(s, "end_unit") - 1);
 		printf("%-6d %-12s %-9s %9lld %6.0f %% %10.1f %10.1f %10.1f\n", (int)i,
-			text_of(s, "node"), units,
-			(long long)json_integer_value(json_object_get(s, "step")),
-			100 * json_number_value(json_object_get(s, "busy_ratio")),
-			json_number_value(json_object_get(s, "compute_seconds")),
-			json_number_value(json_object_get(s, "wait_seconds")),
-			(double)json_integer_value(json_object_get(s, "memory_bytes")) / 1e6);
+			ftp_document_text(s, "node"), units,
+			(long long)ftp_document_integer(s, "step"),
+			100 * ftp_document_number_or_0(s, "busy_ratio"),
+			ftp_document_number_or_0(s, "compute_seconds"),
+			ftp_document_number_or_0(s, "wait_seconds"),
+			(double)ftp_document_integer(s, "memory_bytes") / 1e6);
 	}
 }
 
@@ -47,10 +40,10 @@ static void print_nodes(const json_t *status)
 
 	printf("%-12s %-16s %-8s %8s  %s\n", "node", "host", "state", "pid", "cpu");
 	json_array_foreach (json_object_get(status, "nodes"), i, n)
-		printf("%-12s %-16s %-8s %8lld  %s %s\n", text_of(n, "name"), text_of(n, "host"),
-			text_of(n, "state"),
-			(long long)json_integer_value(json_object_get(n, "pid")), text_of(n, "isa"),
-			text_of(n, "cpu"));
+		printf("%-12s %-16s %-8s %8lld  %s %s\n", ftp_document_text(n, "name"),
+			ftp_document_text(n, "host"), ftp_document_text(n, "state"),
+			(long long)ftp_document_integer(n, "pid"), ftp_document_text(n, "isa"),
+			ftp_document_text(n, "cpu"));
 }
 
 static void print_status(const struct ftp_ftpctl_run *r, const json_t *status)
@@ -73,8 +66,9 @@ static int not_running(const struct ftp_ftpctl_run *r, const struct ftp_options 
 	fprintf(stderr, "no run is going on in %s", r->data_dir);
 	if (r->dir.id[0])
 		fprintf(stderr, "; the last was %s: %s%s%s", r->dir.id,
-			last ? text_of(last, "state") : "killed",
-			text_of(last, "reason")[0] ? ": " : "", text_of(last, "reason"));
+			last ? ftp_document_text(last, "state") : "killed",
+			ftp_document_text(last, "reason")[0] ? ": " : "",
+			ftp_document_text(last, "reason"));
 	fprintf(stderr, "\n");
 	json_decref(last);
 	return FTP_EXIT_NOT_RUNNING;
@@ -103,7 +97,7 @@ int ftp_ftpctl_status(const struct ftp_options *o)
 		return rc;
 	if (!r.supervisor)
 		return not_running(&r, o);
-	if (ftp_ftpctl_ask(&r, FTP_METHOD_STATUS, ASK_NS, &status, &err))
+	if (ftp_ftpctl_ask(&r, FTP_METHOD_STATUS, NULL, ASK_NS, &status, &err))
 		return degraded(&r, o, err.text);
 	if (o->json) {
 		json_object_set_new(status, "running", json_true());

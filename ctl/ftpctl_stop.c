@@ -17,7 +17,7 @@ static void begin_to_stop(const struct ftp_ftpctl_run *r)
 	json_t *result = NULL;
 	struct ftp_error err;
 
-	if (ftp_ftpctl_ask(r, FTP_METHOD_END, ASK_NS, &result, &err) && r->supervisor > 0)
+	if (ftp_ftpctl_ask(r, FTP_METHOD_END, NULL, ASK_NS, &result, &err) && r->supervisor > 0)
 		kill(r->supervisor, SIGTERM);
 	json_decref(result);
 }
@@ -27,13 +27,11 @@ int ftp_ftpctl_stop(const struct ftp_options *o)
 	struct ftp_ftpctl_run r;
 	uint64_t wait_ns = o->timeout_ns ? o->timeout_ns : DEFAULT_TIMEOUT_NS;
 	uint64_t deadline_ns = ftp_clock_now_ns() + wait_ns;
-	int rc = ftp_ftpctl_find_run(&r, o);
+	int rc = ftp_ftpctl_find_live(&r, o);
 	char text[128];
 
 	if (rc)
 		return rc;
-	if (!r.supervisor)
-		return ftp_ftpctl_not_running(&r, o);
 	begin_to_stop(&r);
 	if (ftp_follow_await_end(r.data_dir, deadline_ns)) {
 		snprintf(text, sizeof(text),

@@ -28,6 +28,22 @@ static const struct option {
 		"DIR", "the run's data directory, instead of the configuration's"},
 	{FTP_OPTION_TIMEOUT, "--timeout", NULL, DURATION, offsetof(struct ftp_options, timeout_ns),
 		"DURATION", "how long to wait, e.g. 30s"},
+	{FTP_OPTION_DRILL, "--drill", NULL, FLAG, offsetof(struct ftp_options, drill), NULL,
+		"a rehearsal: allow the verbs that make a node slow or a link bad"},
+	{FTP_OPTION_DRY_RUN, "--dry-run", NULL, FLAG, offsetof(struct ftp_options, dry_run), NULL,
+		"change nothing; a plan never does, ftpctl repartition does"},
+	{FTP_OPTION_CUTS, "--cuts", NULL, TEXT, offsetof(struct ftp_options, cuts), "LIST",
+		"first unit of each stage but the first, e.g. 3,9"},
+	{FTP_OPTION_NODES, "--nodes", NULL, TEXT, offsetof(struct ftp_options, nodes), "LIST",
+		"these nodes, e.g. n1,n3"},
+	{FTP_OPTION_FORCE, "--force", NULL, FLAG, offsetof(struct ftp_options, force), NULL,
+		"even if it does not pay"},
+	{FTP_OPTION_PROFILE, "--profile", NULL, TEXT, offsetof(struct ftp_options, profile), "FILE",
+		"unit times and links as ftpctl profile --json printed them"},
+	{FTP_OPTION_ONCE, "--once", NULL, FLAG, offsetof(struct ftp_options, once), NULL,
+		"one picture"},
+	{FTP_OPTION_OUTPUT, "--output", "-o", TEXT, offsetof(struct ftp_options, output), "FILE",
+		"where to write it"},
 	{FTP_OPTION_JSON, "--json", NULL, FLAG, offsetof(struct ftp_options, json), NULL,
 		"one JSON document on stdout"},
 	{0, "--help", "-h", FLAG, offsetof(struct ftp_options, help), NULL, "this text"},
@@ -98,6 +114,16 @@ static int store(
 	return 0;
 }
 
+/* true: arg, which is no option, is one of the verb's operands. */
+static bool take_operand(struct ftp_options *o, const struct ftp_verb *verb, const char *arg)
+{
+	if (!verb->operands || arg[0] == '-' || o->n_operands == verb->operands->max)
+		return false;
+	ftp_assert(o->n_operands < FTP_OPTIONS_MAX_OPERANDS);
+	o->operands[o->n_operands++] = arg;
+	return true;
+}
+
 int ftp_options_parse(struct ftp_options *o, const struct ftp_verb *verb, int argc,
 	char *const *argv, struct ftp_error *err)
 {
@@ -107,6 +133,8 @@ int ftp_options_parse(struct ftp_options *o, const struct ftp_verb *verb, int ar
 		const struct option *found = find_option(verb, argv[i], &value);
 		int rc;
 
+		if (!found && take_operand(o, verb, argv[i]))
+			continue;
 		if (!found)
 			return ftp_error_set(err, EINVAL,
 				"unexpected argument '%.64s'; see ftpctl %s --help", argv[i],
@@ -123,13 +151,16 @@ int ftp_options_parse(struct ftp_options *o, const struct ftp_verb *verb, int ar
 		if (rc)
 			return rc;
 	}
+	if (!o->help && verb->operands && o->n_operands < verb->operands->min)
+		return ftp_error_set(err, EINVAL, "ftpctl %s: expected %s after it", verb->name,
+			verb->operands->what);
 	return 0;
 }
 
 void ftp_options_print_verb(FILE *out, const struct ftp_verb *verb)
 {
-	fprintf(out, "Example: %s\n\n%s\n\nOptions of ftpctl %s:\n", verb->example, verb->help,
-		verb->name);
+	fprintf(out, "Example: %s\n\n%s\n\nftpctl %s%s%s [OPTIONS]\n", verb->example, verb->help,
+		verb->name, verb->operands ? " " : "", verb->operands ? verb->operands->what : "");
 	for (size_t i = 0; i < N_OPTIONS; i++) {
 		const struct option *o = &options[i];
 		char left[48];

@@ -31,18 +31,35 @@ enum ftp_option_bit {
 	FTP_OPTION_NODE = 1 << 4,     /* --node NAME */
 	FTP_OPTION_DATA_DIR = 1 << 5, /* --data-dir DIR */
 	FTP_OPTION_TIMEOUT = 1 << 6,  /* --timeout DURATION */
+	FTP_OPTION_DRILL = 1 << 7,    /* --drill */
+	FTP_OPTION_DRY_RUN = 1 << 8,  /* --dry-run */
+	FTP_OPTION_CUTS = 1 << 9,     /* --cuts LIST */
+	FTP_OPTION_NODES = 1 << 10,   /* --nodes LIST */
+	FTP_OPTION_FORCE = 1 << 11,   /* --force */
+	FTP_OPTION_PROFILE = 1 << 12, /* --profile FILE */
+	FTP_OPTION_ONCE = 1 << 13,    /* --once */
+	FTP_OPTION_OUTPUT = 1 << 14,  /* -o, --output FILE */
 };
 
-#define FTP_OPTIONS_MAX_SETS 256
+#define FTP_OPTIONS_MAX_SETS	 256
+#define FTP_OPTIONS_MAX_OPERANDS 8
 
 struct ftp_options {
 	const char *config; /* NULL: not given */
 	const char *sets[FTP_OPTIONS_MAX_SETS];
 	int n_sets;
-	bool json, follow, help;
-	const char *node;     /* NULL: not given */
-	const char *data_dir; /* NULL: not given */
-	uint64_t timeout_ns;  /* 0: not given */
+	bool json, follow, help, drill, dry_run, force, once;
+	const char *node;			     /* NULL: not given */
+	const char *data_dir;			     /* NULL: not given */
+	uint64_t timeout_ns;			     /* 0: not given */
+	const char *cuts, *nodes, *profile, *output; /* NULL: not given */
+	const char *operands[FTP_OPTIONS_MAX_OPERANDS];
+	int n_operands;
+};
+
+struct ftp_operands {
+	const char *what; /* for people: "NODE KEY=VALUE..." */
+	int min, max;
 };
 
 struct ftp_verb {
@@ -51,6 +68,7 @@ struct ftp_verb {
 	const char *example;
 	unsigned accepts;
 	int (*run)(const struct ftp_options *o); /* returns an ftp_exit */
+	const struct ftp_operands *operands;	 /* what follows the verb; NULL: nothing */
 };
 
 /* verbs ends with a NULL name. Both words of "config check" are matched before "config". *n_words

@@ -5,32 +5,11 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "ctl/document.h"
 #include "ctl/terminal.h"
 #include "runtime/base/clock.h"
 
 #define BAR 20 /* characters of a stage's bar */
-
-static const char *text_of(const json_t *j, const char *key)
-{
-	const char *text = json_string_value(json_object_get(j, key));
-
-	return text ? text : "";
-}
-
-static json_int_t integer_of(const json_t *j, const char *key)
-{
-	return json_integer_value(json_object_get(j, key));
-}
-
-/* false: null or absent. A loss that is no number is a text. */
-static bool number_of(const json_t *j, const char *key, double *v)
-{
-	const json_t *value = json_object_get(j, key);
-
-	*v = json_is_string(value) ? strtod(json_string_value(value), NULL)
-				   : json_number_value(value);
-	return value && !json_is_null(value);
-}
 
 void ftp_progress_view_init(struct ftp_progress_view *v, FILE *out)
 {
@@ -66,19 +45,21 @@ static void describe(const json_t *status, char *text, size_t bytes)
 	char left[24];
 	double v;
 
-	if (!integer_of(status, "step")) {
-		snprintf(text, bytes, "%s", text_of(status, "state"));
+	if (!ftp_document_integer(status, "step")) {
+		snprintf(text, bytes, "%s", ftp_document_text(status, "state"));
 		return;
 	}
-	snprintf(text, bytes, "step %lld/%lld, epoch %lld", (long long)integer_of(status, "step"),
-		(long long)integer_of(status, "last_step"), (long long)integer_of(status, "epoch"));
-	if (number_of(status, "loss", &v))
+	snprintf(text, bytes, "step %lld/%lld, epoch %lld",
+		(long long)ftp_document_integer(status, "step"),
+		(long long)ftp_document_integer(status, "last_step"),
+		(long long)ftp_document_integer(status, "epoch"));
+	if (ftp_document_number(status, "loss", &v))
 		append(text, bytes, ", loss %.4f", v);
-	if (number_of(status, "test_accuracy", &v))
+	if (ftp_document_number(status, "test_accuracy", &v))
 		append(text, bytes, ", accuracy %.4f", v);
-	if (number_of(status, "samples_per_second", &v) && v > 0)
+	if (ftp_document_number(status, "samples_per_second", &v) && v > 0)
 		append(text, bytes, ", %.0f samples/s", v);
-	if (number_of(status, "eta_seconds", &v)) {
+	if (ftp_document_number(status, "eta_seconds", &v)) {
 		size_t n = strlen(text);
 
 		ftp_progress_view_time(v, left, sizeof(left));
@@ -94,15 +75,15 @@ static void describe_waiting(const json_t *status, char *text, size_t bytes)
 
 	at = (size_t)snprintf(text, bytes, "waiting for");
 	json_array_foreach (json_object_get(status, "nodes"), i, node) {
-		if (at + 48 < bytes && !strcmp(text_of(node, "state"), "awaited"))
+		if (at + 48 < bytes && !strcmp(ftp_document_text(node, "state"), "awaited"))
 			at += (size_t)snprintf(
-				text + at, bytes - at, " %.32s", text_of(node, "name"));
+				text + at, bytes - at, " %.32s", ftp_document_text(node, "name"));
 	}
 }
 
 static void describe_run(const json_t *status, char *text, size_t bytes)
 {
-	if (!strcmp(text_of(status, "state"), "waiting"))
+	if (!strcmp(ftp_document_text(status, "state"), "waiting"))
 		describe_waiting(status, text, bytes);
 	else
 		describe(status, text, bytes);
@@ -110,9 +91,10 @@ static void describe_run(const json_t *status, char *text, size_t bytes)
 
 static int percent_of(const json_t *status)
 {
-	json_int_t last = integer_of(status, "last_step");
+	json_int_t last = ftp_document_integer(status, "last_step");
 
-	return last > 0 ? (int)(100 * (double)integer_of(status, "step") / (double)last) : 0;
+	return last > 0 ? (int)(100 * (double)ftp_document_integer(status, "step") / (double)last)
+			: 0;
 }
 
 static int columns(const struct ftp_progress_view *v)
@@ -136,14 +118,15 @@ static void draw_stage(struct ftp_progress_view *v, int width, const json_t *sta
 	double busy = 0;
 	int n;
 
-	number_of(stage, "busy_ratio", &busy);
+	ftp_document_number(stage, "busy_ratio", &busy);
 	n = (int)(busy * BAR + 0.5);
 	for (int i = 0; i < BAR; i++)
 		bar[i] = i < n ? '#' : '.';
 	bar[BAR] = 0;
 	snprintf(text, sizeof(text), "  %-8.32s units %3lld-%-3lld [%s] %3.0f %% busy",
-		text_of(stage, "node"), (long long)integer_of(stage, "first_unit"),
-		(long long)integer_of(stage, "end_unit") - 1, bar, 100 * busy);
+		ftp_document_text(stage, "node"),
+		(long long)ftp_document_integer(stage, "first_unit"),
+		(long long)ftp_document_integer(stage, "end_unit") - 1, bar, 100 * busy);
 	draw_line(v, width, text);
 }
 
@@ -176,9 +159,10 @@ static void print_plain(struct ftp_progress_view *v, const json_t *status)
 	describe_run(status, text, sizeof(text));
 	fprintf(v->out, "%s", text);
 	json_array_foreach (json_object_get(status, "stages"), i, stage) {
-		if (!number_of(stage, "busy_ratio", &busy) || busy <= 0)
+		if (!ftp_document_number(stage, "busy_ratio", &busy) || busy <= 0)
 			continue;
-		fprintf(v->out, "%s %s %.0f %%", before, text_of(stage, "node"), 100 * busy);
+		fprintf(v->out, "%s %s %.0f %%", before, ftp_document_text(stage, "node"),
+			100 * busy);
 		before = ",";
 	}
 	fprintf(v->out, "\n");
@@ -187,7 +171,7 @@ static void print_plain(struct ftp_progress_view *v, const json_t *status)
 
 void ftp_progress_view_update(struct ftp_progress_view *v, const json_t *status, uint64_t now_ns)
 {
-	const char *state = text_of(status, "state");
+	const char *state = ftp_document_text(status, "state");
 	bool changed = strcmp(state, v->state) != 0;
 	int percent = percent_of(status);
 
@@ -208,7 +192,8 @@ void ftp_progress_view_leave(struct ftp_progress_view *v)
 
 void ftp_progress_view_end(struct ftp_progress_view *v, const json_t *summary, const char *dir)
 {
-	const char *state = text_of(summary, "state"), *reason = text_of(summary, "reason");
+	const char *state = ftp_document_text(summary, "state"),
+		   *reason = ftp_document_text(summary, "reason");
 	bool completed = !strcmp(state, "completed");
 	char time[24];
 	double x;
@@ -216,19 +201,19 @@ void ftp_progress_view_end(struct ftp_progress_view *v, const json_t *summary, c
 	ftp_progress_view_leave(v);
 	fprintf(v->out, "%srun %s %s%s",
 		ftp_terminal_colour(v->out, completed ? FTP_TERMINAL_GREEN : FTP_TERMINAL_RED),
-		text_of(summary, "run"), state[0] ? state : "ended without a word",
+		ftp_document_text(summary, "run"), state[0] ? state : "ended without a word",
 		ftp_terminal_colour(v->out, FTP_TERMINAL_PLAIN));
 	if (reason[0])
 		fprintf(v->out, ": %s", reason);
 	else if (completed) {
-		fprintf(v->out, ": %lld steps", (long long)integer_of(summary, "steps"));
-		if (number_of(summary, "final_loss", &x))
+		fprintf(v->out, ": %lld steps", (long long)ftp_document_integer(summary, "steps"));
+		if (ftp_document_number(summary, "final_loss", &x))
 			fprintf(v->out, ", loss %.4f", x);
-		if (number_of(summary, "test_accuracy", &x))
+		if (ftp_document_number(summary, "test_accuracy", &x))
 			fprintf(v->out, ", accuracy %.4f", x);
-		if (number_of(summary, "samples_per_second", &x))
+		if (ftp_document_number(summary, "samples_per_second", &x))
 			fprintf(v->out, ", %.0f samples/s", x);
-		if (number_of(summary, "train_seconds", &x)) {
+		if (ftp_document_number(summary, "train_seconds", &x)) {
 			ftp_progress_view_time(x, time, sizeof(time));
 			fprintf(v->out, ", %s", time);
 		}

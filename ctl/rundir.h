@@ -35,6 +35,7 @@ void ftp_rundir_file(const struct ftp_rundir *d, const char *name, char path[FTP
 #define FTP_RUNDIR_LOSS	   "loss.csv"
 #define FTP_RUNDIR_SUMMARY "summary.json"
 #define FTP_RUNDIR_LOG	   "log"
+#define FTP_RUNDIR_EVENTS  "events.jsonl"
 #define FTP_RUNDIR_SOCKET  "coordinator.sock"
 
 /* Appending, close-on-exec; the caller owns the fd. Negative errno. */

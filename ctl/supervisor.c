@@ -51,6 +51,11 @@ static bool listens_here(const char *address)
 	return is_local(host);
 }
 
+bool ftp_supervisor_has_coordinator(const struct ftp_config *config)
+{
+	return listens_here(config->cluster.coordinator_listen);
+}
+
 static int choose_children(struct ftp_supervisor_params *p, const char *node, struct ftp_error *err)
 {
 	const struct ftp_config *c = p->config;
@@ -69,7 +74,7 @@ static int choose_children(struct ftp_supervisor_params *p, const char *node, st
 			"--node",
 			c->file);
 	/* With the first node, which holds the data, comes the coordinator. */
-	p->coordinator = node ? p->local[0] : listens_here(c->cluster.coordinator_listen);
+	p->coordinator = node ? p->local[0] : ftp_supervisor_has_coordinator(c);
 	return 0;
 }
 
@@ -209,9 +214,9 @@ static enum ftp_exit start_locked(struct ftp_supervisor_params *p, int lock_fd,
 }
 
 enum ftp_exit ftp_supervisor_start(struct ftp_supervisor_started *out,
-	const struct ftp_config *config, const char *node, struct ftp_error *err)
+	const struct ftp_config *config, const char *node, bool drill, struct ftp_error *err)
 {
-	struct ftp_supervisor_params p = {.config = config};
+	struct ftp_supervisor_params p = {.config = config, .drill = drill};
 	enum ftp_exit code;
 	pid_t holder;
 	int lock_fd, rc;

@@ -1,14 +1,17 @@
 /* The supervisor: one daemon per run directory that starts the coordinator and this machine's
- * nodes, ties their lives to its own, and at the first unexpected end of one of them says who and
- * why, stops all others and records the outcome. One thread.
+ * nodes, ties their lives to its own, tells the coordinator who has ended and how, and records the
+ * outcome. The coordinator decides whether a run goes on without a node; the supervisor sees to it
+ * that a run that does not go on ends. One thread.
  *
  * The children get PR_SET_PDEATHSIG: a killed supervisor takes the nodes with it (SIGKILL) and asks
  * the coordinator to record that (SIGTERM). Signals: SIGTERM stops the run as `ftpctl stop` does;
- * SIGQUIT, or a second SIGTERM, kills it.
+ * SIGQUIT, or a second SIGTERM, kills it. FTP_SUPERVISOR_JOIN with a node's index in the
+ * configuration as its value starts that node's process, unless it runs or the run is ending.
  */
 #ifndef FTP_CTL_SUPERVISOR_H
 #define FTP_CTL_SUPERVISOR_H
 
+#include <signal.h>
 #include <stdbool.h>
 #include <sys/types.h>
 
@@ -16,9 +19,13 @@
 #include "ctl/options.h"
 #include "ctl/rundir.h"
 
+#define FTP_SUPERVISOR_JOIN SIGRTMIN /* sigqueue(3): no request is lost, none lies about */
+
 #define FTP_SUPERVISOR_READY_NS (10 * FTP_NS_PER_S) /* for the coordinator to listen */
-#define FTP_SUPERVISOR_END_NS	(8 * FTP_NS_PER_S)  /* from the first end of a child to the last */
-#define FTP_SUPERVISOR_GRACE_NS (2 * FTP_NS_PER_S)  /* after SIGTERM, before SIGKILL */
+#define FTP_SUPERVISOR_END_NS                                                                      \
+	(8 * FTP_NS_PER_S) /* from a node's end to the run's, if it ends it                        \
+			    */
+#define FTP_SUPERVISOR_GRACE_NS (2 * FTP_NS_PER_S) /* after SIGTERM, before SIGKILL */
 
 struct ftp_supervisor_started {
 	struct ftp_rundir dir;
@@ -27,10 +34,13 @@ struct ftp_supervisor_started {
 };
 
 /* Takes the lock of config's data directory, makes the run's directory and starts the daemon, which
- * lives on. node: start only that one (NULL: all whose host is this machine's). FTP_EXIT_OK: all
- * processes are started, *out is set. Else an exit code with the reason in err, and nothing runs.
- */
+ * lives on. node: start only that one (NULL: all whose host is this machine's). drill: the run
+ * allows the verbs of rehearsals. FTP_EXIT_OK: all processes are started, *out is set. Else an exit
+ * code with the reason in err, and nothing runs. */
 enum ftp_exit ftp_supervisor_start(struct ftp_supervisor_started *out,
-	const struct ftp_config *config, const char *node, struct ftp_error *err);
+	const struct ftp_config *config, const char *node, bool drill, struct ftp_error *err);
+
+/* Does the coordinator of this configuration run on this machine? */
+bool ftp_supervisor_has_coordinator(const struct ftp_config *config);
 
 #endif

@@ -34,6 +34,7 @@ struct supervisor {
 	uint32_t n_children;
 	enum phase phase;
 	uint64_t deadline_ns; /* of the phase */
+	uint64_t check_ns;    /* a node has ended: look whether the run ends; FTP_NS_NEVER */
 	int signal_fd;
 	char socket[FTP_PATHS_MAX];
 	char reason[1024]; /* how the run ends, where the coordinator cannot know or record it */
@@ -67,14 +68,17 @@ static void enter(struct supervisor *s, enum phase phase, uint64_t wait_ns)
 		signal_all(s, SIGKILL);
 }
 
-static int ask(struct supervisor *s, const char *method, json_t *params)
+/* *result: NULL where it does not matter. */
+static int ask(struct supervisor *s, const char *method, json_t *params, json_t **result)
 {
 	struct ftp_error err;
-	json_t *result = NULL;
+	json_t *answer = NULL;
 	int rc = ftp_jsonrpc_ask(
-		s->socket, method, params, ftp_clock_now_ns() + ASK_NS, &result, &err);
+		s->socket, method, params, ftp_clock_now_ns() + ASK_NS, &answer, &err);
 
-	json_decref(result);
+	if (result)
+		*result = json_incref(answer);
+	json_decref(answer);
 	return rc;
 }
 
@@ -93,12 +97,32 @@ static void on_node_end(struct supervisor *s, const struct ftp_child *c, const c
 
 	snprintf(m.who, sizeof(m.who), "%.32s", c->name);
 	ftp_rundir_last_words(s->params->dir, c->name, m.reason, sizeof(m.reason));
-	if (coordinator_runs(s))
-		ask(s, FTP_METHOD_EXITED, ftp_exited_encode(&m));
-	else if (!s->params->coordinator && !s->reason[0] && (c->signal || c->code))
+	if (coordinator_runs(s)) {
+		ask(s, FTP_METHOD_EXITED, ftp_exited_encode(&m), NULL);
+		if (s->check_ns == FTP_NS_NEVER)
+			s->check_ns = ftp_clock_now_ns() + FTP_SUPERVISOR_END_NS;
+	} else if (!s->params->coordinator && !s->reason[0] && (c->signal || c->code)) {
 		snprintf(s->reason, sizeof(s->reason), "%s%s%s", text, m.reason[0] ? ": " : "",
 			m.reason);
-	enter(s, ENDING, FTP_SUPERVISOR_END_NS);
+	}
+}
+
+/* Some time after a node's end the run has ended, is ending, or goes on without it. */
+static void check_run(struct supervisor *s)
+{
+	static const char *const over[] = {"finishing", "ended"};
+	json_t *status = NULL;
+	const char *state;
+	bool ends;
+
+	s->check_ns = FTP_NS_NEVER;
+	ends = !coordinator_runs(s) || ask(s, FTP_METHOD_STATUS, NULL, &status);
+	state = json_string_value(json_object_get(status, "state"));
+	for (size_t i = 0; !ends && i < sizeof(over) / sizeof(*over); i++)
+		ends = !state || !strcmp(state, over[i]);
+	json_decref(status);
+	if (ends)
+		enter(s, ENDING, FTP_SUPERVISOR_END_NS);
 }
 
 static void on_coordinator_end(struct supervisor *s, const char *text)
@@ -118,7 +142,7 @@ static void on_coordinator_end(struct supervisor *s, const char *text)
 
 static void on_end(struct supervisor *s, struct ftp_child *c)
 {
-	bool first = s->phase == RUNNING;
+	bool first = s->phase == RUNNING && s->check_ns == FTP_NS_NEVER;
 	char text[160];
 
 	ftp_child_reap(c);
@@ -130,17 +154,89 @@ static void on_end(struct supervisor *s, struct ftp_child *c)
 		on_node_end(s, c, text);
 }
 
+/* A node's earlier life, or NULL. */
+static struct ftp_child *find_node(struct supervisor *s, const char *name)
+{
+	for (uint32_t i = s->params->coordinator; i < s->n_children; i++)
+		if (!strcmp(s->children[i].name, name))
+			return &s->children[i];
+	return NULL;
+}
+
+static struct ftp_child *place(struct supervisor *s, const char *name)
+{
+	struct ftp_child *before = find_node(s, name);
+
+	ftp_assert(before || s->n_children < MAX_CHILDREN);
+	return before ? before : &s->children[s->n_children++];
+}
+
+static int start_child(struct supervisor *s, const char *name, const char *program, char **argv,
+	int kept_fd, int parent_death_signal, struct ftp_error *err)
+{
+	char path[2 * FTP_PATHS_MAX];
+	const struct ftp_child_spec spec = {.name = name,
+		.argv = argv,
+		.output_fd = s->params->log_fd,
+		.kept_fd = kept_fd,
+		.parent_death_signal = parent_death_signal};
+
+	snprintf(path, sizeof(path), "%s/%s", s->params->bin_dir, program);
+	argv[0] = path;
+	return ftp_child_start(place(s, name), &spec, err);
+}
+
+static int start_node(struct supervisor *s, uint32_t node, struct ftp_error *err)
+{
+	const struct ftp_config *c = s->params->config;
+	char cores[FTP_CONFIG_MAX_NODES][FTP_PINNING_LIST_BYTES], config[FTP_PATHS_MAX];
+	char *argv[] = {NULL, "--config", config, "--node", c->nodes[node].name, "--coordinator",
+		c->cluster.coordinator_listen, "--run-dir", (char *)s->params->dir->path, "--cores",
+		cores[node], s->params->drill ? "--drill" : NULL, NULL};
+	bool local[FTP_CONFIG_MAX_NODES];
+	cpu_set_t available;
+
+	ftp_rundir_file(s->params->dir, FTP_RUNDIR_CONFIG, config);
+	memcpy(local, s->params->local, sizeof(local));
+	local[node] = true;
+	ftp_cores_available(&available);
+	ftp_pinning_choose(c, local, &available, cores);
+	return start_child(s, c->nodes[node].name, "ftpipe-node", argv, -1, SIGKILL, err);
+}
+
+/* A node that was drained, or has gone without ending the run, comes back. */
+static void on_join(struct supervisor *s, int node)
+{
+	const struct ftp_config *c = s->params->config;
+	const struct ftp_child *child;
+	struct ftp_error err;
+
+	if (node < 0 || node >= (int)c->n_nodes || s->phase != RUNNING) {
+		ftp_log_warn("a request to start node %d comes too late or names none", node);
+		return;
+	}
+	child = find_node(s, c->nodes[node].name);
+	if (child && ftp_child_runs(child))
+		ftp_log_warn("%s runs already: pid %d", child->name, child->pid);
+	else if (start_node(s, (uint32_t)node, &err))
+		ftp_log_error("%s", err.text);
+	else
+		ftp_log_info("%s was started by the operator", c->nodes[node].name);
+}
+
 static void on_signal(struct supervisor *s)
 {
 	struct signalfd_siginfo info;
 
 	if (read(s->signal_fd, &info, sizeof(info)) != sizeof(info))
 		return;
-	if (info.ssi_signo == SIGQUIT || s->phase != RUNNING) {
+	if (info.ssi_signo == (uint32_t)FTP_SUPERVISOR_JOIN) {
+		on_join(s, info.ssi_int);
+	} else if (info.ssi_signo == SIGQUIT || s->phase != RUNNING) {
 		if (!has_summary(s))
 			snprintf(s->reason, sizeof(s->reason), "killed by the operator");
 		enter(s, KILLING, FTP_SUPERVISOR_GRACE_NS);
-	} else if (coordinator_runs(s) && !ask(s, FTP_METHOD_END, NULL)) {
+	} else if (coordinator_runs(s) && !ask(s, FTP_METHOD_END, NULL, NULL)) {
 		enter(s, ENDING, FTP_SUPERVISOR_END_NS);
 	} else {
 		snprintf(s->reason, sizeof(s->reason), "stopped by the operator");
@@ -179,12 +275,13 @@ static void watch(struct supervisor *s)
 	while (count_running(s)) {
 		struct pollfd fds[1 + MAX_CHILDREN] = {{.fd = s->signal_fd, .events = POLLIN}};
 		uint64_t now_ns = ftp_clock_now_ns();
+		uint64_t until_ns = s->phase == RUNNING ? s->check_ns : s->deadline_ns;
 		int timeout_ms = -1;
 
-		if (s->phase != RUNNING)
-			timeout_ms = s->deadline_ns <= now_ns
+		if (until_ns != FTP_NS_NEVER)
+			timeout_ms = until_ns <= now_ns
 					     ? 0
-					     : (int)((s->deadline_ns - now_ns) / FTP_NS_PER_MS) + 1;
+					     : (int)((until_ns - now_ns) / FTP_NS_PER_MS) + 1;
 		for (uint32_t i = 0; i < s->n_children; i++)
 			fds[1 + i] = (struct pollfd){.fd = s->children[i].pidfd, .events = POLLIN};
 		poll(fds, 1 + s->n_children, timeout_ms);
@@ -195,24 +292,11 @@ static void watch(struct supervisor *s)
 				on_end(s, &s->children[i]);
 		if (fds[0].revents)
 			on_signal(s);
+		if (s->phase == RUNNING && s->check_ns <= ftp_clock_now_ns())
+			check_run(s);
 		if (s->phase != RUNNING && s->deadline_ns <= ftp_clock_now_ns())
 			on_deadline(s);
 	}
-}
-
-static int start_child(struct supervisor *s, const char *name, const char *program, char **argv,
-	int kept_fd, int parent_death_signal, struct ftp_error *err)
-{
-	char path[2 * FTP_PATHS_MAX];
-	const struct ftp_child_spec spec = {.name = name,
-		.argv = argv,
-		.output_fd = s->params->log_fd,
-		.kept_fd = kept_fd,
-		.parent_death_signal = parent_death_signal};
-
-	snprintf(path, sizeof(path), "%s/%s", s->params->bin_dir, program);
-	argv[0] = path;
-	return ftp_child_start(&s->children[s->n_children++], &spec, err);
 }
 
 /* The coordinator's line: it listens, or why not. An exit code. */
@@ -242,13 +326,14 @@ static int await_ready(struct supervisor *s, int fd, struct ftp_error *err)
 	return code;
 }
 
-static int start_coordinator(struct supervisor *s, const char *config, struct ftp_error *err)
+static int start_coordinator(struct supervisor *s, struct ftp_error *err)
 {
-	char run[17], ready_fd[12];
-	char *argv[] = {NULL, "--config", (char *)config, "--run-dir", (char *)s->params->dir->path,
-		"--run", run, "--ready-fd", ready_fd, NULL};
+	char run[17], ready_fd[12], config[FTP_PATHS_MAX];
+	char *argv[] = {NULL, "--config", config, "--run-dir", (char *)s->params->dir->path,
+		"--run", run, "--ready-fd", ready_fd, s->params->drill ? "--drill" : NULL, NULL};
 	int ready[2], rc;
 
+	ftp_rundir_file(s->params->dir, FTP_RUNDIR_CONFIG, config);
 	if (pipe2(ready, O_CLOEXEC))
 		return FTP_EXIT_FAILURE;
 	snprintf(run, sizeof(run), "%016llx", (unsigned long long)s->params->run);
@@ -260,24 +345,13 @@ static int start_coordinator(struct supervisor *s, const char *config, struct ft
 	return rc;
 }
 
-static int start_nodes(struct supervisor *s, const char *config, struct ftp_error *err)
+static int start_nodes(struct supervisor *s, struct ftp_error *err)
 {
-	const struct ftp_config *c = s->params->config;
-	char cores[FTP_CONFIG_MAX_NODES][FTP_PINNING_LIST_BYTES];
-	cpu_set_t available;
 	int rc = 0;
 
-	ftp_cores_available(&available);
-	ftp_pinning_choose(c, s->params->local, &available, cores);
-	for (uint32_t i = 0; !rc && i < c->n_nodes; i++) {
-		char *argv[] = {NULL, "--config", (char *)config, "--node", c->nodes[i].name,
-			"--coordinator", c->cluster.coordinator_listen, "--run-dir",
-			(char *)s->params->dir->path, "--cores", cores[i], NULL};
-
+	for (uint32_t i = 0; !rc && i < s->params->config->n_nodes; i++)
 		if (s->params->local[i])
-			rc = start_child(
-				s, c->nodes[i].name, "ftpipe-node", argv, -1, SIGKILL, err);
-	}
+			rc = start_node(s, i, err);
 	return rc ? ftp_options_exit(rc) : FTP_EXIT_OK;
 }
 
@@ -313,6 +387,7 @@ static int catch_signals(void)
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGQUIT);
+	sigaddset(&set, FTP_SUPERVISOR_JOIN);
 	sigprocmask(SIG_SETMASK, &set, NULL);
 	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
@@ -321,22 +396,21 @@ void ftp_supervisor_run(const struct ftp_supervisor_params *params)
 {
 	struct supervisor *s = calloc(1, sizeof(*s));
 	struct ftp_error err = {""};
-	char config[FTP_PATHS_MAX];
 	int code = FTP_EXIT_OK;
 
 	ftp_assert(s);
 	ftp_log_init("supervisor", FTP_LOG_INFO,
 		params->config->log_format == FTP_CONFIG_LOG_JSON ? FTP_LOG_JSON : FTP_LOG_TEXT);
 	s->params = params;
+	s->check_ns = FTP_NS_NEVER;
 	s->signal_fd = catch_signals();
 	ftp_rundir_file(params->dir, FTP_RUNDIR_SOCKET, s->socket);
-	ftp_rundir_file(params->dir, FTP_RUNDIR_CONFIG, config);
 	if (chdir("/"))
 		ftp_log_warn("cannot leave the working directory: %s", strerror(errno));
 	if (params->coordinator)
-		code = start_coordinator(s, config, &err);
+		code = start_coordinator(s, &err);
 	if (code == FTP_EXIT_OK)
-		code = start_nodes(s, config, &err);
+		code = start_nodes(s, &err);
 	if (code != FTP_EXIT_OK) {
 		snprintf(s->reason, sizeof(s->reason), "%s", err.text);
 		enter(s, TERMINATING, FTP_SUPERVISOR_GRACE_NS);

@@ -12,12 +12,17 @@ static int run_nothing(const struct ftp_options *o)
 
 #define ALL                                                                                        \
 	(FTP_OPTION_CONFIG | FTP_OPTION_SET | FTP_OPTION_JSON | FTP_OPTION_FOLLOW |                \
-		FTP_OPTION_NODE | FTP_OPTION_DATA_DIR | FTP_OPTION_TIMEOUT)
+		FTP_OPTION_NODE | FTP_OPTION_DATA_DIR | FTP_OPTION_TIMEOUT | FTP_OPTION_DRILL |    \
+		FTP_OPTION_DRY_RUN | FTP_OPTION_CUTS | FTP_OPTION_NODES | FTP_OPTION_FORCE |       \
+		FTP_OPTION_PROFILE | FTP_OPTION_ONCE | FTP_OPTION_OUTPUT)
+
+static const struct ftp_operands two_or_three = {"WHAT TO...", 2, 3};
 
 static const struct ftp_verb verbs[] = {
-	{"start", "Start.", "ftpctl start", ALL, run_nothing},
-	{"config check", "Check.", "ftpctl config check", FTP_OPTION_CONFIG, run_nothing},
-	{"config", "Configure.", "ftpctl config", 0, run_nothing},
+	{"start", "Start.", "ftpctl start", ALL, run_nothing, NULL},
+	{"config check", "Check.", "ftpctl config check", FTP_OPTION_CONFIG, run_nothing, NULL},
+	{"config", "Configure.", "ftpctl config", 0, run_nothing, NULL},
+	{"move", "Move.", "ftpctl move", FTP_OPTION_JSON, run_nothing, &two_or_three},
 	{.name = NULL},
 };
 
@@ -76,6 +81,35 @@ static void parse__every_option(void **state)
 	assert_int_equal(parse(&o, &verbs[2], ARGS("-h"), &err), 0);
 	assert_true(o.help);
 	assert_string_equal(ftp_options_config(&o), "ftpipe.yaml");
+	assert_int_equal(
+		parse(&o, &verbs[0],
+			ARGS("--drill", "--dry-run", "--cuts", "3,9", "--nodes=n1,n2", "--force",
+				"--profile", "p.json", "--once", "-o", "x.html"),
+			&err),
+		0);
+	assert_true(o.drill && o.dry_run && o.force && o.once && !o.json);
+	assert_string_equal(o.cuts, "3,9");
+	assert_string_equal(o.nodes, "n1,n2");
+	assert_string_equal(o.profile, "p.json");
+	assert_string_equal(o.output, "x.html");
+}
+
+static void parse__operands(void **state)
+{
+	struct ftp_options o;
+	struct ftp_error err;
+
+	(void)state;
+	assert_int_equal(parse(&o, &verbs[3], ARGS("a", "--json", "b"), &err), 0);
+	assert_int_equal(o.n_operands, 2);
+	assert_string_equal(o.operands[0], "a");
+	assert_string_equal(o.operands[1], "b");
+	assert_true(o.json);
+	assert_int_equal(parse(&o, &verbs[3], ARGS("a"), &err), -EINVAL);
+	assert_string_equal(err.text, "ftpctl move: expected WHAT TO... after it");
+	assert_int_equal(parse(&o, &verbs[3], ARGS("a", "b", "c", "d"), &err), -EINVAL);
+	assert_non_null(strstr(err.text, "unexpected argument 'd'"));
+	assert_int_equal(parse(&o, &verbs[3], ARGS("--help"), &err), 0);
 }
 
 static void parse__refuses(void **state)
@@ -155,6 +189,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(find_verb__one_or_two_words),
 		cmocka_unit_test(parse__every_option),
+		cmocka_unit_test(parse__operands),
 		cmocka_unit_test(parse__refuses),
 		cmocka_unit_test(parse__bounds_the_overrides),
 		cmocka_unit_test(print_verb__example_first),

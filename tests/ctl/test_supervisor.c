@@ -363,14 +363,22 @@ static void run__node_dies_before_it_joins(void **state)
 	unsetenv("FAKE_NODE");
 }
 
+/* Requests to start a node that runs, or none, before. */
 static void run__stopped(void **state)
 {
+	static const int requests[] = {1, -1, 2};
 	struct site s;
 
 	(void)state;
 	open_site(&s, "steps: 1000000", 0);
 	start(&s);
 	await_training(&s);
+	for (size_t i = 0; i < sizeof(requests) / sizeof(*requests); i++)
+		sigqueue(s.supervisor, FTP_SUPERVISOR_JOIN,
+			(union sigval){.sival_int = requests[i]});
+	json_decref(ask(&s, FTP_METHOD_STATUS));
+	find_children(&s);
+	assert_int_equal(s.n_pids, 3);
 	kill(s.supervisor, SIGTERM);
 	await_exit(&s);
 	await_children(&s);

@@ -1,0 +1,190 @@
+/* What an event says to people (ctl/events.h). */
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "ctl/document.h"
+#include "ctl/events.h"
+
+struct line {
+	char *text;
+	size_t bytes, n;
+};
+
+static void say(struct line *l, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+static void say(struct line *l, const char *fmt, ...)
+{
+	va_list args;
+	int n;
+
+	va_start(args, fmt);
+	n = vsnprintf(l->text + l->n, l->bytes - l->n, fmt, args);
+	va_end(args);
+	l->n += n > 0 ? (size_t)n : 0;
+	if (l->n >= l->bytes)
+		l->n = l->bytes - 1;
+}
+
+static void on_begin(struct line *l, const json_t *e)
+{
+	say(l, "run %s begins: %s, %s, batch %lld in %lld", ftp_document_text(e, "id"),
+		ftp_document_text(e, "model"), ftp_document_text(e, "schedule"),
+		(long long)ftp_document_integer(e, "batch"),
+		(long long)ftp_document_integer(e, "micro_batches"));
+}
+
+static void on_end(struct line *l, const json_t *e)
+{
+	const char *reason = ftp_document_text(e, "reason");
+
+	say(l, "the run has %s%s%s", ftp_document_text(e, "outcome"), reason[0] ? ": " : "",
+		reason);
+}
+
+static double sum(const json_t *e, const char *key)
+{
+	const json_t *array = json_object_get(e, key);
+	double all = 0;
+
+	for (size_t i = 0; i < json_array_size(array); i++)
+		all += json_number_value(json_array_get(array, i));
+	return all;
+}
+
+static void on_profile(struct line *l, const json_t *e)
+{
+	say(l, "%s is measured: %zu units, forward %.1f ms, backward %.1f ms, update %.1f ms",
+		ftp_document_text(e, "node"), json_array_size(json_object_get(e, "forward_ns")),
+		sum(e, "forward_ns") / 1e6, sum(e, "backward_ns") / 1e6, sum(e, "update_ns") / 1e6);
+}
+
+static void on_links(struct line *l, const json_t *e)
+{
+	const json_t *peers = json_object_get(e, "peer");
+
+	say(l, "links of %s:", ftp_document_text(e, "node"));
+	for (size_t i = 0; i < json_array_size(peers); i++) {
+		const char *peer = json_string_value(json_array_get(peers, i));
+
+		say(l, "%s %s %.0f us %.0f MB/s", i ? "," : "", peer ? peer : "?",
+			json_number_value(json_array_get(json_object_get(e, "rtt_ns"), i)) / 1e3,
+			json_number_value(json_array_get(json_object_get(e, "bytes_per_s"), i)) /
+				1e6);
+	}
+}
+
+static void on_plan(struct line *l, const json_t *e)
+{
+	const json_t *stages = json_object_get(e, "stages");
+
+	say(l, "plan %lld in force from step %lld on:", (long long)ftp_document_integer(e, "term"),
+		(long long)ftp_document_integer(e, "step") + 1);
+	for (size_t i = 0; i < json_array_size(stages); i++) {
+		const json_t *s = json_array_get(stages, i);
+
+		say(l, "%s %s %lld-%lld", i ? "," : "", ftp_document_text(s, "node"),
+			(long long)ftp_document_integer(s, "first_unit"),
+			(long long)ftp_document_integer(s, "end_unit") - 1);
+	}
+}
+
+static void on_repartition(struct line *l, const json_t *e)
+{
+	const char *reason = ftp_document_text(e, "reason"), *why = ftp_document_text(e, "why");
+	bool committed = !strcmp(ftp_document_text(e, "outcome"), "committed");
+
+	say(l, "repartition to term %lld at step %lld", (long long)ftp_document_integer(e, "term"),
+		(long long)ftp_document_integer(e, "step"));
+	if (reason[0])
+		say(l, " (%s)", reason);
+	if (!committed) {
+		say(l, " was abandoned%s%s", why[0] ? ": " : "", why);
+		return;
+	}
+	say(l, ": moved %.1f MB, pause %.0f ms (hold %.0f, transfer %.0f, commit %.0f)",
+		ftp_document_number_or_0(e, "moved_bytes") / 1e6,
+		1e3 * ftp_document_number_or_0(e, "pause_s"),
+		1e3 * ftp_document_number_or_0(e, "hold_s"),
+		1e3 * ftp_document_number_or_0(e, "transfer_s"),
+		1e3 * ftp_document_number_or_0(e, "commit_s"));
+}
+
+static void on_evaluation(struct line *l, const json_t *e)
+{
+	say(l, "step %lld: test accuracy %.4f, test loss %.4f",
+		(long long)ftp_document_integer(e, "step"), ftp_document_number_or_0(e, "accuracy"),
+		ftp_document_number_or_0(e, "loss"));
+}
+
+static void on_slowness(struct line *l, const json_t *e)
+{
+	say(l, "%s takes %.2f times as long as measured (before: %.2f)",
+		ftp_document_text(e, "node"), ftp_document_number_or_0(e, "value"),
+		ftp_document_number_or_0(e, "before"));
+}
+
+static void on_emulate(struct line *l, const json_t *e)
+{
+	double bandwidth = ftp_document_number_or_0(e, "bandwidth_bytes");
+
+	say(l, "%s emulates: slowdown %.4g, delay %.4g ms, loss %.4g, bandwidth ",
+		ftp_document_text(e, "node"), ftp_document_number_or_0(e, "slowdown"),
+		ftp_document_number_or_0(e, "delay_ns") / 1e6, ftp_document_number_or_0(e, "loss"));
+	if (bandwidth > 0)
+		say(l, "%.4g MB/s", bandwidth / 1e6);
+	else
+		say(l, "unlimited");
+}
+
+static void on_drain(struct line *l, const json_t *e)
+{
+	say(l, "%s is being drained", ftp_document_text(e, "node"));
+}
+
+static void on_join(struct line *l, const json_t *e)
+{
+	say(l, "%s has joined, pid %lld", ftp_document_text(e, "node"),
+		(long long)ftp_document_integer(e, "pid"));
+}
+
+static void on_gone(struct line *l, const json_t *e)
+{
+	const char *reason = ftp_document_text(e, "reason");
+
+	say(l, "%s has gone%s%s", ftp_document_text(e, "node"), reason[0] ? ": " : "", reason);
+}
+
+static const struct {
+	const char *kind;
+	void (*describe)(struct line *l, const json_t *e);
+} kinds[] = {
+	{"begin", on_begin},
+	{"end", on_end},
+	{"profile", on_profile},
+	{"links", on_links},
+	{"plan", on_plan},
+	{"repartition", on_repartition},
+	{"evaluation", on_evaluation},
+	{"slowness", on_slowness},
+	{"emulate", on_emulate},
+	{"drain", on_drain},
+	{"join", on_join},
+	{"gone", on_gone},
+};
+
+void ftp_events_describe(const json_t *event, char *text, size_t bytes)
+{
+	struct line l = {.text = text, .bytes = bytes};
+	const char *kind = ftp_document_text(event, "kind");
+
+	ftp_assert(bytes);
+	text[0] = 0;
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++)
+		if (!strcmp(kinds[i].kind, kind))
+			kinds[i].describe(&l, event);
+	/* Neither lines nor a terminal's escape sequences come from a file. */
+	for (char *c = text; *c; c++)
+		if ((unsigned char)*c < ' ' || *c == 127)
+			*c = ' ';
+}
