@@ -10,6 +10,7 @@
 #include "runtime/base/clock.h"
 #include "runtime/base/log.h"
 #include "runtime/base/waker.h"
+#include "runtime/ledger.h"
 
 #define CONNECT_DEADLINE_NS (10 * FTP_NS_PER_S)
 #define CONNECT_RETRY_NS    (50 * FTP_NS_PER_MS)
@@ -22,38 +23,61 @@ struct control {
 	struct ftp_jsonrpc *rpc;
 	uint64_t profile_call, prepare_call; /* open calls to answer; 0: none */
 	uint64_t term;			     /* of the plan; 0: none yet */
-	struct ftp_progress progress;	     /* collects rows between notifications */
+	struct ftp_ledger ledger;	     /* between notifications of progress */
 	uint64_t progress_due_ns;
 	bool stop;
 	int failed; /* negative errno: not admitted, or the worker failed; err says why */
 	struct ftp_error *err;
 };
 
+/* false: the ledger is full, and there is more. A step of another plan says nothing of this one. */
+static bool take_measures(struct control *c)
+{
+	struct ftp_measure m;
+
+	while (c->ledger.progress.n_steps < FTP_PROGRESS_MAX_STEPS) {
+		if (!ftp_worker_measure(c->params->worker, &m))
+			return true;
+		if (m.kind == FTP_MEASURE_LINK)
+			ftp_ledger_set_link(&c->ledger, m.peer, m.rtt_ns, m.tx_bytes, m.rx_bytes);
+		else if (m.term == c->term)
+			ftp_ledger_add_step(&c->ledger, m.step, m.compute_ns);
+	}
+	return false;
+}
+
 static void send_progress(struct control *c)
 {
 	struct ftp_node_metrics *m = c->params->metrics;
-	struct ftp_progress *p = &c->progress;
+	struct ftp_progress *p = &c->ledger.progress;
+	bool all;
 
 	if (!m->steps || !c->term)
 		return;
-	p->term = c->term;
-	p->step = (uint64_t)ftp_metric_get(m->steps);
-	p->samples = (uint64_t)ftp_metric_get(m->samples);
-	p->compute_s = ftp_metric_get(m->compute);
-	p->wait_s = ftp_metric_get(m->wait);
-	p->poll_s = ftp_metric_get(m->poll);
-	ftp_jsonrpc_notify(c->rpc, FTP_METHOD_PROGRESS, ftp_progress_encode(p));
-	p->n_rows = 0;
+	do {
+		all = take_measures(c);
+		p->term = c->term;
+		p->now_ns = ftp_clock_now_ns();
+		p->samples = (uint64_t)ftp_metric_get(m->samples);
+		p->compute_s = ftp_metric_get(m->compute);
+		p->wait_s = ftp_metric_get(m->wait);
+		p->poll_s = ftp_metric_get(m->poll);
+		ftp_jsonrpc_notify(c->rpc, FTP_METHOD_PROGRESS, ftp_progress_encode(p));
+		ftp_ledger_flush(&c->ledger);
+	} while (!all);
 }
 
 static void on_step(struct control *c, struct ftp_outcome *o)
 {
-	struct ftp_progress *p = &c->progress;
+	if (ftp_ledger_add_row(&c->ledger, o->step, o->loss))
+		return;
+	send_progress(c);
+	ftp_ledger_add_row(&c->ledger, o->step, o->loss);
+}
 
-	p->row_step[p->n_rows] = o->step;
-	p->row_loss[p->n_rows] = o->loss;
-	if (++p->n_rows == FTP_PROGRESS_MAX_ROWS)
-		send_progress(c);
+static void on_traced(struct control *c, struct ftp_outcome *o)
+{
+	ftp_jsonrpc_notify(c->rpc, FTP_METHOD_TRACE, ftp_trace_encode(o->trace));
 }
 
 static void on_evaluated(struct control *c, struct ftp_outcome *o)
@@ -116,6 +140,7 @@ static void take_outcomes(struct control *c)
 		[FTP_OUTCOME_PREPARED] = on_prepared,
 		[FTP_OUTCOME_STEP] = on_step,
 		[FTP_OUTCOME_EVALUATED] = on_evaluated,
+		[FTP_OUTCOME_TRACED] = on_traced,
 		[FTP_OUTCOME_FINISHED] = on_finished,
 		[FTP_OUTCOME_FAILED] = on_failed,
 	};
@@ -124,6 +149,7 @@ static void take_outcomes(struct control *c)
 	while (ftp_worker_outcome(c->params->worker, &o)) {
 		handlers[o.kind](c, &o);
 		free(o.profile);
+		free(o.trace);
 		free(o.text);
 	}
 }

@@ -4,15 +4,22 @@
 
 #include "runtime/base/clock.h"
 
-void ftp_tempo_init(struct ftp_tempo *t, double slowdown)
+void ftp_tempo_init(struct ftp_tempo *t)
 {
-	memset(t, 0, sizeof(*t));
-	ftp_throttle_init(&t->throttle, slowdown);
+	ftp_throttle_init(&t->throttle, 1);
 }
 
-void ftp_tempo_restart(struct ftp_tempo *t)
+void ftp_tempo_deinit(struct ftp_tempo *t)
 {
-	ftp_tempo_init(t, t->throttle.slowdown);
+	ftp_spans_deinit(&t->spans);
+}
+
+void ftp_tempo_restart(struct ftp_tempo *t, uint64_t term, uint64_t first_step)
+{
+	t->under_way = t->has_run = false;
+	t->resume_ns = 0;
+	memset(t->steps, 0, sizeof(t->steps));
+	ftp_spans_begin(&t->spans, term, first_step);
 }
 
 static void add(struct ftp_tempo *t, const struct ftp_item *item, uint64_t ns)
@@ -34,6 +41,7 @@ static void finish(struct ftp_tempo *t, struct ftp_pipeline *p)
 
 	ftp_pipeline_finish(p, now_ns);
 	add(t, &task.item, now_ns - t->began_ns);
+	ftp_spans_add(&t->spans, &task, t->began_ns, now_ns);
 	t->under_way = t->has_run = false;
 }
 

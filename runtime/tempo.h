@@ -6,12 +6,13 @@
  * that the throttle multiplies is the worker thread's own: with training.threads above 1 the other
  * threads' time is not slowed down by itself, only as far as they work in step.
  *
- * The worker's thread. Nothing is allocated.
+ * The worker's thread. Nothing is allocated while a plan is trained.
  */
 #ifndef FTP_RUNTIME_TEMPO_H
 #define FTP_RUNTIME_TEMPO_H
 
 #include "runtime/pipeline.h"
+#include "runtime/spans.h"
 #include "runtime/throttle.h"
 
 #define FTP_TEMPO_STEPS 128 /* that can be under way at once on a stage, and more */
@@ -24,6 +25,7 @@ enum ftp_tempo_turn {
 
 struct ftp_tempo {
 	struct ftp_throttle throttle;
+	struct ftp_spans spans;
 	bool under_way, has_run; /* a task; all its primitives */
 	uint64_t began_ns, resume_ns;
 	struct {
@@ -31,10 +33,12 @@ struct ftp_tempo {
 	} steps[FTP_TEMPO_STEPS];
 };
 
-void ftp_tempo_init(struct ftp_tempo *t, double slowdown);
+/* t is zero. Nobody is slow before ftp_tempo_slow(). */
+void ftp_tempo_init(struct ftp_tempo *t);
+void ftp_tempo_deinit(struct ftp_tempo *t);
 
-/* A new plan's tasks come; those of the old one are forgotten. */
-void ftp_tempo_restart(struct ftp_tempo *t);
+/* The tasks of a new plan come; those of the old one are forgotten, the slowdown is not. */
+void ftp_tempo_restart(struct ftp_tempo *t, uint64_t term, uint64_t first_step);
 
 enum ftp_tempo_turn ftp_tempo_turn(struct ftp_tempo *t, struct ftp_pipeline *p, uint64_t now_ns);
 

@@ -17,6 +17,7 @@
 #include "runtime/base/spsc.h"
 #include "runtime/base/waker.h"
 #include "runtime/gather.h"
+#include "runtime/measures.h"
 #include "runtime/mesh.h"
 #include "runtime/poller.h"
 #include "runtime/profile.h"
@@ -29,7 +30,7 @@
 #define CONNECT_DEADLINE_NS (15 * FTP_NS_PER_S)
 #define MAX_NET_TURNS	    16 /* before the next primitive, while packets keep coming */
 #define TIMER_SLACK_NS	    5000
-#define METRICS_EVERY_NS    (100 * FTP_NS_PER_MS)
+#define IDLE_SLEEP_NS	    (100 * FTP_NS_PER_MS)
 
 enum worker_state { IDLE, CONNECTING, PREPARED, TRAINING, GATHERING, FINISHED, FAILED };
 
@@ -50,11 +51,10 @@ struct ftp_worker {
 	uint64_t train_start_ns, train_end_ns;
 
 	struct ftp_tempo tempo;
+	uint64_t timed_step;	  /* measured up to here */
 	struct ftp_impair impair; /* that new links start with */
 	struct ftp_poller poller;
-	uint64_t compute_ns, wait_ns, poll_ns, bubble_ns; /* while training */
-	uint64_t metrics_due_ns;
-	struct ftp_link_metrics links[FTP_CONFIG_MAX_NODES];
+	struct ftp_measures measures;
 };
 
 static void report(struct ftp_worker *w, const struct ftp_outcome *o)
@@ -118,7 +118,6 @@ static void prepare(struct ftp_worker *w, struct ftp_plan *plan)
 		.impair = w->impair,
 		.is_drill = w->params.is_drill};
 	uint64_t now_ns = ftp_clock_now_ns();
-	const char *name;
 	struct ftp_error err;
 
 	free(w->plan);
@@ -128,14 +127,9 @@ static void prepare(struct ftp_worker *w, struct ftp_plan *plan)
 		return;
 	}
 	ftp_log_debug("kernels:\n%s", ftp_stage_implementations(w->a.stage));
-	name = plan->stages[w->a.index].name;
-	ftp_node_metrics_stage(w->params.metrics, name, w->a.index);
-	for (int i = 0; i < (int)plan->n_stages; i++) {
-		if (!ftp_mesh_connects(w->a.index, i))
-			continue;
-		w->n_unheard++;
-		ftp_link_metrics_init(&w->links[i], w->params.metrics, name, plan->stages[i].name);
-	}
+	ftp_measures_begin(&w->measures, plan, w->a.index);
+	for (int i = 0; i < (int)plan->n_stages; i++)
+		w->n_unheard += ftp_mesh_connects(w->a.index, i);
 	w->connect_deadline_ns = now_ns + CONNECT_DEADLINE_NS;
 	w->state = CONNECTING;
 }
@@ -175,7 +169,8 @@ static bool take_commands(struct ftp_worker *w, uint64_t now_ns)
 		}
 		w->state = TRAINING;
 		w->train_start_ns = now_ns;
-		ftp_tempo_restart(&w->tempo);
+		w->timed_step = ftp_pipeline_step(w->a.pipeline);
+		ftp_tempo_restart(&w->tempo, w->plan->term, w->timed_step + 1);
 		break;
 	case FTP_COMMAND_EMULATE:
 		emulate(w, &c.emulate, now_ns);
@@ -261,6 +256,18 @@ static bool take_report(struct ftp_worker *w)
 	return true;
 }
 
+static void measure_step(struct ftp_worker *w, uint64_t step)
+{
+	struct ftp_outcome o = {.kind = FTP_OUTCOME_TRACED};
+
+	ftp_measures_add_step(
+		&w->measures, w->plan->term, step, ftp_tempo_take_step(&w->tempo, step));
+	w->timed_step = step;
+	o.trace = ftp_spans_take(&w->tempo.spans, step == w->plan->last_step);
+	if (o.trace)
+		report(w, &o);
+}
+
 static void start_gathering(struct ftp_worker *w, uint64_t now_ns)
 {
 	struct ftp_error err;
@@ -281,14 +288,16 @@ static bool train(struct ftp_worker *w, uint64_t now_ns)
 
 	end_ns = ftp_clock_now_ns();
 	if (turn == FTP_TEMPO_THROTTLED) {
-		w->compute_ns += end_ns - now_ns;
+		w->measures.compute_ns += end_ns - now_ns;
 	} else if (turn == FTP_TEMPO_COMPUTED) {
-		w->compute_ns += end_ns - start_ns;
-		w->poll_ns += start_ns - now_ns;
+		w->measures.compute_ns += end_ns - start_ns;
+		w->measures.poll_ns += start_ns - now_ns;
 	} else {
-		w->poll_ns += end_ns - now_ns;
-		w->bubble_ns += end_ns - now_ns;
+		w->measures.poll_ns += end_ns - now_ns;
+		w->measures.bubble_ns += end_ns - now_ns;
 	}
+	if (ftp_pipeline_step(w->a.pipeline) != w->timed_step)
+		measure_step(w, ftp_pipeline_step(w->a.pipeline));
 	worked |= take_report(w);
 	if (!w->train_end_ns && ftp_pipeline_step(w->a.pipeline) == w->plan->last_step)
 		w->train_end_ns = end_ns;
@@ -331,29 +340,6 @@ static void finish_gathering(struct ftp_worker *w)
 	report(w, &o);
 }
 
-static void publish_metrics(struct ftp_worker *w, uint64_t now_ns)
-{
-	struct ftp_node_metrics *m = w->params.metrics;
-	double steps;
-
-	if (now_ns < w->metrics_due_ns || !w->a.pipeline || !m->steps)
-		return;
-	w->metrics_due_ns = now_ns + METRICS_EVERY_NS;
-	steps = (double)ftp_pipeline_step(w->a.pipeline);
-	ftp_metric_set(m->steps, steps);
-	ftp_metric_set(m->samples, steps * w->params.config->training.batch);
-	ftp_metric_set(m->compute, (double)w->compute_ns * 1e-9);
-	ftp_metric_set(m->wait, (double)w->wait_ns * 1e-9);
-	ftp_metric_set(m->poll, (double)w->poll_ns * 1e-9);
-	ftp_metric_set(m->bubble, (double)w->bubble_ns * 1e-9);
-	ftp_metric_set(m->reorders, (double)ftp_stage_n_reorders(w->a.stage));
-	ftp_metric_set(m->region, (double)ftp_region_used_bytes(w->params.region));
-	for (int i = 0; i < (int)w->plan->n_stages; i++)
-		if (ftp_netloop_stats(w->a.net, i))
-			ftp_link_metrics_set(&w->links[i], ftp_netloop_stats(w->a.net, i),
-				ftp_netloop_caps(w->a.net, i));
-}
-
 /* When the throttled task goes on; 0: none is. */
 static uint64_t resume_ns(const struct ftp_worker *w)
 {
@@ -369,13 +355,13 @@ static void sleep_until_work(struct ftp_worker *w)
 	if (w->a.net)
 		ftp_netloop_sleep(w->a.net, &fd, 1, start_ns, until_ns);
 	else
-		ftp_poller_sleep(&fd, 1, METRICS_EVERY_NS);
+		ftp_poller_sleep(&fd, 1, IDLE_SLEEP_NS);
 	slept_ns = ftp_clock_now_ns() - start_ns;
 	if (until_ns) {
-		w->compute_ns += slept_ns;
+		w->measures.compute_ns += slept_ns;
 	} else if (w->state == TRAINING) {
-		w->wait_ns += slept_ns;
-		w->bubble_ns += slept_ns;
+		w->measures.wait_ns += slept_ns;
+		w->measures.bubble_ns += slept_ns;
 	}
 }
 
@@ -399,7 +385,8 @@ static bool turn(struct ftp_worker *w)
 		worked |= train(w, now_ns);
 	else if (w->state == GATHERING)
 		finish_gathering(w);
-	publish_metrics(w, now_ns);
+	if (w->a.pipeline)
+		ftp_measures_publish(&w->measures, &w->a, w->plan, now_ns);
 	return worked;
 }
 
@@ -407,6 +394,7 @@ static void tear_down(struct ftp_worker *w)
 {
 	ftp_assembly_tear_down(&w->a, ftp_clock_now_ns());
 	ftp_gather_free(w->gather);
+	ftp_tempo_deinit(&w->tempo);
 	free(w->plan);
 }
 
@@ -437,10 +425,13 @@ int ftp_worker_start(
 
 	ftp_assert(w);
 	w->params = *params;
-	e = &params->config->nodes[params->node].emulate;
-	emulate(w, &(struct ftp_emulate){e->slowdown, e->loss, e->bandwidth_bytes, e->delay_ns}, 0);
 	ftp_spsc_init(&w->commands, N_COMMANDS, sizeof(struct ftp_command));
 	ftp_spsc_init(&w->outcomes, N_OUTCOMES, sizeof(struct ftp_outcome));
+	ftp_measures_init(
+		&w->measures, params->metrics, params->region, params->config->training.batch);
+	ftp_tempo_init(&w->tempo);
+	e = &params->config->nodes[params->node].emulate;
+	emulate(w, &(struct ftp_emulate){e->slowdown, e->loss, e->bandwidth_bytes, e->delay_ns}, 0);
 	rc = ftp_waker_init(&w->waker, err);
 	if (!rc)
 		rc = ftp_waker_init(&w->control_waker, err);
@@ -468,10 +459,12 @@ void ftp_worker_stop(struct ftp_worker *w)
 		free(c.plan);
 	while (ftp_spsc_pop(&w->outcomes, &o)) {
 		free(o.profile);
+		free(o.trace);
 		free(o.text);
 	}
 	ftp_spsc_deinit(&w->commands);
 	ftp_spsc_deinit(&w->outcomes);
+	ftp_measures_deinit(&w->measures);
 	ftp_waker_deinit(&w->waker);
 	ftp_waker_deinit(&w->control_waker);
 	free(w);
@@ -488,6 +481,11 @@ int ftp_worker_command(struct ftp_worker *w, const struct ftp_command *c)
 bool ftp_worker_outcome(struct ftp_worker *w, struct ftp_outcome *o)
 {
 	return ftp_spsc_pop(&w->outcomes, o);
+}
+
+bool ftp_worker_measure(struct ftp_worker *w, struct ftp_measure *m)
+{
+	return ftp_measures_pop(&w->measures, m);
 }
 
 struct ftp_waker *ftp_worker_waker(struct ftp_worker *w)

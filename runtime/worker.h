@@ -12,6 +12,7 @@
 #include "kernels/model.h"
 #include "runtime/base/region.h"
 #include "runtime/dataset.h"
+#include "runtime/measures.h"
 #include "runtime/node_metrics.h"
 
 struct ftp_worker_params { /* all lent until ftp_worker_stop() */
@@ -45,6 +46,7 @@ enum ftp_outcome_kind {
 	FTP_OUTCOME_PREPARED,
 	FTP_OUTCOME_STEP,      /* last stage: one row of loss.csv */
 	FTP_OUTCOME_EVALUATED, /* last stage */
+	FTP_OUTCOME_TRACED,
 	FTP_OUTCOME_FINISHED,
 	FTP_OUTCOME_FAILED,
 };
@@ -57,6 +59,7 @@ struct ftp_outcome {
 	uint64_t memory_bytes;	     /* PREPARED: of the stage's tensors */
 	double train_s;		     /* FINISHED */
 	struct ftp_profile *profile; /* PROFILED; given, free() it */
+	struct ftp_trace *trace;     /* TRACED; likewise */
 	char *text;		     /* FAILED: the reason; FINISHED on the central node: the
 					params digest; given, free() it */
 };
@@ -72,6 +75,7 @@ void ftp_worker_stop(struct ftp_worker *w);
 /* Control thread. A command is refused with -EBUSY while 4 others wait. */
 int ftp_worker_command(struct ftp_worker *w, const struct ftp_command *c);
 bool ftp_worker_outcome(struct ftp_worker *w, struct ftp_outcome *o);
+bool ftp_worker_measure(struct ftp_worker *w, struct ftp_measure *m);
 
 /* Armed by the control thread before it polls; rings when an outcome comes. */
 struct ftp_waker;

@@ -1,0 +1,27 @@
+/* Ledger: what a node has to tell the coordinator of its training, kept between two notifications
+ * of progress. Pure; the control thread. */
+#ifndef FTP_RUNTIME_LEDGER_H
+#define FTP_RUNTIME_LEDGER_H
+
+#include "ctl/protocol.h"
+
+struct ftp_ledger {
+	struct ftp_progress progress; /* step, steps, rows and links are kept here */
+	struct {
+		uint64_t tx_before, rx_before; /* by links of earlier plans */
+		uint64_t tx_last, rx_last;
+	} links[FTP_CONFIG_MAX_NODES];
+};
+
+/* false: no room, flush first. A step that does not follow the one before makes those forgotten. */
+bool ftp_ledger_add_row(struct ftp_ledger *l, uint64_t step, double loss);
+bool ftp_ledger_add_step(struct ftp_ledger *l, uint64_t step, uint64_t compute_ns);
+
+/* peer: a node of the config. bytes: by the present connection, which began at 0. */
+void ftp_ledger_set_link(
+	struct ftp_ledger *l, uint32_t peer, uint64_t rtt_ns, uint64_t tx_bytes, uint64_t rx_bytes);
+
+/* The notification was sent: its rows and step times are not sent again. */
+void ftp_ledger_flush(struct ftp_ledger *l);
+
+#endif
