@@ -145,6 +145,36 @@ static void run__allocates_nothing(void **state)
 	ftp_model_free(m);
 }
 
+static void run__allocates_nothing_for_versions(void **state)
+{
+	static const enum ftp_pass passes[] = {
+		FTP_PASS_FORWARD, FTP_PASS_BACKWARD, FTP_PASS_UPDATE, FTP_PASS_AGGREGATE};
+	struct ftp_model *m = model_of("lenet5", 1, FTP_STRIDES_CIFAR, true);
+	struct ftp_stage_spec spec = {.model = m,
+		.end_unit = m->n_units,
+		.micro_batch = 2,
+		.batch = 2,
+		.n_slots = 2,
+		.n_versions = 3,
+		.threads = 1};
+	struct ftp_stage *s;
+	int before;
+
+	(void)state;
+	assert_int_equal(ftp_region_new(&spec.region, (size_t)1 << 28, NULL), 0);
+	assert_int_equal(ftp_stage_new(&s, &spec, NULL), 0);
+	before = n_allocations;
+	for (int i = 0; i < 20; i++) {
+		ftp_stage_begin(s, passes[i % 4], 1, 0.1f);
+		while (ftp_stage_run(s))
+			;
+	}
+	assert_int_equal(n_allocations, before);
+	ftp_stage_free(s);
+	ftp_region_free(spec.region);
+	ftp_model_free(m);
+}
+
 static void next_unit__goes_up_then_down(void **state)
 {
 	struct ftp_model *m = model_of("mobilenetv2", 0.25, FTP_STRIDES_CIFAR, true);
@@ -328,6 +358,7 @@ int main(void)
 		cmocka_unit_test(import__continues_elsewhere_reference),
 		cmocka_unit_test(export__gives_back_what_was_imported),
 		cmocka_unit_test(run__allocates_nothing),
+		cmocka_unit_test(run__allocates_nothing_for_versions),
 		cmocka_unit_test(next_unit__goes_up_then_down),
 		cmocka_unit_test(eval__masks_and_changes_nothing),
 		cmocka_unit_test(n_reorders__only_weights_once_a_step),
