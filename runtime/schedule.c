@@ -274,11 +274,11 @@ struct ftp_task ftp_schedule_next(struct ftp_schedule *s)
 	lift_if_reached(s);
 	if (can_update(s))
 		return task_on(s, FTP_TASK_UPDATE, (struct ftp_item){.step = s->updated_step + 1});
-	if (can_backward(s))
-		return task_on(s, FTP_TASK_BACKWARD, s->next_backward);
 	if (can_forward(s))
 		return task_on(s, s->next_forward.eval ? FTP_TASK_EVAL : FTP_TASK_FORWARD,
 			s->next_forward);
+	if (can_backward(s))
+		return task_on(s, FTP_TASK_BACKWARD, s->next_backward);
 	if (s->next_forward.end && is_drained(s))
 		return (struct ftp_task){.kind = FTP_TASK_END};
 	return (struct ftp_task){.kind = FTP_TASK_NONE};
