@@ -91,8 +91,10 @@ static int use_isa(const char *name, struct ftp_error *err)
 static void profile(struct ftp_worker *w, const char *isa)
 {
 	struct ftp_outcome o = {.kind = FTP_OUTCOME_PROFILED};
-	const struct ftp_stage_spec spec =
-		ftp_recipe_stage(w->params.config, w->params.model, w->params.region);
+	const struct ftp_profile_spec spec = {
+		.stage = ftp_recipe_stage(w->params.config, w->params.model, w->params.region),
+		.slowdown = w->tempo.throttle.slowdown,
+		.stop = &w->stop};
 	struct ftp_error err;
 
 	o.profile = calloc(1, sizeof(*o.profile));
