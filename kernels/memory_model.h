@@ -29,7 +29,7 @@ struct ftp_memory_unit {
 };
 
 /* Fills units[0 ... n_units - 1] of the model. Of spec, units, slots, versions and region are not
- * used. Plans about three stages per unit: a few milliseconds for twenty units. The calling
+ * used. Plans about three stages per unit: 10 to 20 ms for twenty units. The calling
  * thread's team must have spec->threads. Errors as ftp_stage_memory_of(). */
 int ftp_memory_model_measure(
 	const struct ftp_stage_spec *spec, struct ftp_memory_unit *units, struct ftp_error *err);
