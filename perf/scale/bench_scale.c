@@ -59,23 +59,24 @@ static int measure(struct workload *w, struct ftp_error *err)
 		.width = 1.0,
 		.strides = FTP_STRIDES_IMAGENET,
 		.activations = true};
-	struct ftp_stage_spec stage = {.micro_batch = MICRO_BATCH,
-		.batch = MICRO_BATCH,
-		.n_versions = 1,
-		.threads = 1,
-		.impl = FTP_IMPL_ONEDNN,
-		.optimizer = {.momentum = 0.9f}};
+	struct ftp_profile_spec how = {.stage = {.micro_batch = MICRO_BATCH,
+					       .batch = MICRO_BATCH,
+					       .n_versions = 1,
+					       .threads = 1,
+					       .impl = FTP_IMPL_ONEDNN,
+					       .optimizer = {.momentum = 0.9f}},
+		.slowdown = 1};
 	static struct ftp_profile profile;
 	struct ftp_model *model;
 	int rc = ftp_model_new(&model, &spec, err);
 
 	if (rc)
 		return rc;
-	stage.model = model;
-	rc = ftp_region_new(&stage.region, REGION_BYTES, err);
+	how.stage.model = model;
+	rc = ftp_region_new(&how.stage.region, REGION_BYTES, err);
 	if (!rc) {
-		rc = ftp_profile_measure(&profile, &stage, err);
-		ftp_region_free(stage.region);
+		rc = ftp_profile_measure(&profile, &how, err);
+		ftp_region_free(how.stage.region);
 	}
 	w->name = "mobilenetv2";
 	w->n_units = (uint32_t)model->n_units;
