@@ -11,6 +11,8 @@ static int run_help(const struct ftp_options *o);
 static const struct ftp_operands one_node = {"NODE", 1, 1};
 static const struct ftp_operands settings = {"NODE KEY=VALUE...", 2, FTP_OPTIONS_MAX_OPERANDS};
 
+static const struct ftp_operands maybe_run = {"[RUN]", 0, 1};
+
 static const struct ftp_verb verbs[] = {
 	{"config check", "Read a configuration and say whether it is right.",
 		"ftpctl config check -c examples/local-3.yaml",
@@ -46,6 +48,9 @@ static const struct ftp_verb verbs[] = {
 	{"emulate", "Make a node slow or its links bad, in a run started with --drill.",
 		"ftpctl emulate n3 slowdown=5 delay=2ms", RUN_OPTIONS | FTP_OPTION_TIMEOUT,
 		ftp_ftpctl_emulate, &settings},
+	{"report", "Write a run's report: one HTML page. RUN: an id, a directory, or the latest.",
+		"ftpctl report latest -o run.html", RUN_OPTIONS | FTP_OPTION_OUTPUT,
+		ftp_ftpctl_report, &maybe_run},
 	{"version", "Print the versions of ftpipe and of what it is built on.", "ftpctl version",
 		FTP_OPTION_JSON, ftp_ftpctl_version, NULL},
 	{"help", "Print this list.", "ftpctl help", 0, run_help, NULL},

@@ -16,6 +16,7 @@ int ftp_ftpctl_emulate(const struct ftp_options *o);
 int ftp_ftpctl_follow(const struct ftp_options *o);
 int ftp_ftpctl_join(const struct ftp_options *o);
 int ftp_ftpctl_repartition(const struct ftp_options *o);
+int ftp_ftpctl_report(const struct ftp_options *o);
 int ftp_ftpctl_start(const struct ftp_options *o);
 int ftp_ftpctl_status(const struct ftp_options *o);
 int ftp_ftpctl_stop(const struct ftp_options *o);

@@ -78,6 +78,11 @@ static void run__exit_codes(void **state)
 			"expected settings like slowdown=5"},
 		{"emulate n1 slowdown=2 --data-dir .", FTP_EXIT_NOT_RUNNING, NULL,
 			"no run is going on in"},
+		{"report none --data-dir .", FTP_EXIT_FAILURE, NULL, "there is no run 'none'"},
+		{"report latest --data-dir .", FTP_EXIT_FAILURE, NULL, "there is no run 'latest'"},
+		{"report . -o report.html", FTP_EXIT_OK, "/report.html\n", NULL},
+		{"report ./ -o none/report.html", FTP_EXIT_FAILURE, NULL,
+			"none/report.html: No such file"},
 		{"config check --help", FTP_EXIT_OK, "Example: ftpctl config check", NULL},
 		{"config check -c " EXAMPLE, FTP_EXIT_OK, "ok: mobilenetv2, 3 nodes", NULL},
 		{"config check", FTP_EXIT_CONFIG, NULL, "ftpipe.yaml: No such file"},
@@ -176,6 +181,7 @@ static int leave_directory(void **state)
 	(void)state;
 	unlink("out");
 	unlink("err");
+	unlink("report.html");
 	return chdir("/") || rmdir(directory);
 }
 
