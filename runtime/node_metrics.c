@@ -100,7 +100,11 @@ void ftp_node_metrics_stage(struct ftp_node_metrics *m, const char *node, int st
 
 	snprintf(labels, sizeof(labels), "node=\"%s\",stage=\"%d\"", node, stage);
 	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
-		*table[i].series = ftp_metrics_series(m->registry, (int)table[i].family, labels);
+		if (*table[i].series)
+			ftp_metrics_relabel(m->registry, *table[i].series, labels);
+		else
+			*table[i].series =
+				ftp_metrics_series(m->registry, (int)table[i].family, labels);
 }
 
 void ftp_link_metrics_init(

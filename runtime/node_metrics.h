@@ -45,7 +45,8 @@ struct ftp_node_metrics {
 void ftp_node_metrics_init(struct ftp_node_metrics *m, const char *node, const char *isa);
 void ftp_node_metrics_deinit(struct ftp_node_metrics *m);
 
-/* The series of a stage, once its plan is known; and of one of its links. */
+/* The series of a stage, when its plan comes into force, the same ones under another label when
+ * another does; and of one of its links. */
 void ftp_node_metrics_stage(struct ftp_node_metrics *m, const char *node, int stage);
 void ftp_link_metrics_init(
 	struct ftp_link_metrics *l, struct ftp_node_metrics *m, const char *node, const char *peer);

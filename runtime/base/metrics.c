@@ -48,19 +48,45 @@ void ftp_metrics_free(struct ftp_metrics *m)
 	free(m);
 }
 
+static struct series *find(const struct ftp_metrics *m, int family, const char *labels)
+{
+	for (struct series *s = m->first; s; s = s->next)
+		if (s->family == family && !strcmp(s->labels, labels))
+			return s;
+	return NULL;
+}
+
 struct ftp_metric *ftp_metrics_series(struct ftp_metrics *m, int family, const char *labels)
 {
-	struct series *s = calloc(1, sizeof(*s));
+	struct series *s;
 
-	ftp_assert(s && family >= 0 && family < m->n_families);
-	s->family = family;
-	s->labels = strdup(labels);
-	ftp_assert(s->labels);
+	ftp_assert(family >= 0 && family < m->n_families);
 	pthread_mutex_lock(&m->lock);
-	*m->last = s;
-	m->last = &s->next;
+	s = find(m, family, labels);
+	if (!s) {
+		s = calloc(1, sizeof(*s));
+		ftp_assert(s);
+		s->family = family;
+		s->labels = strdup(labels);
+		ftp_assert(s->labels);
+		*m->last = s;
+		m->last = &s->next;
+	}
 	pthread_mutex_unlock(&m->lock);
 	return &s->metric;
+}
+
+void ftp_metrics_relabel(struct ftp_metrics *m, struct ftp_metric *metric, const char *labels)
+{
+	struct series *s = (struct series *)metric;
+	char *copy = strdup(labels);
+
+	ftp_assert(copy);
+	pthread_mutex_lock(&m->lock);
+	ftp_assert(!find(m, s->family, labels) || find(m, s->family, labels) == s);
+	free(s->labels);
+	s->labels = copy;
+	pthread_mutex_unlock(&m->lock);
 }
 
 void ftp_metrics_on_scrape(struct ftp_metrics *m, void (*refresh)(void *arg), void *arg)

@@ -31,10 +31,13 @@ struct ftp_metrics; /* opaque */
 struct ftp_metrics *ftp_metrics_new(const struct ftp_metric_family *families, int n_families);
 void ftp_metrics_free(struct ftp_metrics *m);
 
-/* A new series of families[family]; labels is the text between the braces, e.g.
- * "stage=\"1\",dir=\"tx\"", or "" (copied). Lent until ftp_metrics_free. Call at start-up or from
- * the control thread: it takes the registry's lock. */
+/* The series of families[family] with these labels, new if there is none: the text between the
+ * braces, e.g. "stage=\"1\",dir=\"tx\"", or "" (copied). Lent until ftp_metrics_free. Call at
+ * start-up or when a plan changes: it takes the registry's lock. */
 struct ftp_metric *ftp_metrics_series(struct ftp_metrics *m, int family, const char *labels);
+
+/* From now on s, a series of m, has these labels, that no other of its family may have. */
+void ftp_metrics_relabel(struct ftp_metrics *m, struct ftp_metric *s, const char *labels);
 
 /* Single writer per series. */
 static inline void ftp_metric_set(struct ftp_metric *s, double v)

@@ -46,6 +46,27 @@ static void render__families_in_order_series_together(void **state)
 	ftp_metrics_free(m);
 }
 
+static void relabel__the_same_series_under_another_label(void **state)
+{
+	struct ftp_metrics *m = ftp_metrics_new(families, 3);
+	struct ftp_metric *a = ftp_metrics_series(m, 0, "stage=\"0\"");
+
+	(void)state;
+	ftp_metric_set(a, 3);
+	assert_ptr_equal(ftp_metrics_series(m, 0, "stage=\"0\""), a);
+	assert_ptr_not_equal(ftp_metrics_series(m, 1, "stage=\"0\""), a);
+	ftp_metrics_relabel(m, a, "stage=\"1\"");
+	ftp_metrics_relabel(m, a, "stage=\"2\"");
+	assert_ptr_equal(ftp_metrics_series(m, 0, "stage=\"2\""), a);
+	assert_page(m, "# HELP ftp_a_total First.\n"
+		       "# TYPE ftp_a_total counter\n"
+		       "ftp_a_total{stage=\"2\"} 3\n"
+		       "# HELP ftp_b_bytes Second.\n"
+		       "# TYPE ftp_b_bytes gauge\n"
+		       "ftp_b_bytes{stage=\"0\"} 0\n");
+	ftp_metrics_free(m);
+}
+
 static void refresh(void *arg)
 {
 	ftp_metric_add(arg, 1);
@@ -100,6 +121,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(render__families_in_order_series_together),
+		cmocka_unit_test(relabel__the_same_series_under_another_label),
 		cmocka_unit_test(on_scrape__runs_before_each_page),
 		cmocka_unit_test(series__while_another_thread_renders),
 	};
