@@ -2,72 +2,108 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "runtime/base/clock.h"
+#include "runtime/base/log.h"
 #include "runtime/mesh.h"
+#include "runtime/moves.h"
 #include "runtime/recipe.h"
 
 #define FOLDED_ACK_DELAY_NS (30 * FTP_NS_PER_MS) /* one primitive on a shared core */
 #define THREAD_ACK_DELAY_NS (10 * FTP_NS_PER_MS)
 
-static int find_stage(
-	struct ftp_assembly *a, const struct ftp_assembly_spec *spec, struct ftp_error *err)
+struct ftp_assembly *ftp_assembly_new(const struct ftp_assembly_spec *spec, struct ftp_plan *plan)
 {
-	for (int i = 0; i < (int)spec->plan->n_stages; i++)
-		if (spec->plan->stages[i].node == (uint32_t)spec->node) {
-			a->index = i;
-			return 0;
-		}
-	return ftp_error_set(err, EINVAL, "the plan of term %" PRIu64 " has no stage for this node",
-		spec->plan->term);
+	struct ftp_assembly *a = calloc(1, sizeof(*a));
+
+	ftp_assert(a);
+	a->spec = *spec;
+	a->plan = plan;
+	a->member = ftp_moves_member_of(plan, (uint32_t)spec->node);
+	ftp_assert(a->member != FTP_MOVES_NOBODY);
+	return a;
 }
 
-static int build_stage(
-	struct ftp_assembly *a, const struct ftp_assembly_spec *spec, struct ftp_error *err)
+static int n_slots_of(const struct ftp_assembly *a, int stage)
 {
-	const struct ftp_plan_stage *self = &spec->plan->stages[a->index];
-	struct ftp_stage_spec stage = ftp_recipe_stage(spec->config, spec->model, spec->region);
+	const struct ftp_config_training *t = &a->spec.config->training;
+
+	return ftp_schedule_n_slots(t->schedule, (int)a->plan->n_stages, stage, t->micro_batches);
+}
+
+static int build_stage(struct ftp_assembly *a, struct ftp_error *err)
+{
+	const struct ftp_plan_stage *self = &a->plan->stages[a->member];
+	const struct ftp_config *config = a->spec.config;
+	struct ftp_stage_spec stage = ftp_recipe_stage(config, a->spec.model, a->spec.region);
 	int rc;
 
 	stage.first_unit = (int)self->first_unit;
 	stage.end_unit = (int)self->end_unit;
-	stage.n_slots = ftp_schedule_n_slots(spec->config->training.schedule,
-		(int)spec->plan->n_stages, a->index, spec->config->training.micro_batches);
+	stage.n_slots = n_slots_of(a, a->member);
 	stage.n_versions = ftp_schedule_n_versions(
-		spec->config->training.schedule, (int)spec->plan->n_stages, a->index);
+		config->training.schedule, (int)a->plan->n_stages, a->member);
 	rc = ftp_stage_new(&a->stage, &stage, err);
 	if (rc)
 		return rc;
-	ftp_recipe_initialise(a->stage, spec->model, stage.first_unit, stage.end_unit,
-		spec->config->training.seed);
+	ftp_log_debug("kernels:\n%s", ftp_stage_implementations(a->stage));
+	for (uint32_t u = self->first_unit; u < self->end_unit; u++)
+		if (ftp_moves_holder(a->plan, u) == FTP_MOVES_NOBODY)
+			ftp_recipe_initialise(
+				a->stage, a->spec.model, (int)u, (int)u + 1, config->training.seed);
 	return 0;
 }
 
-static struct ftp_sequence sequence_of(const struct ftp_assembly_spec *spec)
+static int build_states(struct ftp_assembly *a, struct ftp_error *err)
 {
-	return (struct ftp_sequence){.first_step = 1,
-		.last_step = spec->plan->last_step,
-		.eval_every = spec->config->training.eval_every,
-		.n_micro = spec->config->training.micro_batches,
-		.n_eval = spec->plan->n_eval};
+	struct ftp_states_spec states = {.model = a->spec.model, .self = a->member};
+
+	for (uint32_t u = 0; u < a->plan->n_units; u++) {
+		bool travels = ftp_moves_travels(a->plan, u);
+
+		states.from[u] = travels ? ftp_moves_holder(a->plan, u) : FTP_MOVES_NOBODY;
+		states.to[u] = travels ? ftp_moves_owner(a->plan, u) : FTP_MOVES_NOBODY;
+	}
+	return ftp_states_new(&a->states, &states, err);
 }
 
-static int build_feed(
-	struct ftp_assembly *a, const struct ftp_assembly_spec *spec, struct ftp_error *err)
+int ftp_assembly_build(struct ftp_assembly *a, struct ftp_error *err)
 {
-	const struct ftp_sequence sequence = sequence_of(spec);
-	struct ftp_feed_spec feed;
+	int rc = 0;
 
-	if (a->index > 0)
-		return 0;
-	if (!spec->dataset)
-		return ftp_error_set(err, EINVAL, "the central node has no data set");
-	feed = ftp_recipe_feed(spec->config, spec->model, spec->dataset);
-	return ftp_feed_new(&a->feed, &feed, &sequence, sequence.n_micro + 2, spec->waker, err);
+	if ((int)a->plan->n_units != a->spec.model->n_units)
+		rc = ftp_error_set(err, EINVAL, "the plan has %u units, the model %d",
+			a->plan->n_units, a->spec.model->n_units);
+	if (!rc && a->member == 0 && !a->spec.dataset)
+		rc = ftp_error_set(err, EINVAL, "the central node has no data set");
+	if (!rc)
+		rc = ftp_recipe_use_isa(a->plan->isa, err);
+	if (!rc && ftp_moves_is_stage(a->plan, a->member))
+		rc = build_stage(a, err);
+	return rc ? rc : build_states(a, err);
 }
 
-/* Of a boundary tensor or a unit's state: the longest message that any two stages exchange. */
+static struct ftp_sequence sequence_of(const struct ftp_assembly *a, uint64_t step)
+{
+	return (struct ftp_sequence){.first_step = step + 1,
+		.last_step = a->plan->last_step,
+		.eval_every = a->spec.config->training.eval_every,
+		.n_micro = a->spec.config->training.micro_batches,
+		.n_eval = a->plan->n_eval};
+}
+
+static int start_feed(struct ftp_assembly *a, uint64_t step, struct ftp_error *err)
+{
+	const struct ftp_assembly_spec *s = &a->spec;
+	const struct ftp_sequence sequence = sequence_of(a, step);
+	const struct ftp_feed_spec feed = ftp_recipe_feed(s->config, s->model, s->dataset);
+
+	return ftp_feed_new(&a->feed, &feed, &sequence, sequence.n_micro + 2, s->waker, err);
+}
+
+/* Of a boundary tensor or a unit's state: the longest message that any two members exchange. */
 static uint32_t longest_message(const struct ftp_model *m, uint32_t micro_batch)
 {
 	size_t longest = 0;
@@ -82,74 +118,98 @@ static uint32_t longest_message(const struct ftp_model *m, uint32_t micro_batch)
 	return (uint32_t)longest;
 }
 
-static int open_links(struct ftp_assembly *a, const struct ftp_assembly_spec *spec, uint64_t now_ns,
-	struct ftp_error *err)
+int ftp_assembly_connect(struct ftp_assembly *a, uint64_t now_ns, struct ftp_error *err)
 {
-	/* Stage 0 holds most. */
-	int n_slots = ftp_schedule_n_slots(spec->config->training.schedule,
-		(int)spec->plan->n_stages, 0, spec->config->training.micro_batches);
-	const struct ftp_mesh_spec mesh = {.config = spec->config,
-		.plan = spec->plan,
-		.index = a->index,
-		.n_messages = ftp_pipeline_n_messages(n_slots) + (uint32_t)spec->model->n_units,
-		.max_message_bytes =
-			longest_message(spec->model, ftp_recipe_micro_batch(spec->config)),
-		.max_ack_delay_ns = spec->net_core < 0 ? FOLDED_ACK_DELAY_NS : THREAD_ACK_DELAY_NS,
-		.impair = spec->impair,
-		.is_drill = spec->is_drill};
-	int rc = ftp_netloop_new(&a->net, spec->net_core, spec->waker, err);
+	const struct ftp_assembly_spec *s = &a->spec;
+	const struct ftp_mesh_spec mesh = {.config = s->config,
+		.plan = a->plan,
+		.index = a->member,
+		/* Stage 0 holds most. */
+		.n_messages = ftp_pipeline_n_messages(n_slots_of(a, 0)) + a->plan->n_units,
+		.max_message_bytes = longest_message(s->model, ftp_recipe_micro_batch(s->config)),
+		.max_ack_delay_ns = s->net_core < 0 ? FOLDED_ACK_DELAY_NS : THREAD_ACK_DELAY_NS,
+		.impair = s->impair,
+		.is_drill = s->is_drill};
+	int rc = ftp_netloop_new(&a->net, s->net_core, s->waker, err);
 
 	return rc ? rc : ftp_mesh_open(a->net, &mesh, now_ns, err);
 }
 
-static void build_pipeline(struct ftp_assembly *a, const struct ftp_assembly_spec *spec)
+static void build_pipeline(struct ftp_assembly *a, uint64_t step)
 {
-	const struct ftp_config *config = spec->config;
-	const struct ftp_plan_stage *self = &spec->plan->stages[a->index];
+	const struct ftp_config *config = a->spec.config;
+	const struct ftp_plan_stage *self = &a->plan->stages[a->member];
 	const struct ftp_pipeline_spec pipeline = {.stage = a->stage,
 		.net = a->net,
 		.feed = a->feed,
-		.sequence = sequence_of(spec),
+		.sequence = sequence_of(a, step),
 		.lr = ftp_recipe_lr(config),
-		.n_steps = spec->plan->last_step,
+		.n_steps = a->plan->last_step,
 		.schedule = config->training.schedule,
 		.aggregate_every = config->training.aggregate_every,
 		.batch = config->training.batch,
 		.micro_batch = ftp_recipe_micro_batch(config),
-		.n_stages = (int)spec->plan->n_stages,
-		.index = a->index,
+		.n_stages = (int)a->plan->n_stages,
+		.index = a->member,
 		.first_unit = (int)self->first_unit,
 		.end_unit = (int)self->end_unit};
 
 	a->pipeline = ftp_pipeline_new(&pipeline);
 }
 
-int ftp_assembly_build(struct ftp_assembly *a, const struct ftp_assembly_spec *spec,
-	uint64_t now_ns, struct ftp_error *err)
+int ftp_assembly_receive(struct ftp_assembly *a, uint64_t step, struct ftp_error *err)
 {
-	int rc;
+	int rc = 0;
 
-	memset(a, 0, sizeof(*a));
-	rc = find_stage(a, spec, err);
-	if (!rc)
-		rc = build_stage(a, spec, err);
-	if (!rc)
-		rc = build_feed(a, spec, err);
-	if (!rc)
-		rc = open_links(a, spec, now_ns, err);
-	if (rc) {
-		ftp_assembly_tear_down(a, now_ns);
-		return rc;
-	}
-	build_pipeline(a, spec);
-	return 0;
+	ftp_states_post(a->states, a->net, step);
+	if (a->member == 0)
+		rc = start_feed(a, step, err);
+	if (!rc && ftp_moves_is_stage(a->plan, a->member))
+		build_pipeline(a, step);
+	return rc;
 }
 
-void ftp_assembly_tear_down(struct ftp_assembly *a, uint64_t now_ns)
+void ftp_assembly_copy(struct ftp_assembly *a, struct ftp_assembly *from)
+{
+	for (uint32_t u = 0; u < a->plan->n_units; u++) {
+		void *state;
+
+		if (ftp_moves_holder(a->plan, u) != a->member ||
+			ftp_moves_owner(a->plan, u) != a->member)
+			continue;
+		state = aligned_alloc(64, (a->spec.model->units[u].state_bytes + 63) / 64 * 64);
+		ftp_assert(state);
+		ftp_stage_export(from->stage, (int)u, state);
+		ftp_stage_import(a->stage, (int)u, state);
+		free(state);
+	}
+}
+
+int ftp_assembly_n_peers(const struct ftp_assembly *a)
+{
+	int n = 0;
+
+	for (int i = 0; i < ftp_moves_n_members(a->plan); i++)
+		n += ftp_moves_connects(a->plan, a->member, i);
+	return n;
+}
+
+void ftp_assembly_disconnect(struct ftp_assembly *a, uint64_t now_ns)
 {
 	ftp_netloop_free(a->net, now_ns);
+	a->net = NULL;
 	ftp_pipeline_free(a->pipeline);
+	a->pipeline = NULL;
+}
+
+void ftp_assembly_free(struct ftp_assembly *a)
+{
+	if (!a)
+		return;
+	ftp_assert(!a->net);
 	ftp_feed_free(a->feed);
+	ftp_states_free(a->states);
 	ftp_stage_free(a->stage);
-	memset(a, 0, sizeof(*a));
+	free(a->plan);
+	free(a);
 }

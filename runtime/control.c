@@ -21,9 +21,10 @@
 struct control {
 	const struct ftp_control_params *params;
 	struct ftp_jsonrpc *rpc;
-	uint64_t profile_call, prepare_call; /* open calls to answer; 0: none */
-	uint64_t term;			     /* of the plan; 0: none yet */
-	struct ftp_ledger ledger;	     /* between notifications of progress */
+	uint64_t profile_call; /* open calls to answer; 0: none */
+	uint64_t calls[FTP_N_TRANSITION_CALLS];
+	uint64_t term;		  /* of the plan in force; 0: none */
+	struct ftp_ledger ledger; /* between notifications of progress */
 	uint64_t progress_due_ns;
 	bool stop;
 	int failed; /* negative errno: not admitted, or the worker failed; err says why */
@@ -117,15 +118,57 @@ static void on_failed(struct control *c, struct ftp_outcome *o)
 	c->failed = ftp_error_set(c->err, EIO, "%s", f.reason);
 	send_progress(c);
 	answer(c, &c->profile_call, FTP_JSONRPC_STATE, NULL, f.reason);
-	answer(c, &c->prepare_call, FTP_JSONRPC_STATE, NULL, f.reason);
+	for (int i = 0; i < FTP_N_TRANSITION_CALLS; i++)
+		answer(c, &c->calls[i], FTP_JSONRPC_STATE, NULL, f.reason);
 	ftp_jsonrpc_notify(c->rpc, FTP_METHOD_FAILED, ftp_failed_encode(&f));
 }
 
-static void on_prepared(struct control *c, struct ftp_outcome *o)
+static json_t *prepared_result(const struct ftp_outcome *o)
 {
-	const struct ftp_prepared p = {.term = c->term, .memory_bytes = o->memory_bytes};
+	return ftp_prepared_encode(
+		&(struct ftp_prepared){.term = o->term, .memory_bytes = o->memory_bytes});
+}
 
-	answer(c, &c->prepare_call, 0, ftp_prepared_encode(&p), NULL);
+static json_t *hold_result(const struct ftp_outcome *o)
+{
+	return ftp_hold_encode(&(struct ftp_hold){.term = o->term, .step = o->step});
+}
+
+static json_t *transfer_result(const struct ftp_outcome *o)
+{
+	return ftp_transferred_encode(&(struct ftp_transferred){.term = o->term,
+		.bytes = o->received_bytes,
+		.receive_ns = o->receive_ns,
+		.import_ns = o->import_ns});
+}
+
+static json_t *empty_result(const struct ftp_outcome *o)
+{
+	(void)o;
+	return json_object();
+}
+
+static void on_answered(struct control *c, struct ftp_outcome *o)
+{
+	static json_t *(*const results[])(const struct ftp_outcome *) = {
+		[FTP_CALL_PREPARE] = prepared_result,
+		[FTP_CALL_HOLD] = hold_result,
+		[FTP_CALL_TRANSFER] = transfer_result,
+		[FTP_CALL_COMMIT] = empty_result,
+		[FTP_CALL_ABANDON] = empty_result,
+	};
+
+	if (!o->text && o->call == FTP_CALL_COMMIT)
+		c->term = o->term;
+	answer(c, &c->calls[o->call], o->text ? FTP_JSONRPC_STATE : 0,
+		o->text ? NULL : results[o->call](o), o->text);
+}
+
+/* All rows up to the step have come before it. */
+static void on_held(struct control *c, struct ftp_outcome *o)
+{
+	send_progress(c);
+	ftp_jsonrpc_notify(c->rpc, FTP_METHOD_HELD, ftp_held_encode(o->held));
 }
 
 static void on_profiled(struct control *c, struct ftp_outcome *o)
@@ -137,7 +180,8 @@ static void take_outcomes(struct control *c)
 {
 	static void (*const handlers[])(struct control *, struct ftp_outcome *) = {
 		[FTP_OUTCOME_PROFILED] = on_profiled,
-		[FTP_OUTCOME_PREPARED] = on_prepared,
+		[FTP_OUTCOME_ANSWERED] = on_answered,
+		[FTP_OUTCOME_HELD] = on_held,
 		[FTP_OUTCOME_STEP] = on_step,
 		[FTP_OUTCOME_EVALUATED] = on_evaluated,
 		[FTP_OUTCOME_TRACED] = on_traced,
@@ -148,9 +192,7 @@ static void take_outcomes(struct control *c)
 
 	while (ftp_worker_outcome(c->params->worker, &o)) {
 		handlers[o.kind](c, &o);
-		free(o.profile);
-		free(o.trace);
-		free(o.text);
+		ftp_worker_outcome_clear(&o);
 	}
 }
 
@@ -160,6 +202,7 @@ static int command(struct control *c, const struct ftp_command *cmd, uint64_t *o
 {
 	if (*open_call || ftp_worker_command(c->params->worker, cmd)) {
 		free(cmd->plan);
+		free(cmd->transfer);
 		ftp_error_set(err, EBUSY, "the node is busy with the call before");
 		return FTP_JSONRPC_STATE;
 	}
@@ -196,56 +239,70 @@ static int handle_prepare(void *arg, struct ftp_jsonrpc *peer, uint64_t call, co
 		free(cmd.plan);
 		return FTP_JSONRPC_PARAMS;
 	}
-	if (cmd.plan->term <= c->term) {
-		free(cmd.plan);
-		ftp_error_set(err, EINVAL, "term: the plan is older than the one here");
-		return FTP_JSONRPC_STATE;
-	}
-	c->term = cmd.plan->term;
-	return command(c, &cmd, &c->prepare_call, call, err);
+	return command(c, &cmd, &c->calls[FTP_CALL_PREPARE], call, err);
+}
+
+static int handle_hold(void *arg, struct ftp_jsonrpc *peer, uint64_t call, const json_t *params,
+	json_t **result, struct ftp_error *err)
+{
+	struct ftp_command cmd = {.kind = FTP_COMMAND_HOLD};
+	struct control *c = arg;
+	struct ftp_hold m;
+
+	(void)peer;
+	(void)result;
+	if (ftp_hold_decode(&m, params, err))
+		return FTP_JSONRPC_PARAMS;
+	cmd.term = m.term;
+	cmd.step = m.step;
+	return command(c, &cmd, &c->calls[FTP_CALL_HOLD], call, err);
 }
 
 static int handle_transfer(void *arg, struct ftp_jsonrpc *peer, uint64_t call, const json_t *params,
 	json_t **result, struct ftp_error *err)
 {
-	struct ftp_transferred done = {0};
-	struct ftp_transfer transfer;
+	struct ftp_command cmd = {.kind = FTP_COMMAND_TRANSFER};
 	struct control *c = arg;
 
 	(void)peer;
-	(void)call;
-	if (ftp_transfer_decode(&transfer, params, err))
+	(void)result;
+	cmd.transfer = calloc(1, sizeof(*cmd.transfer));
+	ftp_assert(cmd.transfer);
+	if (ftp_transfer_decode(cmd.transfer, params, err)) {
+		free(cmd.transfer);
 		return FTP_JSONRPC_PARAMS;
-	if (transfer.term != c->term || c->prepare_call) {
-		ftp_error_set(err, EINVAL, "term: not the term of the prepared plan");
-		return FTP_JSONRPC_STATE;
 	}
-	done.term = c->term;
-	*result = ftp_transferred_encode(&done);
-	return 0;
+	return command(c, &cmd, &c->calls[FTP_CALL_TRANSFER], call, err);
 }
 
 static int handle_commit(void *arg, struct ftp_jsonrpc *peer, uint64_t call, const json_t *params,
 	json_t **result, struct ftp_error *err)
 {
-	const struct ftp_command cmd = {.kind = FTP_COMMAND_COMMIT};
-	struct ftp_commit commit;
+	struct ftp_command cmd = {.kind = FTP_COMMAND_COMMIT};
 	struct control *c = arg;
+	struct ftp_commit m;
 
 	(void)peer;
-	(void)call;
 	(void)result;
-	if (ftp_commit_decode(&commit, params, err))
+	if (ftp_commit_decode(&m, params, err))
 		return FTP_JSONRPC_PARAMS;
-	if (commit.term != c->term) {
-		ftp_error_set(err, EINVAL, "term: not the term of the prepared plan");
-		return FTP_JSONRPC_STATE;
-	}
-	if (ftp_worker_command(c->params->worker, &cmd)) {
-		ftp_error_set(err, EBUSY, "the worker is busy");
-		return FTP_JSONRPC_STATE;
-	}
-	return 0;
+	cmd.term = m.term;
+	return command(c, &cmd, &c->calls[FTP_CALL_COMMIT], call, err);
+}
+
+static int handle_abandon(void *arg, struct ftp_jsonrpc *peer, uint64_t call, const json_t *params,
+	json_t **result, struct ftp_error *err)
+{
+	struct ftp_command cmd = {.kind = FTP_COMMAND_ABANDON};
+	struct control *c = arg;
+	struct ftp_abandon m;
+
+	(void)peer;
+	(void)result;
+	if (ftp_abandon_decode(&m, params, err))
+		return FTP_JSONRPC_PARAMS;
+	cmd.term = m.term;
+	return command(c, &cmd, &c->calls[FTP_CALL_ABANDON], call, err);
 }
 
 static int handle_emulate(void *arg, struct ftp_jsonrpc *peer, uint64_t call, const json_t *params,
@@ -294,8 +351,10 @@ static int handle_stop(void *arg, struct ftp_jsonrpc *peer, uint64_t call, const
 static const struct ftp_jsonrpc_method methods[] = {
 	{FTP_METHOD_PROFILE, handle_profile},
 	{FTP_METHOD_PREPARE, handle_prepare},
+	{FTP_METHOD_HOLD, handle_hold},
 	{FTP_METHOD_TRANSFER, handle_transfer},
 	{FTP_METHOD_COMMIT, handle_commit},
+	{FTP_METHOD_ABANDON, handle_abandon},
 	{FTP_METHOD_EMULATE, handle_emulate},
 	{FTP_METHOD_STOP, handle_stop},
 	{NULL, NULL},

@@ -1,18 +1,15 @@
-/* Gathering a snapshot: every stage sends the canonical states of its units to the central node,
- * which so holds the whole model. The worker's thread. */
+/* Gathering a snapshot: every stage sends the states of its units to the central node, which so
+ * holds the whole model. The worker's thread. */
 #ifndef FTP_RUNTIME_GATHER_H
 #define FTP_RUNTIME_GATHER_H
 
-#include "ctl/protocol.h"
-#include "kernels/stage.h"
-#include "runtime/netloop.h"
+#include "runtime/assembly.h"
 
 struct ftp_gather; /* opaque */
 
-/* Exports the units of plan->stages[index] from stage (lent until done), and sends or posts. */
-int ftp_gather_new(struct ftp_gather **out, const struct ftp_model *model, struct ftp_stage *stage,
-	const struct ftp_plan *plan, int index, struct ftp_netloop *net, uint64_t now_ns,
-	struct ftp_error *err);
+/* Of the plan's last step, over the assembly's links (lent until done). -ENOMEM. */
+int ftp_gather_new(
+	struct ftp_gather **out, struct ftp_assembly *a, uint64_t now_ns, struct ftp_error *err);
 void ftp_gather_free(struct ftp_gather *g); /* after the links are closed, or when done */
 
 /* false: not a gather's event. */

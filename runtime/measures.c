@@ -1,7 +1,7 @@
 #include "runtime/measures.h"
 
 #include "runtime/base/clock.h"
-#include "runtime/mesh.h"
+#include "runtime/moves.h"
 
 #define N_RING	 1024
 #define EVERY_NS (100 * FTP_NS_PER_MS)
@@ -24,7 +24,7 @@ void ftp_measures_begin(struct ftp_measures *m, const struct ftp_plan *plan, int
 
 	ftp_node_metrics_stage(m->metrics, name, index);
 	for (int i = 0; i < (int)plan->n_stages; i++)
-		if (ftp_mesh_connects(index, i))
+		if (ftp_moves_connects(plan, index, i))
 			ftp_link_metrics_init(&m->links[i], m->metrics, name, plan->stages[i].name);
 }
 
@@ -37,24 +37,22 @@ void ftp_measures_add_step(
 	ftp_spsc_push(&m->ring, &s);
 }
 
-static void publish_link(
-	struct ftp_measures *m, const struct ftp_assembly *a, const struct ftp_plan *plan, int peer)
+static void publish_link(struct ftp_measures *m, const struct ftp_assembly *a, int peer)
 {
 	const struct ftp_connection_stats *s = ftp_netloop_stats(a->net, peer);
-	struct ftp_measure link = {.kind = FTP_MEASURE_LINK, .term = plan->term};
+	struct ftp_measure link = {.kind = FTP_MEASURE_LINK, .term = a->plan->term};
 
 	if (!s)
 		return;
 	ftp_link_metrics_set(&m->links[peer], s, ftp_netloop_caps(a->net, peer));
-	link.peer = plan->stages[peer].node;
+	link.peer = a->plan->stages[peer].node;
 	link.rtt_ns = s->smoothed_rtt_ns;
 	link.tx_bytes = s->tx_bytes;
 	link.rx_bytes = s->rx_bytes;
 	ftp_spsc_push(&m->ring, &link);
 }
 
-void ftp_measures_publish(struct ftp_measures *m, const struct ftp_assembly *a,
-	const struct ftp_plan *plan, uint64_t now_ns)
+void ftp_measures_publish(struct ftp_measures *m, const struct ftp_assembly *a, uint64_t now_ns)
 {
 	struct ftp_node_metrics *out = m->metrics;
 	double steps;
@@ -71,6 +69,6 @@ void ftp_measures_publish(struct ftp_measures *m, const struct ftp_assembly *a,
 	ftp_metric_set(out->bubble, (double)m->bubble_ns * 1e-9);
 	ftp_metric_set(out->region, (double)ftp_region_used_bytes(m->region));
 	ftp_metric_set(out->reorders, (double)ftp_stage_n_reorders(a->stage));
-	for (int i = 0; i < (int)plan->n_stages; i++)
-		publish_link(m, a, plan, i);
+	for (int i = 0; i < (int)a->plan->n_stages; i++)
+		publish_link(m, a, i);
 }

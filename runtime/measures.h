@@ -40,8 +40,7 @@ void ftp_measures_add_step(
 	struct ftp_measures *m, uint64_t term, uint64_t step, uint64_t compute_ns);
 
 /* A few times a second: sets the metrics, and hands on the links' sums. */
-void ftp_measures_publish(struct ftp_measures *m, const struct ftp_assembly *a,
-	const struct ftp_plan *plan, uint64_t now_ns);
+void ftp_measures_publish(struct ftp_measures *m, const struct ftp_assembly *a, uint64_t now_ns);
 
 /* Control thread. */
 static inline bool ftp_measures_pop(struct ftp_measures *m, struct ftp_measure *out)

@@ -9,6 +9,7 @@
 #include "net/udp.h"
 #include "runtime/base/clock.h"
 #include "runtime/base/prng.h"
+#include "runtime/moves.h"
 
 #define IDLE_TIMEOUT_NS (10 * FTP_NS_PER_S)
 
@@ -25,47 +26,46 @@ bool ftp_mesh_needs_memif(const struct ftp_config *config, int node)
 	return false;
 }
 
-bool ftp_mesh_connects(int a, int b)
+static const struct ftp_plan_stage *member(const struct ftp_mesh_spec *spec, int i)
 {
-	return a != b && (a == 0 || b == 0 || a - b == 1 || b - a == 1);
+	return ftp_plan_member(spec->plan, (uint32_t)i);
 }
 
-/* The lower incarnation first, so that both ends derive the same name. */
-static void memif_name(char *name, size_t bytes, const struct ftp_plan *plan, int a, int b)
+/* The server's incarnation first, so that both ends derive the same name. */
+static void memif_name(char *name, size_t bytes, const struct ftp_plan *plan,
+	const struct ftp_plan_stage *server, const struct ftp_plan_stage *client)
 {
-	int low = a < b ? a : b, high = a < b ? b : a;
-
-	snprintf(name, bytes, "ftpipe-%016" PRIx64 "-%016" PRIx64 "-%016" PRIx64, plan->run,
-		plan->stages[low].incarnation, plan->stages[high].incarnation);
+	snprintf(name, bytes, "ftpipe-%016" PRIx64 "-%016" PRIx64 "-%016" PRIx64 "-%" PRIx64,
+		plan->run, server->incarnation, client->incarnation, plan->term);
 }
 
 static int open_port(
 	struct ftp_port **port, const struct ftp_mesh_spec *spec, int peer, struct ftp_error *err)
 {
-	const struct ftp_plan_stage *self = &spec->plan->stages[spec->index];
-	const struct ftp_plan_stage *other = &spec->plan->stages[peer];
+	const struct ftp_plan_stage *self = member(spec, spec->index);
+	const struct ftp_plan_stage *other = member(spec, peer);
+	bool is_server = self->node < other->node;
 	char name[100];
 
 	if (!is_local(spec->config, self->host, other->host))
 		return ftp_udp_open(port, self->host, self->udp_port, other->host, other->udp_port,
 			spec->config->net.mtu, err);
-	memif_name(name, sizeof(name), spec->plan, spec->index, peer);
-	return ftp_memif_open(port,
-		&(struct ftp_memif_params){.socket = name, .server = self->node < other->node},
-		err);
+	memif_name(
+		name, sizeof(name), spec->plan, is_server ? self : other, is_server ? other : self);
+	return ftp_memif_open(
+		port, &(struct ftp_memif_params){.socket = name, .server = is_server}, err);
 }
 
 static struct ftp_port *emulate(struct ftp_port *port, const struct ftp_mesh_spec *spec, int peer)
 {
-	const struct ftp_plan_stage *self = &spec->plan->stages[spec->index];
+	const struct ftp_plan_stage *self = member(spec, spec->index);
 	const struct ftp_impair *i = &spec->impair;
 
 	if (!spec->is_drill && i->loss <= 0 && !i->delay_ns && !i->bandwidth_bytes_per_s)
 		return port;
 	return ftp_impair_wrap(port, i,
 		ftp_prng_key(spec->config->training.seed, FTP_PRNG_FAULT,
-			(uint64_t)(self->node * FTP_CONFIG_MAX_NODES) +
-				spec->plan->stages[peer].node),
+			(uint64_t)(self->node * FTP_CONFIG_MAX_NODES) + member(spec, peer)->node),
 		ftp_clock_now_ns);
 }
 
@@ -75,8 +75,8 @@ static int open_link(struct ftp_link *link, const struct ftp_mesh_spec *spec, in
 	const struct ftp_plan *plan = spec->plan;
 	struct ftp_connection_params params = {.run = plan->run,
 		.term = plan->term,
-		.local = plan->stages[spec->index].incarnation,
-		.remote = plan->stages[peer].incarnation,
+		.local = member(spec, spec->index)->incarnation,
+		.remote = member(spec, peer)->incarnation,
 		.n_messages = spec->n_messages,
 		.max_message_bytes = spec->max_message_bytes,
 		.max_ack_delay_ns = spec->max_ack_delay_ns,
@@ -100,7 +100,7 @@ int ftp_mesh_open_link(struct ftp_netloop *net, const struct ftp_mesh_spec *spec
 	int rc = open_link(&link, spec, peer, now_ns, err);
 
 	if (rc)
-		return ftp_error_prefix(err, rc, "link to %s", spec->plan->stages[peer].name);
+		return ftp_error_prefix(err, rc, "link to %s", member(spec, peer)->name);
 	ftp_netloop_add(net, peer, &link);
 	return 0;
 }
@@ -108,10 +108,10 @@ int ftp_mesh_open_link(struct ftp_netloop *net, const struct ftp_mesh_spec *spec
 int ftp_mesh_open(struct ftp_netloop *net, const struct ftp_mesh_spec *spec, uint64_t now_ns,
 	struct ftp_error *err)
 {
-	for (int peer = 0; peer < (int)spec->plan->n_stages; peer++) {
+	for (int peer = 0; peer < ftp_moves_n_members(spec->plan); peer++) {
 		int rc = 0;
 
-		if (ftp_mesh_connects(spec->index, peer))
+		if (ftp_moves_connects(spec->plan, spec->index, peer))
 			rc = ftp_mesh_open_link(net, spec, peer, now_ns, err);
 		if (rc)
 			return rc;

@@ -1,5 +1,6 @@
-/* Mesh: the links that a stage of a plan needs, opened over the port that the config asks for:
- * memif between processes of one box, kernel UDP elsewhere. One port per pair and incarnation. */
+/* Mesh: the links that a member of a plan needs, opened over the port that the config asks for:
+ * memif between processes of one box, kernel UDP elsewhere. One port per pair, incarnation and
+ * term: the links of two plans live beside each other. Peers are numbered by member. */
 #ifndef FTP_RUNTIME_MESH_H
 #define FTP_RUNTIME_MESH_H
 
@@ -10,7 +11,7 @@
 struct ftp_mesh_spec {
 	const struct ftp_config *config;
 	const struct ftp_plan *plan;
-	int index;	     /* this stage */
+	int index;	     /* this member */
 	uint32_t n_messages; /* open at once on one connection */
 	uint32_t max_message_bytes;
 	uint64_t max_ack_delay_ns;
@@ -21,14 +22,11 @@ struct ftp_mesh_spec {
 /* Does this node ever need DPDK: another node has its host and the port is not UDP. */
 bool ftp_mesh_needs_memif(const struct ftp_config *config, int node);
 
-/* Whether stages a and b talk: neighbours, and the central node with all. */
-bool ftp_mesh_connects(int a, int b);
-
-/* Opens and adds the link to one peer, whatever ftp_mesh_connects() says. */
+/* Opens and adds the link to one peer, whatever ftp_moves_connects() says. */
 int ftp_mesh_open_link(struct ftp_netloop *net, const struct ftp_mesh_spec *spec, int peer,
 	uint64_t now_ns, struct ftp_error *err);
 
-/* Opens and adds every link of the stage; they are established later. */
+/* Opens and adds every link of the member; they are established later. */
 int ftp_mesh_open(struct ftp_netloop *net, const struct ftp_mesh_spec *spec, uint64_t now_ns,
 	struct ftp_error *err);
 

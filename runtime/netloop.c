@@ -13,6 +13,8 @@
 #define N_RING	     1024
 #define NAP_NS	     (100 * FTP_NS_PER_US) /* a port without a doorbell, e.g. an emulated line */
 #define MAX_SLEEP_NS (10 * FTP_NS_PER_MS)  /* also bounds how late a lost doorbell can be */
+#define MAX_NETS     2
+#define MAX_EXTRA    4
 
 enum request_kind { REQUEST_ADD, REQUEST_SEND, REQUEST_POST, REQUEST_IMPAIR };
 
@@ -125,17 +127,11 @@ static uint64_t latest_end(uint64_t now_ns, uint64_t until_ns)
 	return until_ns ? earlier(until_ns, now_ns + MAX_SLEEP_NS) : now_ns + MAX_SLEEP_NS;
 }
 
-/* Arms every port, looks once more, then polls. */
-static void sleep_on_links(struct ftp_netloop *n, struct pollfd *extra, int n_extra,
-	uint64_t now_ns, uint64_t until_ns)
+/* Appends the ports' descriptors; gives the time at which to look at the latest. */
+static uint64_t arm(struct ftp_netloop *n, struct pollfd *fds, int *n_fds, uint64_t now_ns)
 {
-	struct pollfd fds[FTP_NETLOOP_MAX_PEERS + 4];
-	uint64_t until = earlier(ftp_netloop_deadline(n), latest_end(now_ns, until_ns));
-	int n_fds = 0;
+	uint64_t until = ftp_netloop_deadline(n);
 
-	ftp_assert(n_extra <= 4);
-	for (int i = 0; i < n_extra; i++)
-		fds[n_fds++] = extra[i];
 	for (int i = 0; i < n->n_peers; i++) {
 		int fd;
 
@@ -143,15 +139,39 @@ static void sleep_on_links(struct ftp_netloop *n, struct pollfd *extra, int n_ex
 			continue;
 		fd = n->links[i].port->ops->arm(n->links[i].port);
 		if (fd >= 0)
-			fds[n_fds++] = (struct pollfd){.fd = fd, .events = POLLIN};
+			fds[(*n_fds)++] = (struct pollfd){.fd = fd, .events = POLLIN};
 		else
 			until = earlier(until, now_ns + NAP_NS);
 	}
-	if (!turn_links(n, now_ns) && until > now_ns)
-		ftp_poller_sleep(fds, n_fds, until - now_ns);
+	return until;
+}
+
+static void disarm(struct ftp_netloop *n)
+{
 	for (int i = 0; i < n->n_peers; i++)
 		if (n->used[i])
 			n->links[i].port->ops->disarm(n->links[i].port);
+}
+
+/* Arms every port, looks once more, then polls. */
+static void sleep_on_links(struct ftp_netloop *const *nets, int n_nets, struct pollfd *extra,
+	int n_extra, uint64_t now_ns, uint64_t until_ns)
+{
+	struct pollfd fds[MAX_NETS * FTP_NETLOOP_MAX_PEERS + MAX_EXTRA];
+	uint64_t until = latest_end(now_ns, until_ns);
+	int n_fds = 0, moved = 0;
+
+	ftp_assert(n_extra <= MAX_EXTRA && n_nets <= MAX_NETS);
+	for (int i = 0; i < n_extra; i++)
+		fds[n_fds++] = extra[i];
+	for (int i = 0; i < n_nets; i++)
+		until = earlier(until, arm(nets[i], fds, &n_fds, now_ns));
+	for (int i = 0; i < n_nets; i++)
+		moved += turn_links(nets[i], now_ns);
+	if (!moved && until > now_ns)
+		ftp_poller_sleep(fds, n_fds, until - now_ns);
+	for (int i = 0; i < n_nets; i++)
+		disarm(nets[i]);
 }
 
 static int serve_worker(struct ftp_netloop *n, uint64_t now_ns)
@@ -185,7 +205,7 @@ static void *loop_main(void *arg)
 			continue;
 		ftp_waker_arm(&n->waker);
 		if (!serve_worker(n, now_ns))
-			sleep_on_links(n, &fd, 1, now_ns, 0);
+			sleep_on_links(&n, 1, &fd, 1, now_ns, 0);
 		ftp_waker_disarm(&n->waker);
 	}
 	return NULL;
@@ -298,13 +318,16 @@ bool ftp_netloop_next_event(struct ftp_netloop *n, struct ftp_netloop_event *e)
 	return n->threaded ? ftp_spsc_pop(&n->events, e) : take_event(n, e);
 }
 
-void ftp_netloop_sleep(
-	struct ftp_netloop *n, struct pollfd *fds, int n_fds, uint64_t now_ns, uint64_t until_ns)
+void ftp_netloop_sleep(struct ftp_netloop *const *nets, int n_nets, struct pollfd *fds, int n_fds,
+	uint64_t now_ns, uint64_t until_ns)
 {
-	if (!n->threaded)
-		sleep_on_links(n, fds, n_fds, now_ns, until_ns);
-	else if (latest_end(now_ns, until_ns) > now_ns)
-		ftp_poller_sleep(fds, n_fds, latest_end(now_ns, until_ns) - now_ns);
+	struct ftp_netloop *folded[MAX_NETS];
+	int n_folded = 0;
+
+	for (int i = 0; i < n_nets; i++)
+		if (nets[i] && !nets[i]->threaded)
+			folded[n_folded++] = nets[i];
+	sleep_on_links(folded, n_folded, fds, n_fds, now_ns, until_ns);
 }
 
 void ftp_netloop_impair(struct ftp_netloop *n, const struct ftp_impair *impair)

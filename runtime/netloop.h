@@ -2,7 +2,8 @@
  * calls turn()), or on a core of its own (a thread turns, the worker talks to it through rings).
  * The worker's calls are the same in both cases.
  *
- * Peers are numbered by their index in the plan. Worker's thread unless stated otherwise.
+ * Peers are numbered by their place among the plan's members. Worker's thread unless stated
+ * otherwise.
  */
 #ifndef FTP_RUNTIME_NETLOOP_H
 #define FTP_RUNTIME_NETLOOP_H
@@ -47,11 +48,11 @@ bool ftp_netloop_next_event(struct ftp_netloop *n, struct ftp_netloop_event *e);
 /* The earliest deadline of a folded loop's connections; FTP_NS_NEVER when nothing is due. */
 uint64_t ftp_netloop_deadline(const struct ftp_netloop *n);
 
-/* Sleeps until a packet, one of fds, a deadline of a connection, or until_ns (0: no such time), a
- * few milliseconds at most; folded: arms the doorbells of all ports, and returns at once if a
- * packet came meanwhile. */
-void ftp_netloop_sleep(
-	struct ftp_netloop *n, struct pollfd *fds, int n_fds, uint64_t now_ns, uint64_t until_ns);
+/* Sleeps until a packet of one of the loops (n_nets of them; NULL ones are skipped), one of fds, a
+ * deadline of a connection, or until_ns (0: no such time), a few milliseconds at most; folded: arms
+ * the doorbells of all ports, and returns at once if a packet came meanwhile. */
+void ftp_netloop_sleep(struct ftp_netloop *const *nets, int n_nets, struct pollfd *fds, int n_fds,
+	uint64_t now_ns, uint64_t until_ns);
 
 /* Changes the emulated impairments of every link that was added with an emulating port, from now
  * on. */

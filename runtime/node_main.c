@@ -179,7 +179,8 @@ static int start_eal(struct node *n, struct ftp_error *err)
 {
 	char prefix[64];
 	const struct ftp_eal_params params = {.prefix = prefix,
-		.memory_bytes = EAL_BYTES + n->config->n_nodes * (size_t)FTP_MEMIF_PORT_BYTES,
+		/* The plan in force, and the next one beside it. */
+		.memory_bytes = EAL_BYTES + 2 * n->config->n_nodes * (size_t)FTP_MEMIF_PORT_BYTES,
 		.hugepages = n->config->net.hugepages,
 		.extra = n->config->net.eal,
 		.directory = n->args.run_dir};

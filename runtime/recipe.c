@@ -1,6 +1,18 @@
 #include "runtime/recipe.h"
 
+#include <errno.h>
 #include <stdlib.h>
+#include <string.h>
+
+#include "kernels/isa.h"
+
+int ftp_recipe_use_isa(const char *name, struct ftp_error *err)
+{
+	for (enum ftp_isa isa = FTP_ISA_SSE41; isa <= FTP_ISA_AVX512; isa++)
+		if (!strcmp(name, ftp_isa_name(isa)))
+			return ftp_isa_cap(isa, err);
+	return ftp_error_set(err, EINVAL, "unknown instruction set '%s'", name);
+}
 
 struct ftp_lr_spec ftp_recipe_lr(const struct ftp_config *c)
 {

@@ -6,6 +6,9 @@
 #include "kernels/stage.h"
 #include "runtime/feed.h"
 
+/* By its name in the plan, before any stage is built. -EINVAL, and what ftp_isa_cap() gives. */
+int ftp_recipe_use_isa(const char *name, struct ftp_error *err);
+
 struct ftp_lr_spec ftp_recipe_lr(const struct ftp_config *c);
 uint32_t ftp_recipe_micro_batch(const struct ftp_config *c); /* samples */
 

@@ -1,9 +1,8 @@
-/* Worker: the thread that trains a stage. It owns the stage, the pipeline and (folded) the net
- * loop; the control thread talks to it through two rings.
+/* Worker: the thread that trains a stage. It owns the plan in force and the next one, their stages,
+ * pipelines and (folded) net loops; the control thread talks to it through two rings.
  *
- * Its life: idle -> connecting -> prepared -> training -> gathering -> finished, or failed from
- * anywhere; ends when it is told to stop. Every wait inside has a deadline or ends with a lost
- * link.
+ * Its life over plans is runtime/transition.h's; it ends when it is told to stop. Every wait inside
+ * has a deadline or ends with a lost link.
  */
 #ifndef FTP_RUNTIME_WORKER_H
 #define FTP_RUNTIME_WORKER_H
@@ -14,6 +13,7 @@
 #include "runtime/dataset.h"
 #include "runtime/measures.h"
 #include "runtime/node_metrics.h"
+#include "runtime/transition.h"
 
 struct ftp_worker_params { /* all lent until ftp_worker_stop() */
 	const struct ftp_config *config;
@@ -29,21 +29,28 @@ struct ftp_worker_params { /* all lent until ftp_worker_stop() */
 
 enum ftp_command_kind {
 	FTP_COMMAND_PROFILE,
-	FTP_COMMAND_PREPARE,
-	FTP_COMMAND_COMMIT,
 	FTP_COMMAND_EMULATE,
+	FTP_COMMAND_PREPARE, /* these five: answered with FTP_OUTCOME_ANSWERED, each once */
+	FTP_COMMAND_HOLD,
+	FTP_COMMAND_TRANSFER,
+	FTP_COMMAND_COMMIT,
+	FTP_COMMAND_ABANDON,
 };
 
 struct ftp_command {
 	enum ftp_command_kind kind;
-	char isa[16];		    /* PROFILE */
-	struct ftp_plan *plan;	    /* PREPARE; taken, from malloc */
-	struct ftp_emulate emulate; /* EMULATE: from now on */
+	char isa[16];		       /* PROFILE */
+	struct ftp_emulate emulate;    /* EMULATE: from now on */
+	struct ftp_plan *plan;	       /* PREPARE; taken, from malloc */
+	struct ftp_transfer *transfer; /* TRANSFER; taken, from malloc */
+	uint64_t term;		       /* HOLD, COMMIT, ABANDON */
+	uint64_t step;		       /* HOLD */
 };
 
 enum ftp_outcome_kind {
 	FTP_OUTCOME_PROFILED,
-	FTP_OUTCOME_PREPARED,
+	FTP_OUTCOME_ANSWERED, /* to the open call of its kind */
+	FTP_OUTCOME_HELD,
 	FTP_OUTCOME_STEP,      /* last stage: one row of loss.csv */
 	FTP_OUTCOME_EVALUATED, /* last stage */
 	FTP_OUTCOME_TRACED,
@@ -56,12 +63,17 @@ struct ftp_outcome {
 	uint64_t step;
 	double loss;
 	uint64_t n_correct, n_samples;
-	uint64_t memory_bytes;	     /* PREPARED: of the stage's tensors */
-	double train_s;		     /* FINISHED */
-	struct ftp_profile *profile; /* PROFILED; given, free() it */
-	struct ftp_trace *trace;     /* TRACED; likewise */
-	char *text;		     /* FAILED: the reason; FINISHED on the central node: the
-					params digest; given, free() it */
+	enum ftp_transition_call call; /* ANSWERED; the next five, if it was granted, i.e. text is
+					  NULL */
+	uint64_t term;		       /* HOLD, COMMIT, ABANDON: in force, 0: none; else next's */
+	uint64_t memory_bytes;	       /* PREPARE: of the stage's tensors */
+	uint64_t received_bytes, receive_ns, import_ns; /* TRANSFER: as ftp_transferred */
+	struct ftp_held *held;				/* HELD; given, free() it */
+	double train_s;					/* FINISHED */
+	struct ftp_profile *profile;			/* PROFILED; given, free() it */
+	struct ftp_trace *trace;			/* TRACED; likewise */
+	char *text; /* FAILED, ANSWERED: the reason; FINISHED on the central node: the
+		       params digest; given, free() it */
 };
 
 struct ftp_worker; /* opaque */
@@ -72,10 +84,11 @@ int ftp_worker_start(
 /* Ends the thread after at most one primitive, closes every link, joins and frees. */
 void ftp_worker_stop(struct ftp_worker *w);
 
-/* Control thread. A command is refused with -EBUSY while 4 others wait. */
+/* Control thread. A command is refused with -EBUSY while 8 others wait; nothing is taken then. */
 int ftp_worker_command(struct ftp_worker *w, const struct ftp_command *c);
 bool ftp_worker_outcome(struct ftp_worker *w, struct ftp_outcome *o);
 bool ftp_worker_measure(struct ftp_worker *w, struct ftp_measure *m);
+void ftp_worker_outcome_clear(struct ftp_outcome *o); /* frees what was given with it */
 
 /* Armed by the control thread before it polls; rings when an outcome comes. */
 struct ftp_waker;

@@ -5,7 +5,7 @@
 #include "net/ring.h"
 #include "net/simulated.h"
 #include "runtime/base/clock.h"
-#include "runtime/mesh.h"
+#include "runtime/moves.h"
 #include "tests/base/check.h"
 #include "tests/runtime/small_dataset.h"
 
@@ -169,7 +169,7 @@ static void build_piece(struct cluster *c, const struct pipeline_piece *piece)
 		assert_int_equal(ftp_netloop_new(&c->nodes[i].net, -1, NULL, &err), 0);
 	for (int a = 0; a < piece->n_stages; a++)
 		for (int b = a + 1; b < piece->n_stages; b++)
-			if (ftp_mesh_connects(a, b))
+			if (ftp_moves_connects_stages(a, b))
 				connect_pair(c, a, b);
 	for (int i = 0; i < piece->n_stages; i++)
 		build_node(c, i);

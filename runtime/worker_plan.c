@@ -1,0 +1,443 @@
+/* Plans come and go: the worker's side of the transition. What happens is told to the state machine
+ * of runtime/transition.h; what it answers is done here. */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "runtime/base/clock.h"
+#include "runtime/base/log.h"
+#include "runtime/moves.h"
+#include "runtime/worker_state.h"
+
+#define CONNECT_DEADLINE_NS (15 * FTP_NS_PER_S)
+#define MAX_NET_TURNS	    16 /* before the next primitive, while packets keep coming */
+
+static void happen(struct ftp_worker *w, const struct ftp_transition_event *e);
+
+static void happen_kind(struct ftp_worker *w, enum ftp_transition_event_kind kind)
+{
+	happen(w, &(struct ftp_transition_event){.kind = kind});
+}
+
+static void next_fails(struct ftp_worker *w, const char *why)
+{
+	happen(w, &(struct ftp_transition_event){.kind = FTP_TRANSITION_NEXT_FAILED, .text = why});
+}
+
+static uint64_t since(uint64_t start_ns)
+{
+	return ftp_clock_now_ns() - start_ns;
+}
+
+/* Links are closed by the thread that used them; the rest may take its time. */
+static void take_down(struct ftp_worker *w, struct ftp_assembly **a)
+{
+	uint64_t start_ns = ftp_clock_now_ns();
+
+	if (!*a)
+		return;
+	ftp_assembly_disconnect(*a, start_ns);
+	ftp_log_debug("plan of term %" PRIu64 ": links closed in %.1f ms", (*a)->plan->term,
+		(double)since(start_ns) * 1e-6);
+	ftp_builder_discard(w->builder, *a);
+	*a = NULL;
+}
+
+static void do_build(struct ftp_worker *w, const struct ftp_transition_action *action)
+{
+	(void)action;
+	w->change = (struct ftp_worker_change){.prepare_ns = ftp_clock_now_ns()};
+	ftp_builder_build(w->builder, w->next);
+}
+
+static void do_connect(struct ftp_worker *w, const struct ftp_transition_action *action)
+{
+	uint64_t now_ns = ftp_clock_now_ns();
+	struct ftp_error err;
+
+	(void)action;
+	ftp_log_debug("plan of term %" PRIu64 ": built in %.1f ms", w->next->plan->term,
+		(double)(now_ns - w->change.prepare_ns) * 1e-6);
+	w->next->spec.impair = w->impair;
+	w->n_unheard = ftp_assembly_n_peers(w->next);
+	w->connect_deadline_ns = now_ns + CONNECT_DEADLINE_NS;
+	if (ftp_assembly_connect(w->next, now_ns, &err)) {
+		next_fails(w, err.text);
+		return;
+	}
+	ftp_log_debug("plan of term %" PRIu64 ": %d links opened in %.1f ms", w->next->plan->term,
+		w->n_unheard, (double)since(now_ns) * 1e-6);
+}
+
+static void do_hold(struct ftp_worker *w, const struct ftp_transition_action *action)
+{
+	w->change.hold_ns = ftp_clock_now_ns();
+	happen(w, &(struct ftp_transition_event){.kind = FTP_TRANSITION_HOLDING,
+			  .step = ftp_pipeline_hold(w->now->pipeline, action->step)});
+}
+
+/* Nothing is sent for a unit without a state. */
+static void fetch_empty(struct ftp_worker *w)
+{
+	const struct ftp_model *model = w->params.model;
+
+	for (uint32_t u = 0; w->next && u < w->next->plan->n_units; u++)
+		if (ftp_transition_fetches(&w->transition, u) && !model->units[u].state_bytes)
+			happen(w, &(struct ftp_transition_event){.kind = FTP_TRANSITION_FETCHED,
+					  .unit = u,
+					  .digest = ftp_states_digest(w->next->states, u)});
+}
+
+static void do_receive(struct ftp_worker *w, const struct ftp_transition_action *action)
+{
+	struct ftp_error err;
+
+	w->change.receive_ns = ftp_clock_now_ns();
+	if (ftp_assembly_receive(w->next, action->step, &err)) {
+		next_fails(w, err.text);
+		return;
+	}
+	happen_kind(w, FTP_TRANSITION_RECEIVING);
+	fetch_empty(w);
+}
+
+static void do_send(struct ftp_worker *w, const struct ftp_transition_action *action)
+{
+	uint64_t now_ns = ftp_clock_now_ns();
+
+	(void)action;
+	w->change.held_ns = now_ns;
+	ftp_states_send(w->next->states, w->now->stage, w->next->net, now_ns);
+	w->change.send_ns = since(now_ns);
+}
+
+static void do_tell(struct ftp_worker *w, const struct ftp_transition_action *action)
+{
+	struct ftp_outcome o = {.kind = FTP_OUTCOME_HELD};
+	struct ftp_held *held = calloc(1, sizeof(*held));
+
+	ftp_assert(held);
+	held->term = w->now->plan->term;
+	held->step = action->step;
+	for (uint32_t u = 0; w->next && u < w->next->plan->n_units; u++) {
+		if (!ftp_states_sends(w->next->states, u))
+			continue;
+		held->unit[held->n_units] = u;
+		held->digest[held->n_units++] = ftp_states_digest(w->next->states, u);
+	}
+	o.held = held;
+	ftp_worker_report(w, &o);
+}
+
+static void do_copy(struct ftp_worker *w, const struct ftp_transition_action *action)
+{
+	uint64_t now_ns = ftp_clock_now_ns();
+
+	(void)action;
+	ftp_assembly_copy(w->next, w->now);
+	w->change.copy_ns = since(now_ns);
+}
+
+static void do_retire(struct ftp_worker *w, const struct ftp_transition_action *action)
+{
+	(void)action;
+	take_down(w, &w->now);
+}
+
+static void do_start(struct ftp_worker *w, const struct ftp_transition_action *action)
+{
+	const struct ftp_worker_change *c = &w->change;
+	uint64_t now_ns = ftp_clock_now_ns();
+
+	(void)action;
+	w->now = w->next;
+	w->next = NULL;
+	ftp_worker_train_begin(w, now_ns);
+	if (c->held_ns)
+		ftp_log_debug("plan of term %" PRIu64
+			      ": stood still %.1f ms: send %.1f, copy %.1f, "
+			      "import %.1f; %" PRIu64 " bytes received",
+			w->now->plan->term, (double)(now_ns - c->held_ns) * 1e-6,
+			(double)c->send_ns * 1e-6, (double)c->copy_ns * 1e-6,
+			(double)c->import_ns * 1e-6, c->received_bytes);
+}
+
+static void do_drop(struct ftp_worker *w, const struct ftp_transition_action *action)
+{
+	(void)action;
+	take_down(w, &w->next);
+}
+
+static void do_resume(struct ftp_worker *w, const struct ftp_transition_action *action)
+{
+	(void)action;
+	ftp_pipeline_resume(w->now->pipeline);
+}
+
+static uint64_t later_than(uint64_t ns, uint64_t start_ns)
+{
+	return ns > start_ns ? ns - start_ns : 0;
+}
+
+static void do_answer(struct ftp_worker *w, const struct ftp_transition_action *action)
+{
+	const struct ftp_transition *t = &w->transition;
+	struct ftp_outcome o = {
+		.kind = FTP_OUTCOME_ANSWERED, .call = action->call, .step = action->step};
+	struct ftp_stage_memory m;
+
+	if (action->text[0]) {
+		o.text = strdup(action->text);
+	} else if (action->call == FTP_CALL_PREPARE) {
+		o.term = t->next_plan->term;
+		if (w->next->stage) {
+			m = ftp_stage_memory(w->next->stage);
+			o.memory_bytes = ftp_stage_memory_bytes(&m);
+		}
+	} else if (action->call == FTP_CALL_TRANSFER) {
+		o.term = t->next_plan->term;
+		o.received_bytes = w->change.received_bytes;
+		o.receive_ns = later_than(w->change.last_byte_ns, w->change.transfer_ns);
+		o.import_ns = w->change.import_ns;
+	} else {
+		o.term = t->now_plan ? t->now_plan->term : 0;
+	}
+	ftp_worker_report(w, &o);
+}
+
+static void do_fail(struct ftp_worker *w, const struct ftp_transition_action *action)
+{
+	ftp_worker_fail(w, "%s", action->text);
+}
+
+static void happen(struct ftp_worker *w, const struct ftp_transition_event *e)
+{
+	static void (*const deeds[])(struct ftp_worker *, const struct ftp_transition_action *) = {
+		[FTP_DO_BUILD] = do_build,
+		[FTP_DO_CONNECT] = do_connect,
+		[FTP_DO_HOLD] = do_hold,
+		[FTP_DO_RECEIVE] = do_receive,
+		[FTP_DO_SEND] = do_send,
+		[FTP_DO_TELL] = do_tell,
+		[FTP_DO_COPY] = do_copy,
+		[FTP_DO_RETIRE] = do_retire,
+		[FTP_DO_START] = do_start,
+		[FTP_DO_DROP] = do_drop,
+		[FTP_DO_RESUME] = do_resume,
+		[FTP_DO_ANSWER] = do_answer,
+		[FTP_DO_FAIL] = do_fail,
+	};
+	struct ftp_transition_actions actions;
+
+	ftp_transition_step(&w->transition, e, &actions);
+	for (int i = 0; i < actions.n; i++)
+		deeds[actions.items[i].kind](w, &actions.items[i]);
+}
+
+static void prepare(struct ftp_worker *w, struct ftp_plan *plan)
+{
+	const struct ftp_assembly_spec spec = {.config = w->params.config,
+		.model = w->params.model,
+		.dataset = w->params.dataset,
+		.region = w->params.region,
+		.node = w->params.node,
+		.net_core = w->params.net_core,
+		.waker = &w->waker,
+		.is_drill = w->params.is_drill};
+
+	if (!w->next && ftp_moves_member_of(plan, (uint32_t)w->params.node) != FTP_MOVES_NOBODY) {
+		w->next = ftp_assembly_new(&spec, plan);
+		happen(w, &(struct ftp_transition_event){
+				  .kind = FTP_TRANSITION_PREPARE, .plan = plan});
+		if (w->transition.next_plan == plan)
+			return;
+		ftp_assembly_free(w->next);
+		w->next = NULL;
+		return;
+	}
+	happen(w, &(struct ftp_transition_event){.kind = FTP_TRANSITION_PREPARE, .plan = plan});
+	free(plan);
+}
+
+void ftp_worker_plan_command(struct ftp_worker *w, struct ftp_command *c, uint64_t now_ns)
+{
+	static const enum ftp_transition_event_kind kinds[] = {
+		[FTP_COMMAND_PREPARE] = FTP_TRANSITION_PREPARE,
+		[FTP_COMMAND_HOLD] = FTP_TRANSITION_HOLD,
+		[FTP_COMMAND_TRANSFER] = FTP_TRANSITION_TRANSFER,
+		[FTP_COMMAND_COMMIT] = FTP_TRANSITION_COMMIT,
+		[FTP_COMMAND_ABANDON] = FTP_TRANSITION_ABANDON,
+	};
+
+	if (c->kind == FTP_COMMAND_PREPARE) {
+		prepare(w, c->plan);
+		return;
+	}
+	if (c->kind == FTP_COMMAND_TRANSFER)
+		w->change.transfer_ns = now_ns;
+	happen(w, &(struct ftp_transition_event){.kind = kinds[c->kind],
+			  .transfer = c->transfer,
+			  .term = c->term,
+			  .step = c->step});
+	free(c->transfer);
+}
+
+static const char *reason_text(enum ftp_connection_reason reason)
+{
+	static const char *const texts[] = {
+		[FTP_CONNECTION_IDLE_TIMEOUT] = "it has been silent for 10 s",
+		[FTP_CONNECTION_PEER_CLOSED] = "it closed the connection",
+		[FTP_CONNECTION_PORT_DOWN] = "its end of the port went away",
+		[FTP_CONNECTION_PROTOCOL] = "it sent something that contradicts the plan",
+	};
+
+	return texts[reason];
+}
+
+static void lose_peer(struct ftp_worker *w, bool of_next, const struct ftp_netloop_event *e)
+{
+	const struct ftp_assembly *a = of_next ? w->next : w->now;
+	const char *name = ftp_plan_member(a->plan, (uint32_t)e->peer)->name;
+	char text[256], waiting[128];
+
+	if (ftp_transition_is_done_with(&w->transition, of_next, e->peer) || w->finished)
+		return;
+	if (of_next) {
+		snprintf(text, sizeof(text), "lost %s: %s", name, reason_text(e->event.reason));
+		next_fails(w, text);
+		return;
+	}
+	ftp_pipeline_describe(a->pipeline, waiting, sizeof(waiting));
+	snprintf(text, sizeof(text), "lost %s: %s; this stage was waiting for %s", name,
+		reason_text(e->event.reason), waiting);
+	happen(w, &(struct ftp_transition_event){.kind = FTP_TRANSITION_NOW_LOST, .text = text});
+}
+
+static void take_unit(struct ftp_worker *w, const struct ftp_netloop_event *e, int unit)
+{
+	struct ftp_transition_event fetched = {
+		.kind = FTP_TRANSITION_FETCHED, .unit = (uint32_t)unit};
+	uint64_t start_ns = ftp_clock_now_ns();
+
+	fetched.digest = ftp_states_digest(w->next->states, fetched.unit);
+	ftp_stage_import(w->next->stage, unit, ftp_states_data(w->next->states, fetched.unit));
+	w->change.last_byte_ns = start_ns;
+	w->change.received_bytes += e->event.bytes;
+	w->change.import_ns += since(start_ns);
+	happen(w, &fetched);
+}
+
+static void take_event(struct ftp_worker *w, bool of_next, const struct ftp_netloop_event *e)
+{
+	struct ftp_assembly *a = of_next ? w->next : w->now;
+	int unit;
+
+	if (e->event.kind == FTP_CONNECTION_LOST) {
+		lose_peer(w, of_next, e);
+	} else if (e->event.kind == FTP_CONNECTION_ESTABLISHED) {
+		w->n_unheard--;
+	} else if (ftp_states_event(a->states, e, &unit)) {
+		if (unit >= 0)
+			take_unit(w, e, unit);
+	} else if (!ftp_pipeline_event(a->pipeline, e)) {
+		ftp_assert(w->gather && ftp_gather_event(w->gather, e));
+	}
+}
+
+/* Whatever an event brings about may end the plan whose links are served. */
+static bool serve(struct ftp_worker *w, struct ftp_assembly *const *a, uint64_t now_ns)
+{
+	bool moved = false;
+	struct ftp_netloop_event e;
+
+	if (!*a || !(*a)->net)
+		return false;
+	moved = ftp_netloop_turn((*a)->net, now_ns) > 0;
+	while (*a && (*a)->net && ftp_netloop_next_event((*a)->net, &e)) {
+		moved = true;
+		take_event(w, a == &w->next, &e);
+	}
+	return moved;
+}
+
+bool ftp_worker_plan_serve(struct ftp_worker *w, uint64_t now_ns)
+{
+	bool worked = false;
+
+	for (int i = 0; i < MAX_NET_TURNS; i++) {
+		bool moved = serve(w, &w->now, now_ns);
+
+		moved |= serve(w, &w->next, now_ns);
+		worked |= moved;
+		if (!moved)
+			break; /* this last turn, which found nothing, has sent the owed ACKs */
+	}
+	return worked;
+}
+
+static bool take_built(struct ftp_worker *w)
+{
+	const struct ftp_assembly *a = ftp_builder_take(w->builder);
+
+	if (!a)
+		return false;
+	ftp_assert(a == w->next);
+	if (a->failed)
+		next_fails(w, a->err.text);
+	else
+		happen_kind(w, FTP_TRANSITION_BUILT);
+	return true;
+}
+
+static bool await_peers(struct ftp_worker *w, uint64_t now_ns)
+{
+	char text[128];
+
+	if (!w->n_unheard) {
+		happen_kind(w, FTP_TRANSITION_CONNECTED);
+		return true;
+	}
+	if (now_ns < w->connect_deadline_ns)
+		return false;
+	snprintf(text, sizeof(text), "%d of this stage's peers did not answer within %llu s",
+		w->n_unheard, CONNECT_DEADLINE_NS / FTP_NS_PER_S);
+	next_fails(w, text);
+	return true;
+}
+
+bool ftp_worker_plan_turn(struct ftp_worker *w, uint64_t now_ns)
+{
+	bool worked = false;
+
+	if (w->transition.next == FTP_NEXT_BUILDING)
+		worked = take_built(w);
+	if (w->transition.next == FTP_NEXT_CONNECTING)
+		worked |= await_peers(w, now_ns);
+	if (w->transition.now == FTP_NOW_HOLDING && ftp_pipeline_is_held(w->now->pipeline)) {
+		happen_kind(w, FTP_TRANSITION_HELD);
+		worked = true;
+	}
+	return worked;
+}
+
+void ftp_worker_plan_ended(struct ftp_worker *w)
+{
+	happen_kind(w, FTP_TRANSITION_ENDED);
+}
+
+void ftp_worker_plan_tear_down(struct ftp_worker *w)
+{
+	struct ftp_assembly *const all[] = {w->now, w->next};
+	bool is_building = w->transition.next == FTP_NEXT_BUILDING;
+
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
+		if (all[i] && !(all[i] == w->next && is_building))
+			ftp_assembly_disconnect(all[i], ftp_clock_now_ns());
+	ftp_gather_free(w->gather);
+	ftp_builder_stop(w->builder);
+	ftp_assembly_free(w->now);
+	if (!is_building)
+		ftp_assembly_free(w->next);
+}

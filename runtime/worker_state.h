@@ -1,0 +1,71 @@
+/* The inside of the worker, shared by its files: worker.c (thread, loop, commands), worker_plan.c
+ * (plans come and go), worker_train.c (training under the plan in force, and its end). */
+#ifndef FTP_RUNTIME_WORKER_STATE_H
+#define FTP_RUNTIME_WORKER_STATE_H
+
+#include <pthread.h>
+
+#include "runtime/assembly.h"
+#include "runtime/base/spsc.h"
+#include "runtime/base/waker.h"
+#include "runtime/builder.h"
+#include "runtime/gather.h"
+#include "runtime/poller.h"
+#include "runtime/tempo.h"
+#include "runtime/transition.h"
+#include "runtime/worker.h"
+
+struct ftp_worker_change { /* what the change under way took so far */
+	uint64_t prepare_ns, hold_ns, held_ns, receive_ns, transfer_ns, last_byte_ns; /* when */
+	uint64_t send_ns, copy_ns, import_ns;					      /* how long */
+	uint64_t received_bytes;
+};
+
+struct ftp_worker {
+	struct ftp_worker_params params;
+	pthread_t thread;
+	_Atomic bool stop;
+	struct ftp_spsc commands, outcomes;
+	struct ftp_waker waker;		/* ends the worker's sleep */
+	struct ftp_waker control_waker; /* ends the control thread's */
+
+	struct ftp_transition transition;
+	struct ftp_builder *builder;
+	struct ftp_assembly *now, *next; /* of the transition's plans; next: NULL when BROKEN */
+	int n_unheard;			 /* peers of next, not yet established */
+	uint64_t connect_deadline_ns;
+	struct ftp_worker_change change;
+
+	struct ftp_gather *gather; /* after the last step */
+	bool finished, failed;
+	uint64_t train_start_ns, train_end_ns;
+
+	struct ftp_tempo tempo;
+	uint64_t timed_step;	  /* measured up to here */
+	struct ftp_impair impair; /* that new links start with */
+	struct ftp_poller poller;
+	struct ftp_measures measures;
+};
+
+/* worker.c */
+void ftp_worker_report(struct ftp_worker *w, const struct ftp_outcome *o);
+void ftp_worker_fail(struct ftp_worker *w, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
+
+/* worker_plan.c */
+void ftp_worker_plan_command(struct ftp_worker *w, struct ftp_command *c, uint64_t now_ns);
+/* Serves both plans' links; true: something moved. */
+bool ftp_worker_plan_serve(struct ftp_worker *w, uint64_t now_ns);
+/* Building and connecting go on; the plan in force may have come to stand still. */
+bool ftp_worker_plan_turn(struct ftp_worker *w, uint64_t now_ns);
+void ftp_worker_plan_ended(struct ftp_worker *w); /* the last step is done */
+void ftp_worker_plan_tear_down(struct ftp_worker *w);
+
+/* worker_train.c */
+bool ftp_worker_train_turn(struct ftp_worker *w, uint64_t now_ns);
+/* A plan is in force from now on: metrics, time. */
+void ftp_worker_train_begin(struct ftp_worker *w, uint64_t now_ns);
+/* Steps are being trained, or could be. */
+bool ftp_worker_train_is_on(const struct ftp_worker *w);
+
+#endif

@@ -1,0 +1,135 @@
+/* Training under the plan in force: one turn of it, its reports and metrics, and the gathering that
+ * ends the run. */
+#include <stdio.h>
+#include <string.h>
+
+#include "runtime/base/clock.h"
+#include "runtime/safetensors.h"
+#include "runtime/worker_state.h"
+
+bool ftp_worker_train_is_on(const struct ftp_worker *w)
+{
+	return w->transition.now == FTP_NOW_TRAINING || w->transition.now == FTP_NOW_HOLDING;
+}
+
+void ftp_worker_train_begin(struct ftp_worker *w, uint64_t now_ns)
+{
+	if (!w->train_start_ns)
+		w->train_start_ns = now_ns;
+	w->timed_step = ftp_pipeline_step(w->now->pipeline);
+	ftp_measures_begin(&w->measures, w->now->plan, w->now->member);
+	ftp_tempo_restart(&w->tempo, w->now->plan->term, w->timed_step + 1);
+}
+
+/* Rows go to the control thread while its ring has room; else training waits for it. */
+static bool take_report(struct ftp_worker *w)
+{
+	struct ftp_pipeline *pipeline = w->now->pipeline;
+	const struct ftp_pipeline_report r = ftp_pipeline_report(pipeline);
+	const struct ftp_outcome o = {
+		.kind = r.kind == FTP_REPORT_STEP ? FTP_OUTCOME_STEP : FTP_OUTCOME_EVALUATED,
+		.step = r.step,
+		.loss = r.loss,
+		.n_correct = r.n_correct,
+		.n_samples = r.n_samples};
+
+	if (r.kind == FTP_REPORT_NONE || !ftp_spsc_push(&w->outcomes, &o))
+		return false;
+	ftp_waker_wake(&w->control_waker);
+	if (r.kind == FTP_REPORT_STEP)
+		ftp_metric_set(w->params.metrics->loss, r.loss);
+	ftp_pipeline_take_report(pipeline);
+	return true;
+}
+
+static void measure_step(struct ftp_worker *w, uint64_t step)
+{
+	const struct ftp_plan *plan = w->now->plan;
+	struct ftp_outcome o = {.kind = FTP_OUTCOME_TRACED};
+
+	ftp_measures_add_step(&w->measures, plan->term, step, ftp_tempo_take_step(&w->tempo, step));
+	w->timed_step = step;
+	o.trace = ftp_spans_take(&w->tempo.spans, step == plan->last_step);
+	if (o.trace)
+		ftp_worker_report(w, &o);
+}
+
+static void start_gathering(struct ftp_worker *w, uint64_t now_ns)
+{
+	struct ftp_error err;
+
+	ftp_worker_plan_ended(w);
+	if (ftp_gather_new(&w->gather, w->now, now_ns, &err))
+		ftp_worker_fail(w, "%s", err.text);
+}
+
+/* At most one kernel task's primitive between two looks at the network. */
+static bool train(struct ftp_worker *w, uint64_t now_ns)
+{
+	struct ftp_pipeline *pipeline = w->now->pipeline;
+	bool worked = ftp_pipeline_serve(pipeline, now_ns);
+	uint64_t start_ns = ftp_clock_now_ns(), end_ns;
+	enum ftp_tempo_turn turn = ftp_tempo_turn(&w->tempo, pipeline, start_ns);
+
+	end_ns = ftp_clock_now_ns();
+	if (turn == FTP_TEMPO_THROTTLED) {
+		w->measures.compute_ns += end_ns - now_ns;
+	} else if (turn == FTP_TEMPO_COMPUTED) {
+		w->measures.compute_ns += end_ns - start_ns;
+		w->measures.poll_ns += start_ns - now_ns;
+	} else {
+		w->measures.poll_ns += end_ns - now_ns;
+		w->measures.bubble_ns += end_ns - now_ns;
+	}
+	if (ftp_pipeline_step(pipeline) != w->timed_step)
+		measure_step(w, ftp_pipeline_step(pipeline));
+	worked |= take_report(w);
+	if (!w->train_end_ns && ftp_pipeline_step(pipeline) == w->now->plan->last_step)
+		w->train_end_ns = end_ns;
+	if (ftp_pipeline_has_ended(pipeline))
+		start_gathering(w, end_ns);
+	return turn == FTP_TEMPO_COMPUTED || worked;
+}
+
+static int write_model(struct ftp_worker *w, const char *digest, struct ftp_error *err)
+{
+	const struct ftp_safetensors_info info = {.input_mean = w->params.dataset->mean,
+		.input_std = w->params.dataset->std,
+		.params_digest = digest};
+	char path[4096];
+
+	snprintf(path, sizeof(path), "%s/model.safetensors", w->params.run_dir);
+	return ftp_safetensors_write(
+		path, w->params.model, ftp_gather_states(w->gather), &info, err);
+}
+
+static void finish_gathering(struct ftp_worker *w)
+{
+	struct ftp_outcome o = {.kind = FTP_OUTCOME_FINISHED,
+		.step = w->now->plan->last_step,
+		.train_s = (double)(w->train_end_ns - w->train_start_ns) * 1e-9};
+	char digest[FTP_DIGEST_HEX];
+	struct ftp_error err;
+
+	if (!ftp_gather_is_done(w->gather))
+		return;
+	if (w->now->member == 0) {
+		ftp_gather_digest(w->gather, digest);
+		if (write_model(w, digest, &err)) {
+			ftp_worker_fail(w, "%s", err.text);
+			return;
+		}
+		o.text = strdup(digest);
+	}
+	w->finished = true;
+	ftp_worker_report(w, &o);
+}
+
+bool ftp_worker_train_turn(struct ftp_worker *w, uint64_t now_ns)
+{
+	if (ftp_worker_train_is_on(w))
+		return train(w, now_ns);
+	if (w->transition.now == FTP_NOW_ENDED && w->gather && !w->finished && !w->failed)
+		finish_gathering(w);
+	return false;
+}
