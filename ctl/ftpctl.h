@@ -20,6 +20,7 @@ int ftp_ftpctl_report(const struct ftp_options *o);
 int ftp_ftpctl_start(const struct ftp_options *o);
 int ftp_ftpctl_status(const struct ftp_options *o);
 int ftp_ftpctl_stop(const struct ftp_options *o);
+int ftp_ftpctl_top(const struct ftp_options *o);
 int ftp_ftpctl_version(const struct ftp_options *o);
 
 /* Loads the configuration that the options name. 0, or an exit code when it has been said on stderr

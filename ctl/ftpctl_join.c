@@ -12,6 +12,7 @@
 
 #define ASK_NS	      (3 * FTP_NS_PER_S)
 #define JOIN_NS	      (30 * FTP_NS_PER_S)
+#define LEAVE_NS      (5 * FTP_NS_PER_S)
 #define LOOK_EVERY_NS (50 * FTP_NS_PER_MS)
 
 /* Its index in the run's own configuration; negative: an exit code was said. */
@@ -34,22 +35,36 @@ static int find_node(
 	return ftp_ftpctl_fail(o, FTP_EXIT_USAGE, text);
 }
 
-/* The node's process as the coordinator knows it; 0: it is not there. */
-static json_int_t live_pid(const struct ftp_ftpctl_run *r, const char *name)
+/* The node's process as the coordinator knows it; 0: it is not there. *last (NULL is allowed) is
+ * the process that has left, 0 if there was none. */
+static json_int_t live_pid(const struct ftp_ftpctl_run *r, const char *name, json_int_t *last)
 {
 	json_t *status = NULL;
 	const json_t *node;
 	const char *state;
 	json_int_t pid = 0;
+	bool live;
 
 	if (ftp_ftpctl_ask(r, FTP_METHOD_STATUS, NULL, ASK_NS, &status, NULL))
 		return 0;
 	node = ftp_document_find(json_object_get(status, "nodes"), "name", name);
 	state = ftp_document_text(node, "state");
-	if (strcmp(state, "gone") && strcmp(state, "awaited") && strcmp(state, "drained"))
-		pid = ftp_document_integer(node, "pid");
+	live = strcmp(state, "gone") && strcmp(state, "awaited") && strcmp(state, "drained");
+	pid = ftp_document_integer(node, "pid");
 	json_decref(status);
-	return pid;
+	if (last)
+		*last = pid;
+	return live ? pid : 0;
+}
+
+/* A node that has just been drained may not have ended yet, and its parent would refuse a second
+ * one. */
+static void await_last_end(json_int_t pid)
+{
+	uint64_t deadline_ns = ftp_clock_now_ns() + LEAVE_NS;
+
+	while (pid > 0 && !kill((pid_t)pid, 0) && ftp_clock_now_ns() < deadline_ns)
+		ftp_clock_sleep_ns(LOOK_EVERY_NS);
 }
 
 static int await_join(const struct ftp_ftpctl_run *r, const struct ftp_options *o, const char *name)
@@ -61,7 +76,7 @@ static int await_join(const struct ftp_ftpctl_run *r, const struct ftp_options *
 	ftp_rundir_last_words(&r->dir, name, before, sizeof(before));
 	do {
 		ftp_clock_sleep_ns(LOOK_EVERY_NS);
-		pid = live_pid(r, name);
+		pid = live_pid(r, name, NULL);
 		ftp_rundir_last_words(&r->dir, name, words, sizeof(words));
 	} while (!pid && !strcmp(words, before) && ftp_clock_now_ns() < deadline_ns);
 	if (pid) {
@@ -104,7 +119,7 @@ int ftp_ftpctl_join(const struct ftp_options *o)
 	const char *name = o->operands[0];
 	struct ftp_ftpctl_run r;
 	union sigval value;
-	json_int_t pid;
+	json_int_t pid, last = 0;
 	char text[96];
 	int rc = ftp_ftpctl_find_run(&r, o);
 
@@ -115,12 +130,13 @@ int ftp_ftpctl_join(const struct ftp_options *o)
 	rc = find_node(&r, o, name, &value.sival_int);
 	if (rc)
 		return rc;
-	pid = live_pid(&r, name);
+	pid = live_pid(&r, name, &last);
 	if (pid) {
 		snprintf(text, sizeof(text), "%s takes part already, pid %lld", name,
 			(long long)pid);
 		return ftp_ftpctl_fail(o, FTP_EXIT_FAILURE, text);
 	}
+	await_last_end(last);
 	if (r.supervisor < 0 || sigqueue(r.supervisor, FTP_SUPERVISOR_JOIN, value))
 		return ftp_ftpctl_fail(o, FTP_EXIT_PERMISSION,
 			"the run's supervisor cannot be asked: it is starting, or another user's");

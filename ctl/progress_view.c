@@ -81,7 +81,7 @@ static void describe_waiting(const json_t *status, char *text, size_t bytes)
 	}
 }
 
-static void describe_run(const json_t *status, char *text, size_t bytes)
+void ftp_progress_view_describe(const json_t *status, char *text, size_t bytes)
 {
 	if (!strcmp(ftp_document_text(status, "state"), "waiting"))
 		describe_waiting(status, text, bytes);
@@ -140,7 +140,7 @@ static void draw(struct ftp_progress_view *v, const json_t *status)
 	if (v->n_drawn)
 		fprintf(v->out, "\033[%dA", v->n_drawn);
 	v->n_drawn = 0;
-	describe_run(status, text, sizeof(text));
+	ftp_progress_view_describe(status, text, sizeof(text));
 	draw_line(v, width, text);
 	json_array_foreach (json_object_get(status, "stages"), i, stage)
 		draw_stage(v, width, stage);
@@ -156,7 +156,7 @@ static void print_plain(struct ftp_progress_view *v, const json_t *status)
 	double busy;
 	size_t i;
 
-	describe_run(status, text, sizeof(text));
+	ftp_progress_view_describe(status, text, sizeof(text));
 	fprintf(v->out, "%s", text);
 	json_array_foreach (json_object_get(status, "stages"), i, stage) {
 		if (!ftp_document_number(stage, "busy_ratio", &busy) || busy <= 0)

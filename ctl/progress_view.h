@@ -28,6 +28,9 @@ void ftp_progress_view_end(struct ftp_progress_view *v, const json_t *summary, c
 /* The picture stays and what follows is written below it. */
 void ftp_progress_view_leave(struct ftp_progress_view *v);
 
+/* "step 120/469, epoch 1, loss 0.7823, 4386 samples/s, 0:12 left", or who is waited for. */
+void ftp_progress_view_describe(const json_t *status, char *text, size_t bytes);
+
 /* "1:02:03", "4:05" */
 void ftp_progress_view_time(double seconds, char *text, size_t bytes);
 

@@ -78,6 +78,7 @@ static void run__exit_codes(void **state)
 			"expected settings like slowdown=5"},
 		{"emulate n1 slowdown=2 --data-dir .", FTP_EXIT_NOT_RUNNING, NULL,
 			"no run is going on in"},
+		{"top --data-dir .", FTP_EXIT_NOT_RUNNING, NULL, "no run is going on in"},
 		{"report none --data-dir .", FTP_EXIT_FAILURE, NULL, "there is no run 'none'"},
 		{"report latest --data-dir .", FTP_EXIT_FAILURE, NULL, "there is no run 'latest'"},
 		{"report . -o report.html", FTP_EXIT_OK, "/report.html\n", NULL},
