@@ -2,12 +2,13 @@
 
 #include <string.h>
 
-#define MAX_WORK UINT64_C(600000000)
+#define MAX_WORK UINT64_C(150000000) /* about a second */
 
 static void try_order(struct ftp_planner_search *s, const struct ftp_planner_space *candidate,
 	struct ftp_planner_space *best)
 {
-	if (ftp_planner_search_improve(s, candidate))
+	if ((s->work < MAX_WORK || s->step_ns == UINT64_MAX) &&
+		ftp_planner_search_improve(s, candidate))
 		*best = *candidate;
 }
 
@@ -80,6 +81,7 @@ void ftp_planner_order_search(struct ftp_planner_search *s, struct ftp_planner_s
 	const struct ftp_planner_space given = *space;
 
 	try_order(s, &given, space);
+	s->roughly = true;
 	for (size_t i = 0; i < sizeof(ranks) / sizeof(ranks[0]); i++) {
 		struct ftp_planner_space candidate = given;
 

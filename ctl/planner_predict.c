@@ -67,23 +67,37 @@ static void by_part(
 		raise_to(step, hop_after(t, plan, s).busy_ns, FTP_BOTTLENECK_LINK, s + 1);
 }
 
-/* The first micro-batch flows to stage s and the last one back, around everything that s does: of
- * all s the longest. Unrolled, the recurrence V(s) = max(M C(s), C(s) + hop(s) + V(s + 1)). */
-static void by_fill_and_drain(
+/* The flush. The stage that decides is the first whose own span is that of its suffix. */
+static void by_span(
 	const struct ftp_planner_tables *t, const struct ftp_planner_plan *plan, struct step *step)
 {
-	uint64_t update_ns = ftp_planner_update_ns(t, 0, plan->first_unit[0], plan->first_unit[1]);
-	uint64_t path_ns = update_ns;
+	uint64_t span_ns = 0, trip_ns = 0, filled_ns = 0, update_ns;
+	uint32_t decides = 0;
 
-	for (uint32_t s = 0; s < plan->n_stages; s++) {
-		uint64_t micro_ns = ftp_planner_micro_ns(
-			t, plan->node[s], plan->first_unit[s], plan->first_unit[s + 1]);
-		uint64_t filled_ns = t->problem->micro_batches * micro_ns;
+	for (uint32_t s = plan->n_stages; s-- > 0;) {
+		uint32_t node = plan->node[s], n_after = plan->n_stages - 1 - s;
+		uint32_t first = plan->first_unit[s], end = plan->first_unit[s + 1];
+		struct ftp_planner_span span =
+			ftp_planner_span_of(t->problem->micro_batches, n_after);
+		uint64_t micro_ns = ftp_planner_micro_ns(t, node, first, end);
+		uint64_t forward_ns = ftp_planner_forward_ns(t, node, first, end);
+		uint64_t hop_ns = hop_after(t, plan, s).path_ns;
+		uint64_t own_ns = ftp_planner_span_own_ns(
+			&span, forward_ns, micro_ns - forward_ns, hop_ns + trip_ns);
 
-		raise_to(step, path_ns + filled_ns,
-			path_ns > filled_ns ? FTP_BOTTLENECK_PATH : FTP_BOTTLENECK_STAGE, s);
-		path_ns += micro_ns + hop_after(t, plan, s).path_ns;
+		span_ns += micro_ns + hop_ns;
+		if (own_ns >= span_ns) {
+			span_ns = own_ns;
+			filled_ns = t->problem->micro_batches * micro_ns;
+			decides = s;
+		}
+		trip_ns = ftp_planner_span_trip_ns(&span, span_ns);
 	}
+	update_ns = ftp_planner_update_ns(t, 0, plan->first_unit[0], plan->first_unit[1]);
+	span_ns += update_ns;
+	raise_to(step, span_ns,
+		span_ns - filled_ns > filled_ns ? FTP_BOTTLENECK_PATH : FTP_BOTTLENECK_STAGE,
+		decides);
 }
 
 /* Stage s has at most n_stages - s micro-batches on their way through the stages from s on. */
@@ -108,7 +122,7 @@ static struct step step_of(const struct ftp_planner_tables *t, const struct ftp_
 
 	by_part(t, plan, &step);
 	if (t->problem->schedule == FTP_PLANNER_FLUSH)
-		by_fill_and_drain(t, plan, &step);
+		by_span(t, plan, &step);
 	else
 		by_window(t, plan, &step);
 	return step;

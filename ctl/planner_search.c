@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "ctl/planner_fit.h"
 #include "ctl/planner_predict.h"
 #include "ctl/planner_walk.h"
 
@@ -9,13 +10,21 @@
  */
 #define LONGEST_NS (UINT64_C(1) << 57)
 
+/* What may follow a stage that ends at some unit: of those no worse in both. */
+struct option {
+	uint64_t sum;  /* adds to what the stage itself takes */
+	uint64_t trip; /* of a flush: what it may have to wait for */
+};
+
 /* One row of a table: least over the end of the stage and what follows it. */
 struct row {
-	const uint64_t *until; /* the stage's own part is until[end] - until[first] */
-	uint64_t times;	       /* and times that much at least; 0: no such bound */
+	const uint64_t *until;	       /* the stage's own part is until[end] - until[first] */
+	const uint64_t *forward_until; /* of a flush; else NULL */
+	struct ftp_planner_span span;
 	uint64_t cap;
-	uint64_t after[FTP_PLANNER_MAX_UNITS + 1]; /* [end]: least of what follows */
-	uint32_t first_end, last_end;		   /* where `after` is not NEVER */
+	struct option after[FTP_PLANNER_MAX_NODES][FTP_PLANNER_MAX_UNITS + 1]; /* [option][end] */
+	uint8_t n_after[FTP_PLANNER_MAX_UNITS + 1];
+	uint32_t first_end, last_end; /* where there is an option */
 };
 
 uint64_t ftp_planner_search_cap(const struct ftp_planner_search *s, uint32_t n_after)
@@ -52,81 +61,109 @@ static void limit_times(struct ftp_planner_search *s)
 		}
 }
 
-/* table: of what follows; hops count for times, not for bytes. */
+static void add_option(struct row *row, uint32_t end, uint64_t sum, uint64_t trip)
+{
+	uint32_t n = 0;
+
+	for (uint32_t o = 0; o < row->n_after[end]; o++)
+		if (row->after[o][end].sum <= sum && row->after[o][end].trip <= trip)
+			return;
+	for (uint32_t o = 0; o < row->n_after[end]; o++)
+		if (row->after[o][end].sum < sum || row->after[o][end].trip < trip)
+			row->after[n++][end] = row->after[o][end];
+	row->after[n++][end] = (struct option){sum, trip};
+	row->n_after[end] = (uint8_t)n;
+	row->first_end = end < row->first_end ? end : row->first_end;
+	row->last_end = end > row->last_end ? end : row->last_end;
+}
+
+/* times: and hops count; else moved bytes. */
 static void fill_after(struct ftp_planner_search *s, const struct ftp_planner_space *space,
-	const struct ftp_planner_state *state, const uint64_t *table, bool timed, struct row *row)
+	const struct ftp_planner_state *state, bool times, struct row *row)
 {
 	const struct ftp_planner_tables *t = s->tables;
 	uint32_t n_units = t->problem->n_units, n;
 	struct ftp_planner_state after[FTP_PLANNER_MAX_NODES];
-	uint32_t last = n_units - (state->n_after < n_units ? state->n_after : n_units);
 
-	for (uint32_t j = 0; j <= n_units; j++)
-		row->after[j] = FTP_PLANNER_NEVER;
-	row->first_end = row->last_end = n_units;
+	memset(row->n_after, 0, n_units + 1);
+	row->first_end = n_units;
+	row->last_end = 0;
 	if (!state->n_after) {
-		row->after[n_units] = 0;
+		add_option(row, n_units, 0, 0);
 		return;
 	}
 	n = ftp_planner_space_after(space, state, after);
 	for (uint32_t a = 0; a < n; a++) {
-		const uint64_t *next = table + ftp_planner_space_row(space, &after[a]) * n_units;
+		size_t next = ftp_planner_space_row(space, &after[a]);
+		const uint64_t *values = (times ? t->value_ns : t->least_bytes) + next * n_units;
+		const uint64_t *trips = t->trip_ns + next * n_units;
 		const struct ftp_planner_hop *hops =
 			t->hops + (space->order[state->at] * t->problem->n_nodes +
 					  space->order[after[a].at]) *
 					  n_units;
 
-		for (uint32_t j = 1; j <= last; j++) {
-			uint64_t value = next[j] + (timed ? hops[j].path_ns : 0);
+		s->work += 1u + t->reach[next][1];
+		for (uint32_t j = t->reach[next][0]; j <= t->reach[next][1]; j++) {
+			uint64_t hop_ns = times ? hops[j].path_ns : 0;
+			uint64_t sum = values[j] + hop_ns;
 
-			if (hops[j].busy_ns <= s->limit_ns && value < row->after[j])
-				row->after[j] = value;
+			if (sum + (times ? t->ahead_ns[j] : 0) <= row->cap &&
+				hops[j].busy_ns <= s->limit_ns)
+				add_option(row, j, sum, row->forward_until ? trips[j] + hop_ns : 0);
 		}
 	}
-	s->work += (uint64_t)n * last;
-	row->first_end = 1;
-	while (row->first_end <= last && row->after[row->first_end] == FTP_PLANNER_NEVER)
-		row->first_end++;
-	row->last_end = last;
-	while (row->last_end >= row->first_end && row->after[row->last_end] == FTP_PLANNER_NEVER)
-		row->last_end--;
 }
 
-static uint64_t least_from(const struct row *row, uint32_t first, uint32_t end, uint64_t *work)
+/* The least for a stage [first, end), if that is less than least. */
+static uint64_t least_of(
+	const struct row *row, uint32_t first, uint32_t end, uint64_t least, uint64_t *work)
 {
-	uint64_t least = FTP_PLANNER_NEVER;
+	uint64_t own = row->until[end] - row->until[first];
+
+	*work += row->n_after[end];
+	for (uint32_t o = 0; o < row->n_after[end]; o++) {
+		const struct option *option = &row->after[o][end];
+		uint64_t value = own + option->sum;
+
+		if (row->forward_until && value < least) {
+			uint64_t forward = row->forward_until[end] - row->forward_until[first];
+			uint64_t span_ns = ftp_planner_span_own_ns(
+				&row->span, forward, own - forward, option->trip);
+
+			value = span_ns > value ? span_ns : value;
+		}
+		least = value < least ? value : least;
+	}
+	return least;
+}
+
+/* For any stage that starts at first and ends at most at `end`, if that is at most cap. */
+static uint64_t least_from(
+	const struct row *row, uint32_t first, uint32_t end, uint64_t cap, uint64_t *work)
+{
+	uint64_t least = cap + 1;
 	uint32_t j = first + 1 > row->first_end ? first + 1 : row->first_end;
 
 	if (end > row->last_end)
 		end = row->last_end;
-	*work += j <= end ? end - j + 1 : 1;
-	for (; j <= end; j++) {
-		uint64_t own = row->until[j] - row->until[first];
-		uint64_t value = own + row->after[j];
-
-		if (value < own * row->times)
-			value = own * row->times;
-		if (value < least)
-			least = value;
-	}
-	return least <= row->cap ? least : FTP_PLANNER_NEVER;
+	for (; j <= end; j++)
+		least = least_of(row, first, j, least, work);
+	*work += 1;
+	return least <= cap ? least : FTP_PLANNER_NEVER;
 }
 
 /* Of a whole plan: in a flush the first stage's update ends the step. */
 static uint64_t least_whole(const struct ftp_planner_search *s, const struct row *row, uint32_t end)
 {
 	const struct ftp_planner_tables *t = s->tables;
-	uint64_t least = FTP_PLANNER_NEVER;
+	uint64_t least = FTP_PLANNER_NEVER, work = 0;
 
 	for (uint32_t j = row->first_end; j <= end && j <= row->last_end; j++) {
-		uint64_t value = row->until[j] + row->after[j];
+		uint64_t value = least_of(row, 0, j, FTP_PLANNER_NEVER, &work);
 
-		if (value < row->until[j] * row->times)
-			value = row->until[j] * row->times;
-		if (t->problem->schedule == FTP_PLANNER_FLUSH)
+		if (row->forward_until)
 			value += ftp_planner_update_ns(t, 0, 0, j);
-		if (value < least)
-			least = value;
+		least = value < least ? value : least;
 	}
 	return least <= row->cap ? least : FTP_PLANNER_NEVER;
 }
@@ -138,20 +175,35 @@ static void fill_times(struct ftp_planner_search *s, const struct ftp_planner_sp
 	const struct ftp_planner_problem *p = t->problem;
 	const struct ftp_planner_sums *sums = &t->nodes[space->order[state->at]];
 	bool flush = p->schedule == FTP_PLANNER_FLUSH;
-	uint64_t *out = t->value_ns + ftp_planner_space_row(space, state) * p->n_units;
+	size_t at = ftp_planner_space_row(space, state);
+	uint64_t *out = t->value_ns + at * p->n_units;
+	uint16_t *reach = t->reach[at];
 	struct row row;
 
 	row.until = flush ? sums->micro_ns : sums->busy_ns;
-	row.times = flush ? p->micro_batches : 0;
+	row.forward_until = flush ? sums->forward_ns : NULL;
+	row.span = ftp_planner_span_of(p->micro_batches, state->n_after);
 	row.cap = ftp_planner_search_cap(s, state->n_after);
-	fill_after(s, space, state, t->value_ns, true, &row);
+	fill_after(s, space, state, true, &row);
 	if (!state->at) {
 		out[0] = least_whole(s, &row, ftp_planner_search_end(s, space, state, 0));
 		return;
 	}
-	out[0] = FTP_PLANNER_NEVER;
-	for (uint32_t i = 1; i < p->n_units; i++)
-		out[i] = least_from(&row, i, ftp_planner_search_end(s, space, state, i), &s->work);
+	reach[0] = 1;
+	reach[1] = 0;
+	for (uint32_t i = 1; i < p->n_units; i++) {
+		out[i] = FTP_PLANNER_NEVER;
+		if (t->ahead_ns[i] <= row.cap)
+			out[i] = least_from(&row, i, ftp_planner_search_end(s, space, state, i),
+				row.cap - t->ahead_ns[i], &s->work);
+		if (out[i] == FTP_PLANNER_NEVER)
+			continue;
+		if (flush)
+			t->trip_ns[at * p->n_units + i] =
+				ftp_planner_span_trip_ns(&row.span, out[i]);
+		reach[0] = reach[1] ? reach[0] : (uint16_t)i;
+		reach[1] = (uint16_t)i;
+	}
 }
 
 uint64_t ftp_planner_search_values(struct ftp_planner_search *s,
@@ -184,17 +236,19 @@ void ftp_planner_search_moves(struct ftp_planner_search *s, const struct ftp_pla
 	for (bool more = ftp_planner_space_next(space, false, &state); more;
 		more = ftp_planner_space_next(space, true, &state)) {
 		size_t at = ftp_planner_space_row(space, &state) * n_units;
-		struct row row = {.until = t->moved_bytes[space->order[state.at]],
-			.cap = FTP_PLANNER_NEVER - 1};
+		struct row row;
 
-		fill_after(s, space, &state, t->least_bytes, false, &row);
+		row.until = t->moved_bytes[space->order[state.at]];
+		row.forward_until = NULL;
+		row.cap = FTP_PLANNER_NEVER - 1;
+		fill_after(s, space, &state, false, &row);
 		for (uint32_t i = 0; i < (state.at ? n_units : 1); i++)
 			t->least_bytes[at + i] =
 				t->value_ns[at + i] == FTP_PLANNER_NEVER
 					? FTP_PLANNER_NEVER
 					: least_from(&row, i,
 						  ftp_planner_search_end(s, space, &state, i),
-						  &s->work);
+						  row.cap, &s->work);
 	}
 }
 
@@ -220,28 +274,58 @@ static uint64_t lower_bound(
 	return longest > total ? longest : total;
 }
 
+/* Whether there is a plan under limit_ns; best becomes one. */
+static bool improve_once(struct ftp_planner_search *s, const struct ftp_planner_space *space)
+{
+	struct ftp_planner_state whole;
+	uint64_t value = ftp_planner_search_values(s, space, &whole);
+
+	if (value == FTP_PLANNER_NEVER)
+		return false;
+	ftp_planner_walk_least(s, space, &whole, value, &s->best);
+	s->step_ns = ftp_planner_predict_step(s->tables, &s->best);
+	ftp_assert(s->step_ns <= s->limit_ns);
+	return true;
+}
+
+/* The first plan: from below, where little fits under the limit and the answer comes fast. */
+static bool find_first(
+	struct ftp_planner_search *s, const struct ftp_planner_space *space, uint64_t *low)
+{
+	uint64_t above = *low / 8 + 1;
+
+	if (!ftp_planner_fit_any(s->tables, space, NULL))
+		return false;
+	for (s->limit_ns = *low + above; !improve_once(s, space); above *= 2) {
+		ftp_assert(s->limit_ns < LONGEST_NS);
+		*low = s->limit_ns + 1;
+		s->limit_ns = above < LONGEST_NS - *low ? *low + above : LONGEST_NS;
+	}
+	return true;
+}
+
 bool ftp_planner_search_improve(struct ftp_planner_search *s, const struct ftp_planner_space *space)
 {
 	uint64_t low = lower_bound(s, space);
-	bool improved = false;
+	bool at_once = false;
 
-	/* First whether there is anything to gain, then by halves. */
-	s->limit_ns = s->step_ns > LONGEST_NS ? LONGEST_NS : s->step_ns - 1;
-	while (low < s->step_ns) {
-		struct ftp_planner_state whole;
-		uint64_t value = ftp_planner_search_values(s, space, &whole);
-
-		if (value == FTP_PLANNER_NEVER) {
-			if (!improved)
-				return false;
-			low = s->limit_ns + 1;
-		} else {
-			ftp_planner_walk_least(s, space, &whole, value, &s->best);
-			s->step_ns = ftp_planner_predict_step(s->tables, &s->best);
-			ftp_assert(s->step_ns <= s->limit_ns);
-			improved = true;
-		}
-		s->limit_ns = low + (s->step_ns - low) / 2;
+	if (s->step_ns == UINT64_MAX) {
+		if (!find_first(s, space, &low))
+			return false;
+	} else {
+		s->limit_ns = s->step_ns - 1;
+		if (low >= s->step_ns || !improve_once(s, space))
+			return false;
 	}
-	return improved;
+	/* By halves; but near the end a new plan is often the best, and one "no" shows it. */
+	while (low + (s->roughly ? s->step_ns / 1024 : 0) < s->step_ns) {
+		s->limit_ns = at_once ? s->step_ns - 1 : low + (s->step_ns - low) / 2;
+		if (improve_once(s, space)) {
+			at_once = !at_once && s->step_ns - low < s->step_ns / 64;
+		} else {
+			low = s->limit_ns + 1;
+			at_once = false;
+		}
+	}
+	return true;
 }

@@ -17,6 +17,7 @@ struct ftp_planner_search {
 	uint64_t step_ns;		   /* of best; UINT64_MAX: there is none */
 	uint64_t work;	   /* inner steps so far: a clock that is the same everywhere */
 	uint64_t limit_ns; /* T of value_ns */
+	bool roughly;	   /* to 0.1% is enough */
 };
 
 /* Makes best a plan of the space with the least step time, if that is less than step_ns. true: it

@@ -7,16 +7,16 @@
 #include "ctl/planner_predict.h"
 #include "ctl/planner_space.h"
 
-/* 64 stages and both directions of 63 links add up to less than 2^57. */
-#define MAX_STEP_NS (UINT64_C(1) << 50)
-#define MAX_HOP_NS  (UINT64_C(1) << 50)
+/* 64 stages and twice their hops add up to less than 2^57. */
+#define MAX_STEP_NS (UINT64_C(1) << 49)
+#define MAX_HOP_NS  (UINT64_C(1) << 49)
 #define MAX_BYTES   (UINT64_C(1) << 48) /* of one kind, of a unit */
 #define MAX_MICRO   (UINT32_C(1) << 20)
 
 int ftp_planner_tables_sum(struct ftp_planner_sums *sums, const struct ftp_planner_times *times,
 	uint32_t n_units, uint32_t micro_batches, uint64_t max_ns, struct ftp_error *err)
 {
-	sums->micro_ns[0] = sums->busy_ns[0] = 0;
+	sums->forward_ns[0] = sums->micro_ns[0] = sums->busy_ns[0] = 0;
 	for (uint32_t i = 0; i < n_units; i++) {
 		const struct ftp_planner_times *u = &times[i];
 		unsigned __int128 micro = (unsigned __int128)u->forward_ns + u->backward_ns;
@@ -25,6 +25,7 @@ int ftp_planner_tables_sum(struct ftp_planner_sums *sums, const struct ftp_plann
 		if (busy > max_ns || sums->micro_ns[i] + micro > max_ns)
 			return ftp_error_set(err, EINVAL,
 				"planner: unit times add up to more than a step can last");
+		sums->forward_ns[i + 1] = sums->forward_ns[i] + u->forward_ns;
 		sums->micro_ns[i + 1] = sums->micro_ns[i] + (uint64_t)micro;
 		sums->busy_ns[i + 1] = (uint64_t)busy;
 	}
@@ -168,7 +169,7 @@ struct ftp_planner_hop ftp_planner_tables_hop(
 	uint64_t back_late_ns = back->latency_ns < MAX_HOP_NS ? back->latency_ns : MAX_HOP_NS;
 	uint64_t path_ns = there_ns + there_late_ns + back_ns + back_late_ns;
 
-	/* Beyond two weeks it makes no difference. */
+	/* Beyond some days it makes no difference. */
 	return (struct ftp_planner_hop){.path_ns = path_ns < MAX_HOP_NS ? path_ns : MAX_HOP_NS,
 		.busy_ns = slower_ns < MAX_HOP_NS / p->micro_batches ? slower_ns * p->micro_batches
 								     : MAX_HOP_NS};
@@ -185,11 +186,29 @@ static void fill_hops(struct ftp_planner_tables *t)
 					ftp_planner_tables_hop(t, from, to, cut);
 }
 
+static void sum_fastest(struct ftp_planner_tables *t)
+{
+	const struct ftp_planner_problem *p = t->problem;
+
+	t->ahead_ns[0] = 0;
+	for (uint32_t i = 0; i < p->n_units; i++) {
+		uint64_t least = UINT64_MAX;
+
+		for (uint32_t v = 0; v < p->n_nodes; v++) {
+			uint64_t ns = ftp_planner_micro_ns(t, v, i, i + 1);
+
+			least = ns < least ? ns : least;
+		}
+		t->ahead_ns[i + 1] =
+			t->ahead_ns[i] + (p->schedule == FTP_PLANNER_FLUSH ? least : 0);
+	}
+}
+
 struct ftp_planner_tables *ftp_planner_tables_new(
 	const struct ftp_planner_problem *p, bool search, int *rc, struct ftp_error *err)
 {
 	struct ftp_planner_tables *t;
-	size_t n_rows, n_units, n_ends, starts, hops = 0, values = 0, time_ends = 0;
+	size_t n_rows, n_units, n_ends, starts, hops = 0, values = 0, time_ends = 0, reaches = 0;
 	char *at;
 
 	*rc = check(p, err);
@@ -202,10 +221,11 @@ struct ftp_planner_tables *ftp_planner_tables_new(
 	if (search) {
 		hops = n_ends * sizeof(*t->hops);
 		values = n_rows * n_units * sizeof(*t->value_ns);
+		reaches = n_rows * sizeof(*t->reach);
 		time_ends = p->n_nodes * n_units * sizeof(*t->time_end);
 	}
-	t = malloc(
-		sizeof(*t) + starts + hops + 2 * values + n_ends * sizeof(*t->fit_end) + time_ends);
+	t = malloc(sizeof(*t) + starts + hops + 3 * values + reaches +
+		   n_ends * sizeof(*t->fit_end) + time_ends);
 	if (!t) {
 		*rc = ftp_error_set(err, ENOMEM, "planner: no memory for the tables");
 		return NULL;
@@ -215,8 +235,10 @@ struct ftp_planner_tables *ftp_planner_tables_new(
 	t->starts = (void *)at;
 	t->hops = (void *)(at += starts);
 	t->value_ns = (void *)(at += hops);
+	t->trip_ns = (void *)(at += values);
 	t->least_bytes = (void *)(at += values);
-	t->fit_end = (void *)(at += values);
+	t->reach = (void *)(at += values);
+	t->fit_end = (void *)(at += reaches);
 	t->time_end = (void *)(at += n_ends * sizeof(*t->fit_end));
 	for (uint32_t v = 0; v < p->n_nodes && !*rc; v++) {
 		*rc = ftp_planner_tables_sum(&t->nodes[v], p->nodes[v].times, p->n_units,
@@ -228,7 +250,9 @@ struct ftp_planner_tables *ftp_planner_tables_new(
 	}
 	sum_bytes(t);
 	sum_moves(t);
-	if (search)
+	if (search) {
+		sum_fastest(t);
 		fill_hops(t);
+	}
 	return t;
 }

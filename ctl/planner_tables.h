@@ -8,8 +8,9 @@
 /* Larger than any time that adds up, small enough that two of them still add. */
 #define FTP_PLANNER_NEVER (UINT64_C(1) << 63)
 
-struct ftp_planner_sums {			      /* of one node: units [0, i) */
-	uint64_t micro_ns[FTP_PLANNER_MAX_UNITS + 1]; /* one micro-batch, there and back */
+struct ftp_planner_sums {				/* of one node: units [0, i) */
+	uint64_t forward_ns[FTP_PLANNER_MAX_UNITS + 1]; /* of one micro-batch */
+	uint64_t micro_ns[FTP_PLANNER_MAX_UNITS + 1];	/* one micro-batch, there and back */
 	uint64_t busy_ns[FTP_PLANNER_MAX_UNITS + 1]; /* a step: every micro-batch, and the update */
 };
 
@@ -40,10 +41,15 @@ struct ftp_planner_tables {
 	uint64_t (*starts)[4]; /* [row of the space]: bit of each unit that a stage may start at */
 
 	/* For a search only. */
+	uint64_t ahead_ns[FTP_PLANNER_MAX_UNITS +
+			  1];	      /* in a flush: no way through [0, i) is faster */
 	struct ftp_planner_hop *hops; /* [(from * n_nodes + to) * n_units + cut] */
 	uint16_t *time_end;	      /* [node * n_units + first]: as fit_end, by the time limit */
 	uint64_t *value_ns;	      /* [row * n_units + first]: least suffix, or NEVER */
-	uint64_t *least_bytes;	      /* [row * n_units + first]: moved at least, or NEVER */
+	uint64_t
+		*trip_ns; /* [row * n_units + first]: of value_ns in a flush, a micro-batch's way */
+	uint16_t (*reach)[2];  /* [row]: first and last unit with a value; {1, 0}: none */
+	uint64_t *least_bytes; /* [row * n_units + first]: moved at least, or NEVER */
 };
 
 /* One allocation; NULL and err: -EINVAL or -ENOMEM in *rc. Freed by free(). */
@@ -54,6 +60,12 @@ static inline uint64_t ftp_planner_micro_ns(
 	const struct ftp_planner_tables *t, uint32_t node, uint32_t first, uint32_t end)
 {
 	return t->nodes[node].micro_ns[end] - t->nodes[node].micro_ns[first];
+}
+
+static inline uint64_t ftp_planner_forward_ns(
+	const struct ftp_planner_tables *t, uint32_t node, uint32_t first, uint32_t end)
+{
+	return t->nodes[node].forward_ns[end] - t->nodes[node].forward_ns[first];
 }
 
 static inline uint64_t ftp_planner_busy_ns(
@@ -67,6 +79,50 @@ static inline uint64_t ftp_planner_update_ns(
 {
 	return ftp_planner_busy_ns(t, node, first, end) -
 	       t->problem->micro_batches * ftp_planner_micro_ns(t, node, first, end);
+}
+
+/* A flush: how long a stage's first forward is before its last backward, around the stages after
+ * it.
+ *
+ * after_ns is that of the next stage, hop_ns what a cut adds to a micro-batch's way there and back.
+ * Either the stages after decide: then this one adds its own work on one micro-batch. Or this one
+ * does: its work on all of them, and what it must wait. With w micro-batches in flight, w - 1
+ * forwards fill the first one's way there and back, w - 1 backwards the last one's; where w is all
+ * of them, the two are one. A way there and back through k even stages is k / (M + k - 1) of what
+ * they need for M: exact for one stage, and close where it matters, in plans that are nearly even.
+ */
+struct ftp_planner_span {
+	uint64_t micro_batches, in_flight, n_after; /* M, w, k */
+};
+
+static inline struct ftp_planner_span ftp_planner_span_of(uint64_t micro_batches, uint32_t n_after)
+{
+	return (struct ftp_planner_span){.micro_batches = micro_batches,
+		.in_flight = n_after + 1 < micro_batches ? n_after + 1 : micro_batches,
+		.n_after = n_after};
+}
+
+/* A micro-batch's way there and back through stages that need span_ns for all of them, s being the
+ * first of them. */
+static inline uint64_t ftp_planner_span_trip_ns(const struct ftp_planner_span *s, uint64_t span_ns)
+{
+	return span_ns * (s->n_after + 1) / (s->micro_batches + s->n_after);
+}
+
+/* The stage decides. */
+static inline uint64_t ftp_planner_span_own_ns(const struct ftp_planner_span *s,
+	uint64_t forward_ns, uint64_t backward_ns, uint64_t trip_ns)
+{
+	uint64_t fill_ns = (s->in_flight - 1) * forward_ns;
+	uint64_t drain_ns = (s->in_flight - 1) * backward_ns;
+	uint64_t wait_ns = trip_ns > fill_ns ? trip_ns - fill_ns : 0;
+	uint64_t last_ns = trip_ns > drain_ns ? trip_ns - drain_ns : 0;
+
+	if (s->in_flight < s->micro_batches)
+		wait_ns += last_ns;
+	else if (last_ns > wait_ns)
+		wait_ns = last_ns;
+	return s->micro_batches * (forward_ns + backward_ns) + wait_ns;
 }
 
 /* Memory of a stage that n_after stages follow. Grows with the range. */

@@ -51,29 +51,60 @@ static bool may_win(const struct walk *w, uint64_t bytes, uint32_t stage)
 	return order < 0 || (!order && stage + 1 < w->plan.n_stages);
 }
 
-/* What is left for the stages after one that ends at `end`; false: nothing. */
-static bool spend(const struct walk *w, const struct place *p, uint32_t end, uint64_t *left_ns)
+/* What is left for the stages after one that ends at `end`, next is one of them, hop_ns away: the
+ * inverse of ftp_planner_span_own_ns() and _trip_ns(). NEVER: nothing. */
+static uint64_t left_in_span(const struct ftp_planner_span *span, uint64_t forward_ns,
+	uint64_t backward_ns, uint64_t hop_ns, uint64_t budget_ns)
+{
+	uint64_t all_ns = span->micro_batches * (forward_ns + backward_ns), wait_ns, trip_ns;
+	uint64_t fill_ns = (span->in_flight - 1) * forward_ns;
+	uint64_t drain_ns = (span->in_flight - 1) * backward_ns;
+	uint64_t low_ns = fill_ns < drain_ns ? fill_ns : drain_ns;
+	uint64_t high_ns = fill_ns < drain_ns ? drain_ns : fill_ns;
+
+	if (all_ns > budget_ns)
+		return FTP_PLANNER_NEVER;
+	wait_ns = budget_ns - all_ns;
+	trip_ns = low_ns + wait_ns;
+	if (span->in_flight < span->micro_batches && wait_ns > high_ns - low_ns)
+		trip_ns = (wait_ns + low_ns + high_ns) / 2;
+	if (!span->n_after || trip_ns < hop_ns)
+		return span->n_after ? FTP_PLANNER_NEVER : 0;
+	return (uint64_t)(((unsigned __int128)(trip_ns - hop_ns + 1) *
+					  (span->micro_batches + span->n_after - 1) -
+				  1) /
+			  span->n_after);
+}
+
+static uint64_t left_for_next(
+	const struct walk *w, const struct place *p, uint32_t end, uint64_t hop_ns)
 {
 	const struct ftp_planner_tables *t = w->s->tables;
 	uint32_t node = w->space->order[p->state.at];
 	bool flush = t->problem->schedule == FTP_PLANNER_FLUSH;
 	uint64_t micro_ns = ftp_planner_micro_ns(t, node, p->first, end);
+	uint64_t forward_ns = ftp_planner_forward_ns(t, node, p->first, end);
 	uint64_t own_ns = flush ? micro_ns : ftp_planner_busy_ns(t, node, p->first, end);
-	uint64_t least_ns = flush ? t->problem->micro_batches * micro_ns : 0;
 	uint64_t update_ns =
 		flush && !p->state.at ? ftp_planner_update_ns(t, node, p->first, end) : 0;
+	struct ftp_planner_span span =
+		ftp_planner_span_of(t->problem->micro_batches, p->state.n_after);
+	uint64_t left_ns = p->budget_ns - own_ns - update_ns - hop_ns, span_ns;
 
-	if (own_ns + update_ns > p->budget_ns || least_ns + update_ns > p->budget_ns)
-		return false;
-	*left_ns = p->budget_ns - own_ns - update_ns;
-	return true;
+	if (own_ns + update_ns + hop_ns > p->budget_ns)
+		return FTP_PLANNER_NEVER;
+	if (!flush)
+		return left_ns;
+	span_ns = left_in_span(
+		&span, forward_ns, micro_ns - forward_ns, hop_ns, p->budget_ns - update_ns);
+	return span_ns == FTP_PLANNER_NEVER || span_ns < left_ns ? span_ns : left_ns;
 }
 
 static bool descend(struct walk *w, const struct place *p);
 
 /* true: that was enough. */
-static bool descend_to(struct walk *w, const struct place *p, uint32_t end, uint64_t left_ns,
-	uint64_t moved_bytes, const struct ftp_planner_state *next)
+static bool descend_to(struct walk *w, const struct place *p, uint32_t end, uint64_t moved_bytes,
+	const struct ftp_planner_state *next)
 {
 	const struct ftp_planner_tables *t = w->s->tables;
 	uint32_t node = w->space->order[next->at], n_units = t->problem->n_units;
@@ -83,11 +114,12 @@ static bool descend_to(struct walk *w, const struct place *p, uint32_t end, uint
 	size_t row = ftp_planner_space_row(w->space, next) * n_units + end;
 	struct place q = {*next, p->stage + 1, end, 0, moved_bytes};
 	uint64_t cap_ns = ftp_planner_search_cap(w->s, next->n_after);
+	uint64_t left_ns = left_for_next(w, p, end, hop->path_ns);
 
-	if (hop->busy_ns > w->s->limit_ns || hop->path_ns > left_ns ||
-		t->value_ns[row] > left_ns - hop->path_ns)
+	if (hop->busy_ns > w->s->limit_ns || left_ns == FTP_PLANNER_NEVER ||
+		t->value_ns[row] > left_ns)
 		return false;
-	q.budget_ns = left_ns - hop->path_ns < cap_ns ? left_ns - hop->path_ns : cap_ns;
+	q.budget_ns = left_ns < cap_ns ? left_ns : cap_ns;
 	w->plan.node[q.stage] = node;
 	w->plan.first_unit[q.stage] = end;
 	if (!may_win(w, moved_bytes + (w->moves ? t->least_bytes[row] : 0), q.stage))
@@ -105,13 +137,13 @@ static bool descend(struct walk *w, const struct place *p)
 	uint32_t end = n ? p->first + 1 : t->problem->n_units;
 
 	for (; end <= last; end++) {
-		uint64_t bytes = p->moved_bytes + moved[end] - moved[p->first], left_ns;
+		uint64_t bytes = p->moved_bytes + moved[end] - moved[p->first];
 
 		if (!w->steps_left--) {
 			w->steps_left = 0;
 			return true;
 		}
-		if (!spend(w, p, end, &left_ns))
+		if (left_for_next(w, p, end, 0) == FTP_PLANNER_NEVER)
 			return false;
 		if (!n) {
 			w->best = w->plan;
@@ -119,7 +151,7 @@ static bool descend(struct walk *w, const struct place *p)
 			return !w->settle;
 		}
 		for (uint32_t a = 0; a < n && end < t->problem->n_units; a++)
-			if (descend_to(w, p, end, left_ns, bytes, &after[a]))
+			if (descend_to(w, p, end, bytes, &after[a]))
 				return true;
 	}
 	return false;

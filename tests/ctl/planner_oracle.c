@@ -4,6 +4,16 @@
 
 #include "runtime/base/prng.h"
 
+static uint64_t forward(
+	const struct ftp_planner_problem *p, const struct ftp_planner_plan *plan, uint32_t s)
+{
+	uint64_t ns = 0;
+
+	for (uint32_t i = plan->first_unit[s]; i < plan->first_unit[s + 1]; i++)
+		ns += p->nodes[plan->node[s]].times[i].forward_ns;
+	return ns;
+}
+
 static uint64_t micro(
 	const struct ftp_planner_problem *p, const struct ftp_planner_plan *plan, uint32_t s)
 {
@@ -52,15 +62,21 @@ static uint64_t max(uint64_t a, uint64_t b)
 	return a > b ? a : b;
 }
 
-/* V(s) of the flush. */
+/* V(s) of the flush: the stage's own work and what it waits for, or what follows it. */
 static uint64_t span(
 	const struct ftp_planner_problem *p, const struct ftp_planner_plan *plan, uint32_t s)
 {
-	uint64_t all = p->micro_batches * micro(p, plan, s);
+	uint64_t m = p->micro_batches, k = plan->n_stages - 1 - s, w = k + 1 < m ? k + 1 : m;
+	uint64_t f = forward(p, plan, s), b = micro(p, plan, s) - f, next, trip, fill, drain;
 
-	if (s + 1 == plan->n_stages)
-		return all;
-	return max(all, micro(p, plan, s) + there_and_back(p, plan, s) + span(p, plan, s + 1));
+	if (!k)
+		return m * (f + b);
+	next = span(p, plan, s + 1);
+	trip = there_and_back(p, plan, s) + next * k / (m + k - 1);
+	fill = max(trip, (w - 1) * f) - (w - 1) * f;
+	drain = max(trip, (w - 1) * b) - (w - 1) * b;
+	return max(m * (f + b) + (w < m ? fill + drain : max(fill, drain)),
+		f + b + there_and_back(p, plan, s) + next);
 }
 
 uint64_t oracle_step(const struct ftp_planner_problem *p, const struct ftp_planner_plan *plan)
