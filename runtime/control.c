@@ -21,7 +21,7 @@
 struct control {
 	const struct ftp_control_params *params;
 	struct ftp_jsonrpc *rpc;
-	uint64_t profile_call; /* open calls to answer; 0: none */
+	uint64_t profile_call, probe_call; /* open calls to answer; 0: none */
 	uint64_t calls[FTP_N_TRANSITION_CALLS];
 	uint64_t term;		  /* of the plan in force; 0: none */
 	struct ftp_ledger ledger; /* between notifications of progress */
@@ -118,6 +118,7 @@ static void on_failed(struct control *c, struct ftp_outcome *o)
 	c->failed = ftp_error_set(c->err, EIO, "%s", f.reason);
 	send_progress(c);
 	answer(c, &c->profile_call, FTP_JSONRPC_STATE, NULL, f.reason);
+	answer(c, &c->probe_call, FTP_JSONRPC_STATE, NULL, f.reason);
 	for (int i = 0; i < FTP_N_TRANSITION_CALLS; i++)
 		answer(c, &c->calls[i], FTP_JSONRPC_STATE, NULL, f.reason);
 	ftp_jsonrpc_notify(c->rpc, FTP_METHOD_FAILED, ftp_failed_encode(&f));
@@ -173,13 +174,21 @@ static void on_held(struct control *c, struct ftp_outcome *o)
 
 static void on_profiled(struct control *c, struct ftp_outcome *o)
 {
-	answer(c, &c->profile_call, 0, ftp_profile_encode(o->profile), NULL);
+	answer(c, &c->profile_call, o->text ? FTP_JSONRPC_STATE : 0,
+		o->text ? NULL : ftp_profile_encode(o->profile), o->text);
+}
+
+static void on_probed(struct control *c, struct ftp_outcome *o)
+{
+	answer(c, &c->probe_call, o->text ? FTP_JSONRPC_STATE : 0,
+		o->text ? NULL : ftp_links_encode(o->links), o->text);
 }
 
 static void take_outcomes(struct control *c)
 {
 	static void (*const handlers[])(struct control *, struct ftp_outcome *) = {
 		[FTP_OUTCOME_PROFILED] = on_profiled,
+		[FTP_OUTCOME_PROBED] = on_probed,
 		[FTP_OUTCOME_ANSWERED] = on_answered,
 		[FTP_OUTCOME_HELD] = on_held,
 		[FTP_OUTCOME_STEP] = on_step,
@@ -203,6 +212,7 @@ static int command(struct control *c, const struct ftp_command *cmd, uint64_t *o
 	if (*open_call || ftp_worker_command(c->params->worker, cmd)) {
 		free(cmd->plan);
 		free(cmd->transfer);
+		free(cmd->probe);
 		ftp_error_set(err, EBUSY, "the node is busy with the call before");
 		return FTP_JSONRPC_STATE;
 	}
@@ -223,6 +233,28 @@ static int handle_profile(void *arg, struct ftp_jsonrpc *peer, uint64_t call, co
 		return FTP_JSONRPC_PARAMS;
 	memcpy(cmd.isa, ask.isa, sizeof(cmd.isa));
 	return command(c, &cmd, &c->profile_call, call, err);
+}
+
+static int handle_probe(void *arg, struct ftp_jsonrpc *peer, uint64_t call, const json_t *params,
+	json_t **result, struct ftp_error *err)
+{
+	struct ftp_command cmd = {.kind = FTP_COMMAND_PROBE};
+	struct control *c = arg;
+
+	(void)peer;
+	(void)result;
+	cmd.probe = calloc(1, sizeof(*cmd.probe));
+	ftp_assert(cmd.probe);
+	if (ftp_probe_decode(cmd.probe, params, err)) {
+		free(cmd.probe);
+		return FTP_JSONRPC_PARAMS;
+	}
+	if (c->term) {
+		free(cmd.probe);
+		ftp_error_set(err, EBUSY, "the node has a plan");
+		return FTP_JSONRPC_STATE;
+	}
+	return command(c, &cmd, &c->probe_call, call, err);
 }
 
 static int handle_prepare(void *arg, struct ftp_jsonrpc *peer, uint64_t call, const json_t *params,
@@ -350,6 +382,7 @@ static int handle_stop(void *arg, struct ftp_jsonrpc *peer, uint64_t call, const
 
 static const struct ftp_jsonrpc_method methods[] = {
 	{FTP_METHOD_PROFILE, handle_profile},
+	{FTP_METHOD_PROBE, handle_probe},
 	{FTP_METHOD_PREPARE, handle_prepare},
 	{FTP_METHOD_HOLD, handle_hold},
 	{FTP_METHOD_TRANSFER, handle_transfer},

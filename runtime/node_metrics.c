@@ -44,6 +44,14 @@ static const struct ftp_metric_family families[FTP_N_NODE_METRICS] = {
 		"Payload bytes copied by the packet port."},
 	[FTP_NODE_LINK_RTT_SECONDS] = {"ftp_link_rtt_seconds", FTP_METRIC_GAUGE,
 		"Smoothed round-trip time."},
+	[FTP_NODE_SLOWDOWN] = {"ftp_emulated_slowdown", FTP_METRIC_GAUGE,
+		"How many times its own CPU time a task takes, in a drill."},
+	[FTP_NODE_PROFILE_SECONDS] = {"ftp_profile_seconds", FTP_METRIC_GAUGE,
+		"Whole model, one micro-batch and one update, as measured before the plan."},
+	[FTP_NODE_PROBE_RTT_SECONDS] = {"ftp_probe_rtt_seconds", FTP_METRIC_GAUGE,
+		"Round-trip time to a peer, as measured before the plan."},
+	[FTP_NODE_PROBE_RATE] = {"ftp_probe_bytes_per_second", FTP_METRIC_GAUGE,
+		"Rate to a peer, as measured before the plan."},
 };
 
 static void refresh_resident(void *arg)
@@ -65,6 +73,7 @@ void ftp_node_metrics_init(struct ftp_node_metrics *m, const char *node, const c
 
 	memset(m, 0, sizeof(*m));
 	m->registry = ftp_metrics_new(families, FTP_N_NODE_METRICS);
+	snprintf(m->node, sizeof(m->node), "%s", node);
 	snprintf(labels, sizeof(labels), "node=\"%s\",version=\"%s\",isa=\"%s\"", node, FTP_VERSION,
 		isa);
 	ftp_metric_set(ftp_metrics_series(m->registry, FTP_NODE_BUILD_INFO, labels), 1);
@@ -79,6 +88,54 @@ void ftp_node_metrics_deinit(struct ftp_node_metrics *m)
 {
 	ftp_metrics_free(m->registry);
 	m->registry = NULL;
+}
+
+static void set(struct ftp_node_metrics *m, enum ftp_node_metric family, const char *key,
+	const char *value, double number)
+{
+	char labels[160];
+
+	snprintf(labels, sizeof(labels), "node=\"%s\",%s=\"%s\"", m->node, key, value);
+	ftp_metric_set(ftp_metrics_series(m->registry, (int)family, labels), number);
+}
+
+void ftp_node_metrics_profile(struct ftp_node_metrics *m, const struct ftp_profile *p)
+{
+	const struct {
+		const char *name;
+		const uint64_t *ns;
+	} passes[] = {
+		{"forward", p->forward_ns}, {"backward", p->backward_ns}, {"update", p->update_ns}};
+
+	for (size_t i = 0; i < sizeof(passes) / sizeof(passes[0]); i++) {
+		uint64_t ns = 0;
+
+		for (uint32_t u = 0; u < p->n_units; u++)
+			ns += passes[i].ns[u];
+		set(m, FTP_NODE_PROFILE_SECONDS, "pass", passes[i].name, (double)ns * 1e-9);
+	}
+}
+
+void ftp_node_metrics_probe(
+	struct ftp_node_metrics *m, const struct ftp_config *config, const struct ftp_links *links)
+{
+	for (uint32_t i = 0; i < links->n_peers; i++) {
+		const char *peer = config->nodes[links->peer[i]].name;
+
+		set(m, FTP_NODE_PROBE_RTT_SECONDS, "peer", peer, (double)links->rtt_ns[i] * 1e-9);
+		set(m, FTP_NODE_PROBE_RATE, "peer", peer, (double)links->bytes_per_s[i]);
+	}
+}
+
+void ftp_node_metrics_slowdown(struct ftp_node_metrics *m, double slowdown)
+{
+	char labels[64];
+
+	snprintf(labels, sizeof(labels), "node=\"%s\"", m->node);
+	if (!m->slowdown && slowdown > 1)
+		m->slowdown = ftp_metrics_series(m->registry, FTP_NODE_SLOWDOWN, labels);
+	if (m->slowdown)
+		ftp_metric_set(m->slowdown, slowdown);
 }
 
 void ftp_node_metrics_stage(struct ftp_node_metrics *m, const char *node, int stage)

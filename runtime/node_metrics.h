@@ -2,6 +2,7 @@
 #ifndef FTP_RUNTIME_NODE_METRICS_H
 #define FTP_RUNTIME_NODE_METRICS_H
 
+#include "ctl/protocol.h"
 #include "net/connection.h"
 #include "runtime/base/metrics.h"
 
@@ -26,6 +27,10 @@ enum ftp_node_metric {
 	FTP_NODE_LINK_COPIED_BYTES,
 	FTP_NODE_LINK_PORT_COPIED_BYTES,
 	FTP_NODE_LINK_RTT_SECONDS,
+	FTP_NODE_SLOWDOWN,
+	FTP_NODE_PROFILE_SECONDS,
+	FTP_NODE_PROBE_RTT_SECONDS,
+	FTP_NODE_PROBE_RATE,
 	FTP_N_NODE_METRICS,
 };
 
@@ -37,13 +42,21 @@ struct ftp_link_metrics {
 
 struct ftp_node_metrics {
 	struct ftp_metrics *registry;
+	char node[33];
 	struct ftp_metric *steps, *samples, *loss, *compute, *wait, *poll, *bubble, *reorders,
-		*region, *region_limit;
+		*region, *region_limit, *slowdown;
 };
 
 /* Registers build info and memory; node is the label of every series. */
 void ftp_node_metrics_init(struct ftp_node_metrics *m, const char *node, const char *isa);
 void ftp_node_metrics_deinit(struct ftp_node_metrics *m);
+
+/* What a node has measured before it has a plan; and the slowdown that it emulates: no series
+ * before the first that is not 1. */
+void ftp_node_metrics_profile(struct ftp_node_metrics *m, const struct ftp_profile *p);
+void ftp_node_metrics_probe(
+	struct ftp_node_metrics *m, const struct ftp_config *config, const struct ftp_links *links);
+void ftp_node_metrics_slowdown(struct ftp_node_metrics *m, double slowdown);
 
 /* The series of a stage, when its plan comes into force, the same ones under another label when
  * another does; and of one of its links. */

@@ -9,8 +9,7 @@
 
 #include "kernels/team.h"
 #include "runtime/base/clock.h"
-#include "runtime/profile.h"
-#include "runtime/recipe.h"
+#include "runtime/survey.h"
 
 #define N_COMMANDS     8
 #define N_OUTCOMES     4096
@@ -38,22 +37,18 @@ void ftp_worker_fail(struct ftp_worker *w, const char *fmt, ...)
 	ftp_worker_report(w, &o);
 }
 
-static void profile(struct ftp_worker *w, const char *isa)
+/* The worker does nothing else meanwhile. */
+static void survey(struct ftp_worker *w, const struct ftp_command *c)
 {
-	struct ftp_outcome o = {.kind = FTP_OUTCOME_PROFILED};
-	const struct ftp_profile_spec spec = {
-		.stage = ftp_recipe_stage(w->params.config, w->params.model, w->params.region),
+	const struct ftp_survey_spec spec = {.params = &w->params,
 		.slowdown = w->tempo.throttle.slowdown,
+		.impair = w->impair,
+		.waker = &w->waker,
 		.stop = &w->stop};
-	struct ftp_error err;
+	const struct ftp_outcome o = c->kind == FTP_COMMAND_PROFILE
+					     ? ftp_survey_units(&spec, c->isa)
+					     : ftp_survey_links(&spec, c->probe);
 
-	o.profile = calloc(1, sizeof(*o.profile));
-	ftp_assert(o.profile);
-	if (ftp_recipe_use_isa(isa, &err) || ftp_profile_measure(o.profile, &spec, &err)) {
-		free(o.profile);
-		ftp_worker_fail(w, "%s", err.text);
-		return;
-	}
 	ftp_worker_report(w, &o);
 }
 
@@ -65,6 +60,7 @@ static void emulate(struct ftp_worker *w, const struct ftp_emulate *e, uint64_t 
 		.delay_ns = e->delay_ns,
 		.bandwidth_bytes_per_s = e->bandwidth_bytes};
 	ftp_tempo_slow(&w->tempo, e->slowdown, now_ns);
+	ftp_node_metrics_slowdown(w->params.metrics, e->slowdown);
 	for (size_t i = 0; i < sizeof(plans) / sizeof(plans[0]); i++)
 		if (plans[i] && plans[i]->net)
 			ftp_netloop_impair(plans[i]->net, &w->impair);
@@ -78,7 +74,8 @@ static bool take_commands(struct ftp_worker *w, uint64_t now_ns)
 		return false;
 	switch (c.kind) {
 	case FTP_COMMAND_PROFILE:
-		profile(w, c.isa);
+	case FTP_COMMAND_PROBE:
+		survey(w, &c);
 		break;
 	case FTP_COMMAND_EMULATE:
 		emulate(w, &c.emulate, now_ns);
@@ -200,6 +197,7 @@ void ftp_worker_stop(struct ftp_worker *w)
 	while (ftp_spsc_pop(&w->commands, &c)) {
 		free(c.plan);
 		free(c.transfer);
+		free(c.probe);
 	}
 	while (ftp_spsc_pop(&w->outcomes, &o))
 		ftp_worker_outcome_clear(&o);
@@ -223,6 +221,7 @@ void ftp_worker_outcome_clear(struct ftp_outcome *o)
 {
 	free(o->profile);
 	free(o->trace);
+	free(o->links);
 	free(o->held);
 	free(o->text);
 }

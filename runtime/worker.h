@@ -28,7 +28,8 @@ struct ftp_worker_params { /* all lent until ftp_worker_stop() */
 };
 
 enum ftp_command_kind {
-	FTP_COMMAND_PROFILE,
+	FTP_COMMAND_PROFILE, /* these two: while it has no plan; a failure is only theirs */
+	FTP_COMMAND_PROBE,
 	FTP_COMMAND_EMULATE,
 	FTP_COMMAND_PREPARE, /* these five: answered with FTP_OUTCOME_ANSWERED, each once */
 	FTP_COMMAND_HOLD,
@@ -43,12 +44,14 @@ struct ftp_command {
 	struct ftp_emulate emulate;    /* EMULATE: from now on */
 	struct ftp_plan *plan;	       /* PREPARE; taken, from malloc */
 	struct ftp_transfer *transfer; /* TRANSFER; taken, from malloc */
+	struct ftp_probe *probe;       /* PROBE; taken, from malloc */
 	uint64_t term;		       /* HOLD, COMMIT, ABANDON */
 	uint64_t step;		       /* HOLD */
 };
 
 enum ftp_outcome_kind {
 	FTP_OUTCOME_PROFILED,
+	FTP_OUTCOME_PROBED,
 	FTP_OUTCOME_ANSWERED, /* to the open call of its kind */
 	FTP_OUTCOME_HELD,
 	FTP_OUTCOME_STEP,      /* last stage: one row of loss.csv */
@@ -70,10 +73,11 @@ struct ftp_outcome {
 	uint64_t received_bytes, receive_ns, import_ns; /* TRANSFER: as ftp_transferred */
 	struct ftp_held *held;				/* HELD; given, free() it */
 	double train_s;					/* FINISHED */
-	struct ftp_profile *profile;			/* PROFILED; given, free() it */
-	struct ftp_trace *trace;			/* TRACED; likewise */
-	char *text; /* FAILED, ANSWERED: the reason; FINISHED on the central node: the
-		       params digest; given, free() it */
+	struct ftp_profile *profile; /* PROFILED; given, free() it; valid without text */
+	struct ftp_links *links;     /* PROBED; likewise */
+	struct ftp_trace *trace;     /* TRACED; given, free() it */
+	char *text; /* FAILED, ANSWERED, PROFILED, PROBED: the reason; FINISHED on the central node:
+		       the params digest; given, free() it */
 };
 
 struct ftp_worker; /* opaque */

@@ -31,6 +31,7 @@ static void render__families_in_order_series_together(void **state)
 	b0 = ftp_metrics_series(m, 1, "peer=\"0\"");
 	a = ftp_metrics_series(m, 0, "");
 	b1 = ftp_metrics_series(m, 1, "peer=\"1\",dir=\"tx\"");
+	assert_ptr_equal(ftp_metrics_series(m, 1, "peer=\"0\""), b0);
 	ftp_metric_set(b0, 1.5);
 	ftp_metric_add(a, 2);
 	ftp_metric_add(a, 3);
