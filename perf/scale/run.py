@@ -8,6 +8,7 @@ paying at the fewest devices of a cluster that reach 95% of the best speed of th
 Medians over the seeds; the ratios are taken for each seed first."""
 import argparse
 import json
+import math
 import os
 import statistics
 import subprocess
@@ -99,8 +100,7 @@ class Panel:
                           'text-anchor="middle">devices</text>')
 
     def x(self, n):
-        first, last = self.devices[0], self.devices[-1]
-        return self.left + self.WIDTH * (n / first - 1) ** 0.4 / max((last / first - 1) ** 0.4, 1e-9)
+        return self.left + self.WIDTH * math.log(n / self.devices[0], self.devices[-1] / self.devices[0])
 
     def y(self, value):
         return self.top + self.HEIGHT * (1 - value / self.most)
