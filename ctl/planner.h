@@ -9,9 +9,8 @@
  * a micro-batch's way there and back, and w = n_stages - s, a step takes at least
  *   every stage's M C + U, and every link direction's transfers of M micro-batches;
  *   1f1b (M = 1): for every s the sum of C + U and hop from stage s on, divided by w;
- *   flush: V(0) + U(0), V(s) = max(C + hop + V(s + 1), M C + wait(s)) by struct ftp_planner_span.
- * Held against the schedules themselves in virtual time, with forwards run as soon as the window
- * allows: within 2% on average and 10% at most unless links fill most of the step.
+ *   flush: V(0) + U(0), V(s) = max(C + hop + V(s + 1), M C + wait(s)) by struct ftp_planner_span,
+ * with forwards that run as soon as the window allows.
  *
  * Sources: FTPipeHD (arXiv 2110.02781, section on dynamic partition), PipeDream (arXiv 1806.03377,
  * section 3.1); here with both directions of every link, fill and drain, the window of in-flight

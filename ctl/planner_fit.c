@@ -162,25 +162,26 @@ int ftp_planner_fit_refuse(
 		(unsigned long long)p->nodes[node].held_bytes);
 }
 
+static bool can_do_without(
+	struct ftp_planner_tables *t, const struct ftp_planner_plan *plan, uint32_t node)
+{
+	struct ftp_planner_space others = ftp_planner_space_of(t->problem, UINT64_C(1) << node);
+	struct ftp_planner_space stages = {0};
+
+	for (uint32_t s = 0; s < plan->n_stages; s++)
+		if (plan->node[s] != node)
+			stages.order[stages.n++] = plan->node[s];
+	others.all = false;
+	return stages.n == plan->n_stages || ftp_planner_fit_any(t, &others, NULL) ||
+	       (!others.sets && ftp_planner_fit_any(t, &stages, NULL));
+}
+
 uint64_t ftp_planner_fit_absorbs(struct ftp_planner_tables *t, const struct ftp_planner_plan *plan)
 {
 	uint64_t absorbs = 0;
 
 	ftp_planner_fit_limits(t, 0);
-	for (uint32_t v = 1; v < t->problem->n_nodes; v++) {
-		struct ftp_planner_space others =
-			ftp_planner_space_of(t->problem, UINT64_C(1) << v);
-		struct ftp_planner_space stages = {0};
-		bool fits;
-
-		others.all = false;
-		fits = ftp_planner_fit_any(t, &others, NULL);
-		for (uint32_t s = 0; s < plan->n_stages && !others.sets && !fits; s++)
-			if (plan->node[s] != v)
-				stages.order[stages.n++] = plan->node[s];
-		if (stages.n)
-			fits = ftp_planner_fit_any(t, &stages, NULL);
-		absorbs |= (uint64_t)fits << v;
-	}
+	for (uint32_t v = 1; v < t->problem->n_nodes; v++)
+		absorbs |= (uint64_t)can_do_without(t, plan, v) << v;
 	return absorbs;
 }

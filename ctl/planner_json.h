@@ -18,8 +18,7 @@
 
 #include "ctl/planner.h"
 
-/* A new object, or NULL when there is no memory or a name is not UTF-8. names: of the problem's
- * nodes, lent; batch: samples of one step. */
+/* A new object. names: of the problem's nodes, in UTF-8, lent; batch: samples of one step. */
 json_t *ftp_planner_json(const struct ftp_planner_answer *answer, const char *const *names,
 	uint32_t n_nodes, uint32_t batch);
 

@@ -206,11 +206,20 @@ static void fill_times(struct ftp_planner_search *s, const struct ftp_planner_sp
 	}
 }
 
+/* No plan of whole's kind under the same limit has a shorter step. */
+static uint64_t step_bound(
+	const struct ftp_planner_search *s, const struct ftp_planner_state *whole, uint64_t value)
+{
+	return s->tables->problem->schedule == FTP_PLANNER_FLUSH
+		       ? value
+		       : (value + whole->n_after) / (whole->n_after + 1);
+}
+
 uint64_t ftp_planner_search_values(struct ftp_planner_search *s,
 	const struct ftp_planner_space *space, struct ftp_planner_state *whole)
 {
 	const struct ftp_planner_tables *t = s->tables;
-	uint64_t least = FTP_PLANNER_NEVER;
+	uint64_t least = FTP_PLANNER_NEVER, value = FTP_PLANNER_NEVER;
 	struct ftp_planner_state state;
 
 	limit_times(s);
@@ -219,12 +228,14 @@ uint64_t ftp_planner_search_values(struct ftp_planner_search *s,
 		size_t row = ftp_planner_space_row(space, &state) * t->problem->n_units;
 
 		fill_times(s, space, &state);
-		if (!state.at && t->value_ns[row] < least) {
-			least = t->value_ns[row];
-			*whole = state;
-		}
+		if (state.at || t->value_ns[row] == FTP_PLANNER_NEVER ||
+			step_bound(s, &state, t->value_ns[row]) >= least)
+			continue;
+		value = t->value_ns[row];
+		least = step_bound(s, &state, value);
+		*whole = state;
 	}
-	return least;
+	return value;
 }
 
 void ftp_planner_search_moves(struct ftp_planner_search *s, const struct ftp_planner_space *space)
@@ -274,18 +285,23 @@ static uint64_t lower_bound(
 	return longest > total ? longest : total;
 }
 
-/* Whether there is a plan under limit_ns; best becomes one. */
-static bool improve_once(struct ftp_planner_search *s, const struct ftp_planner_space *space)
+/* Whether there is a plan under limit_ns; best becomes one. Then and otherwise *low is raised: a
+ * lower limit leaves fewer plans. */
+static bool improve_once(
+	struct ftp_planner_search *s, const struct ftp_planner_space *space, uint64_t *low)
 {
 	struct ftp_planner_state whole;
 	uint64_t value = ftp_planner_search_values(s, space, &whole);
+	uint64_t bound = s->limit_ns + 1;
 
-	if (value == FTP_PLANNER_NEVER)
-		return false;
-	ftp_planner_walk_least(s, space, &whole, value, &s->best);
-	s->step_ns = ftp_planner_predict_step(s->tables, &s->best);
-	ftp_assert(s->step_ns <= s->limit_ns);
-	return true;
+	if (value != FTP_PLANNER_NEVER) {
+		ftp_planner_walk_least(s, space, &whole, value, &s->best);
+		s->step_ns = ftp_planner_predict_step(s->tables, &s->best);
+		ftp_assert(s->step_ns <= s->limit_ns);
+		bound = step_bound(s, &whole, value);
+	}
+	*low = bound > *low ? bound : *low;
+	return value != FTP_PLANNER_NEVER;
 }
 
 /* The first plan: from below, where little fits under the limit and the answer comes fast. */
@@ -296,9 +312,8 @@ static bool find_first(
 
 	if (!ftp_planner_fit_any(s->tables, space, NULL))
 		return false;
-	for (s->limit_ns = *low + above; !improve_once(s, space); above *= 2) {
+	for (s->limit_ns = *low + above; !improve_once(s, space, low); above *= 2) {
 		ftp_assert(s->limit_ns < LONGEST_NS);
-		*low = s->limit_ns + 1;
 		s->limit_ns = above < LONGEST_NS - *low ? *low + above : LONGEST_NS;
 	}
 	return true;
@@ -306,7 +321,7 @@ static bool find_first(
 
 bool ftp_planner_search_improve(struct ftp_planner_search *s, const struct ftp_planner_space *space)
 {
-	uint64_t low = lower_bound(s, space);
+	uint64_t low = lower_bound(s, space), enough;
 	bool at_once = false;
 
 	if (s->step_ns == UINT64_MAX) {
@@ -314,18 +329,15 @@ bool ftp_planner_search_improve(struct ftp_planner_search *s, const struct ftp_p
 			return false;
 	} else {
 		s->limit_ns = s->step_ns - 1;
-		if (low >= s->step_ns || !improve_once(s, space))
+		if (low >= s->step_ns || !improve_once(s, space, &low))
 			return false;
 	}
 	/* By halves; but near the end a new plan is often the best, and one "no" shows it. */
-	while (low + (s->roughly ? s->step_ns / 1024 : 0) < s->step_ns) {
+	enough = s->roughly ? s->step_ns / 1024 : 0;
+	while (low + enough < s->step_ns) {
 		s->limit_ns = at_once ? s->step_ns - 1 : low + (s->step_ns - low) / 2;
-		if (improve_once(s, space)) {
-			at_once = !at_once && s->step_ns - low < s->step_ns / 64;
-		} else {
-			low = s->limit_ns + 1;
-			at_once = false;
-		}
+		at_once = improve_once(s, space, &low) && !at_once &&
+			  s->step_ns - low < s->step_ns / 16;
 	}
 	return true;
 }

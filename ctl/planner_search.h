@@ -25,8 +25,9 @@ struct ftp_planner_search {
 bool ftp_planner_search_improve(
 	struct ftp_planner_search *s, const struct ftp_planner_space *space);
 
-/* For planner_walk.c: fills value_ns for limit_ns; the least step from state to the end, and
- * NEVER when no plan of the space keeps the limit. */
+/* For planner_walk.c: fills value_ns for limit_ns. What the plan takes, by the schedule's sum,
+ * whose sum bounds its step least, and its state; NEVER when no plan of the space keeps the limit.
+ */
 uint64_t ftp_planner_search_values(struct ftp_planner_search *s,
 	const struct ftp_planner_space *space, struct ftp_planner_state *whole);
 
