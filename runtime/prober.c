@@ -71,8 +71,10 @@ static int turn(struct prober *p, struct ftp_error *err)
 	while (ftp_netloop_next_event(p->net, &e)) {
 		moved = true;
 		if (!ftp_probe_event(p->script, &e, ftp_clock_now_ns()))
-			return ftp_error_set(err, ECONNRESET, "lost %s while links were measured",
-				nodes[e.peer].name);
+			return ftp_error_set(err, ECONNRESET, "%s %s while links were measured",
+				nodes[e.peer].name,
+				e.event.reason == FTP_CONNECTION_PEER_CLOSED ? "gave up"
+									     : "did not answer");
 	}
 	ftp_probe_serve(p->script, now_ns);
 	if (now_ns >= p->deadline_ns) {
