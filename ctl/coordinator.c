@@ -15,7 +15,9 @@ static const struct {
 } states[FTP_N_RUN_STATES] = {
 	[FTP_RUN_WAITING] = {"waiting",
 		BIT(FTP_RUN_PROFILING) | BIT(FTP_RUN_PREPARING) | BIT(FTP_RUN_FINISHING)},
-	[FTP_RUN_PROFILING] = {"profiling", BIT(FTP_RUN_PREPARING) | BIT(FTP_RUN_FINISHING)},
+	[FTP_RUN_PROFILING] = {"profiling",
+		BIT(FTP_RUN_PROBING) | BIT(FTP_RUN_PREPARING) | BIT(FTP_RUN_FINISHING)},
+	[FTP_RUN_PROBING] = {"probing", BIT(FTP_RUN_PREPARING) | BIT(FTP_RUN_FINISHING)},
 	[FTP_RUN_PREPARING] = {"preparing", BIT(FTP_RUN_TRAINING) | BIT(FTP_RUN_FINISHING)},
 	[FTP_RUN_TRAINING] = {"training", BIT(FTP_RUN_FINISHING)},
 	[FTP_RUN_FINISHING] = {"finishing", BIT(FTP_RUN_ENDED)},
@@ -25,7 +27,7 @@ static const struct {
 static const uint64_t state_wait_ns[FTP_N_RUN_STATES] = {
 	[FTP_RUN_WAITING] = FTP_COORDINATOR_JOIN_NS,
 	[FTP_RUN_PROFILING] = FTP_COORDINATOR_PROFILE_NS,
-	[FTP_RUN_PREPARING] = FTP_COORDINATOR_PREPARE_NS,
+	[FTP_RUN_PROBING] = FTP_COORDINATOR_PROBE_NS,
 	[FTP_RUN_FINISHING] = FTP_COORDINATOR_STOP_NS,
 };
 
@@ -55,11 +57,17 @@ struct ftp_coordinator *ftp_coordinator_new(
 	c->state = FTP_RUN_WAITING;
 	c->deadline_ns = now_ns + FTP_COORDINATOR_JOIN_NS;
 	c->verdict_ns = FTP_NS_NEVER;
+	c->plans = json_array();
+	c->changes = json_array();
 	return c;
 }
 
 void ftp_coordinator_free(struct ftp_coordinator *c)
 {
+	if (!c)
+		return;
+	json_decref(c->plans);
+	json_decref(c->changes);
 	free(c);
 }
 
@@ -81,6 +89,7 @@ static void end_if_stopped(struct ftp_coordinator *c, uint64_t now_ns, struct ft
 		if (c->nodes[i].live && !c->nodes[i].stopped)
 			return;
 	ftp_coordinator_move(c, FTP_RUN_ENDED, now_ns);
+	ftp_coordinator_event_end(c, now_ns, a);
 	ftp_actions_add(a, FTP_ACTION_SUMMARY)->body = ftp_coordinator_summary(c);
 	end = ftp_actions_add(a, FTP_ACTION_END);
 	end->outcome = c->outcome;
@@ -99,6 +108,7 @@ void ftp_coordinator_finish(struct ftp_coordinator *c, enum ftp_coordinator_outc
 		snprintf(c->reason, sizeof(c->reason), "%s", reason);
 	c->outcome = outcome;
 	c->verdict_ns = FTP_NS_NEVER;
+	c->change.phase = FTP_CHANGE_NONE;
 	ftp_coordinator_move(c, FTP_RUN_FINISHING, now_ns);
 	if (outcome == FTP_END_FAILED)
 		ftp_actions_log(a, FTP_LOG_ERROR, "the run failed: %s", reason);
@@ -110,7 +120,7 @@ void ftp_coordinator_finish(struct ftp_coordinator *c, enum ftp_coordinator_outc
 	for (uint32_t i = 0; i < c->n_nodes; i++)
 		if (c->nodes[i].live)
 			ftp_actions_call(a, c->nodes[i].conn, FTP_METHOD_STOP,
-				ftp_stop_encode(&stop), c->deadline_ns);
+				ftp_stop_encode(&stop), 0, c->deadline_ns);
 }
 
 void ftp_coordinator_suspect(struct ftp_coordinator *c, enum ftp_evidence evidence, uint64_t now_ns,
@@ -137,52 +147,48 @@ void ftp_coordinator_suspect(struct ftp_coordinator *c, enum ftp_evidence eviden
 		ftp_coordinator_finish(c, FTP_END_FAILED, reason, now_ns, a);
 }
 
-/* Who is being waited for, as "n2, n3". */
-static void list_nodes(const struct ftp_coordinator *c, char *text, size_t bytes,
-	bool (*awaited)(const struct ftp_coordinator_node *n))
+void ftp_coordinator_list(const struct ftp_coordinator *c, uint64_t nodes, char *text, size_t bytes)
 {
 	size_t at = 0;
 
 	text[0] = 0;
 	for (uint32_t i = 0; i < c->n_nodes && at + 40 < bytes; i++)
-		if (awaited(&c->nodes[i]))
+		if (nodes & FTP_NODE_BIT(i))
 			at += (size_t)snprintf(text + at, bytes - at, "%s%s", at ? ", " : "",
 				c->config->nodes[i].name);
 }
 
-static bool not_joined(const struct ftp_coordinator_node *n)
+static void nobody_joined(struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a)
 {
-	return !n->joined;
-}
+	const char *refusal = "start it with this file, and see its log";
+	uint64_t missing = 0;
+	char who[256];
 
-static bool not_prepared(const struct ftp_coordinator_node *n)
-{
-	return !n->prepared;
+	for (uint32_t i = 0; i < c->n_nodes; i++) {
+		if (c->nodes[i].joined)
+			continue;
+		missing |= FTP_NODE_BIT(i);
+		if (c->nodes[i].refusal[0])
+			refusal = c->nodes[i].refusal;
+	}
+	ftp_coordinator_list(c, missing, who, sizeof(who));
+	ftp_coordinator_suspect(c, FTP_EVIDENCE_CERTAIN, now_ns, a,
+		"%s did not join within %llu s: %s", who, FTP_COORDINATOR_JOIN_NS / FTP_NS_PER_S,
+		refusal);
 }
 
 static void on_wait_over(struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a)
 {
 	char who[256];
 
-	list_nodes(c, who, sizeof(who), c->state == FTP_RUN_WAITING ? not_joined : not_prepared);
-	if (c->state == FTP_RUN_WAITING) {
-		const char *refusal = "start it with this file, and see its log";
-
-		for (uint32_t i = 0; i < c->n_nodes; i++)
-			if (!c->nodes[i].joined && c->nodes[i].refusal[0])
-				refusal = c->nodes[i].refusal;
+	ftp_coordinator_list(c, c->awaited, who, sizeof(who));
+	if (c->state == FTP_RUN_WAITING)
+		nobody_joined(c, now_ns, a);
+	else if (c->state < FTP_RUN_PREPARING)
 		ftp_coordinator_suspect(c, FTP_EVIDENCE_CERTAIN, now_ns, a,
-			"%s did not join within %llu s: %s", who,
-			FTP_COORDINATOR_JOIN_NS / FTP_NS_PER_S, refusal);
-	} else if (c->state == FTP_RUN_PROFILING) {
-		ftp_coordinator_suspect(c, FTP_EVIDENCE_CERTAIN, now_ns, a,
-			"%s did not measure its units within %llu s", c->config->nodes[0].name,
-			FTP_COORDINATOR_PROFILE_NS / FTP_NS_PER_S);
-	} else if (c->state == FTP_RUN_PREPARING) {
-		ftp_coordinator_suspect(c, FTP_EVIDENCE_CERTAIN, now_ns, a,
-			"%s did not prepare the plan within %llu s", who,
-			FTP_COORDINATOR_PREPARE_NS / FTP_NS_PER_S);
-	}
+			"%s did not measure its %s within %llu s", who,
+			c->state == FTP_RUN_PROFILING ? "units" : "links",
+			(unsigned long long)(state_wait_ns[c->state] / FTP_NS_PER_S));
 }
 
 /* When the longest silence allowed in training ends, and whose it is. */
@@ -191,12 +197,13 @@ static uint64_t silence_over_ns(const struct ftp_coordinator *c, uint32_t *node)
 	uint64_t first_ns = c->computed_ns + FTP_COORDINATOR_STALL_NS;
 
 	*node = FTP_NO_NODE;
-	for (uint32_t i = 0; i < c->n_nodes; i++) {
-		uint64_t over_ns = c->nodes[i].heard_ns + FTP_COORDINATOR_SILENT_NS;
+	for (uint32_t i = 0; i < c->plan.n_stages; i++) {
+		const struct ftp_coordinator_node *n = &c->nodes[c->plan.stages[i].node];
+		uint64_t over_ns = n->heard_ns + FTP_COORDINATOR_SILENT_NS;
 
-		if (c->nodes[i].live && !c->nodes[i].finished && over_ns < first_ns) {
+		if (n->live && !n->finished && over_ns < first_ns) {
 			first_ns = over_ns;
-			*node = i;
+			*node = c->plan.stages[i].node;
 		}
 	}
 	return first_ns;
@@ -228,6 +235,7 @@ static void on_time(struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actio
 		on_wait_over(c, now_ns, a);
 	if (c->state == FTP_RUN_TRAINING && silence_over_ns(c, &node) <= now_ns)
 		on_silence(c, node, now_ns, a);
+	ftp_coordinator_change_time(c, now_ns, a);
 	end_if_stopped(c, now_ns, a);
 }
 
@@ -238,29 +246,53 @@ uint64_t ftp_coordinator_deadline(const struct ftp_coordinator *c)
 
 	if (c->state == FTP_RUN_TRAINING && silence_over_ns(c, &node) < first_ns)
 		first_ns = silence_over_ns(c, &node);
+	/* While a verdict is pending the change stands still. */
+	if (c->change.phase && c->verdict_ns == FTP_NS_NEVER && c->change.deadline_ns < first_ns)
+		first_ns = c->change.deadline_ns;
 	return first_ns;
+}
+
+static void check_change(const struct ftp_coordinator *c)
+{
+	const struct ftp_coordinator_change *x = &c->change;
+	uint64_t in_force = ftp_coordinator_stages(&c->plan);
+
+	if (x->phase == FTP_CHANGE_NONE)
+		return;
+	ftp_assert(c->state == FTP_RUN_PREPARING || c->state == FTP_RUN_TRAINING);
+	ftp_assert(!(x->awaited & ~x->members));
+	ftp_assert(x->awaited || c->verdict_ns != FTP_NS_NEVER);
+	ftp_assert(x->phase == FTP_CHANGE_COMMITTING ? x->plan.term == c->plan.term
+						     : x->plan.term > c->plan.term);
+	ftp_assert(x->plan.term <= c->last_term && c->plan.term <= c->last_term);
+	ftp_assert(!ftp_coordinator_change_open(c) || !(in_force & ~x->members));
+	ftp_assert(x->phase == FTP_CHANGE_ABANDONING || c->verdict_ns != FTP_NS_NEVER ||
+		   x->step < c->last_step);
 }
 
 static void check_invariants(const struct ftp_coordinator *c)
 {
-	bool planned = c->state == FTP_RUN_PREPARING || c->state == FTP_RUN_TRAINING;
-
 	ftp_assert((c->state >= FTP_RUN_FINISHING) == (c->outcome != FTP_END_NONE));
 	ftp_assert((c->outcome == FTP_END_FAILED) <= (c->reason[0] != 0));
-	ftp_assert(!planned || (c->plan.term > 0 && c->plan.n_stages == c->n_nodes));
-	ftp_assert(c->last_row <= c->plan.last_step);
+	ftp_assert((c->state == FTP_RUN_TRAINING) <= (c->plan.term > 0));
+	ftp_assert((c->state < FTP_RUN_TRAINING) <= (c->plan.term == 0));
+	ftp_assert((c->state == FTP_RUN_PREPARING) <= (c->change.phase != FTP_CHANGE_NONE));
+	ftp_assert(c->last_row <= c->last_step);
 	ftp_assert(c->state >= FTP_RUN_FINISHING ||
 		   (c->evidence == FTP_EVIDENCE_NONE) == (c->verdict_ns == FTP_NS_NEVER));
 	ftp_assert(c->state == FTP_RUN_ENDED || ftp_coordinator_deadline(c) != FTP_NS_NEVER);
+	check_change(c);
 	for (uint32_t i = 0; i < c->n_nodes; i++) {
 		const struct ftp_coordinator_node *n = &c->nodes[i];
+		bool planned = ftp_coordinator_stage_of(&c->plan, i) != FTP_NO_NODE;
 
 		ftp_assert(!n->live || ftp_coordinator_find_conn(c, n->conn) == i);
 		ftp_assert(n->joined || !n->live);
 		ftp_assert(!planned || n->joined);
-		ftp_assert(c->state != FTP_RUN_TRAINING || n->transferred);
-		ftp_assert(n->prepared || !n->transferred);
-		ftp_assert(!n->finished || c->state >= FTP_RUN_TRAINING);
+		ftp_assert(!planned || n->live || c->verdict_ns != FTP_NS_NEVER ||
+			   c->state >= FTP_RUN_FINISHING);
+		ftp_assert(!planned || !n->leaving);
+		ftp_assert(!n->finished || planned);
 	}
 }
 
@@ -284,5 +316,6 @@ void ftp_coordinator_step(struct ftp_coordinator *c, const struct ftp_event *eve
 	if (event->kind != FTP_EVENT_TICK)
 		handlers[event->kind](c, event, now_ns, actions);
 	on_time(c, now_ns, actions);
+	ftp_coordinator_watch(c, now_ns, actions);
 	check_invariants(c);
 }

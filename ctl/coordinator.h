@@ -2,15 +2,22 @@
  * files, no threads; `now` is the caller's. One thread.
  *
  * A run's life (design: control plane, recovery): wait for every node of the config, measure the
- * units on the central node (only if the cuts follow from their times and there is more than one
- * stage), prepare the plan on all nodes, commit it, train, finish. The plan has a term; terms only
- * grow, and what carries an older one is dropped. In this version the loss of any process ends the
- * run; every wait has a deadline, and every end has a reason.
+ * units on all nodes (only if the cuts follow from their times and there is more than one node) and
+ * the links between them (cuts: auto), prepare the plan on its nodes, commit it, train, finish. The
+ * plan has a term; terms only grow, and what carries an older one is dropped.
+ *
+ * While it trains the plan may change: asked by the operator, because a node's speed has changed
+ * for good (cuts: auto), or because a node is drained or joins. Every plan, the first included,
+ * takes the way that ctl/protocol.h shows; before its commit whatever goes wrong abandons it, and
+ * the plan in force goes on. A node in no stage of the plan in force is idle: it may come and go.
+ * In this version the loss of a node of the plan in force ends the run; every wait has a deadline,
+ * and every end has a reason.
  */
 #ifndef FTP_CTL_COORDINATOR_H
 #define FTP_CTL_COORDINATOR_H
 
 #include <jansson.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "ctl/config.h"
@@ -20,12 +27,18 @@
 
 /* How long is waited for whom. */
 #define FTP_COORDINATOR_JOIN_NS	   (15 * FTP_NS_PER_S)	/* all nodes, from the start on */
-#define FTP_COORDINATOR_PROFILE_NS (120 * FTP_NS_PER_S) /* the central node's unit times */
-#define FTP_COORDINATOR_PREPARE_NS (60 * FTP_NS_PER_S)	/* stages built, peers heard */
-#define FTP_COORDINATOR_COMMIT_NS  (10 * FTP_NS_PER_S)
-#define FTP_COORDINATOR_SILENT_NS  (15 * FTP_NS_PER_S)	/* no progress from one node in training */
-#define FTP_COORDINATOR_STALL_NS   (120 * FTP_NS_PER_S) /* no stage has computed anything */
-#define FTP_COORDINATOR_STOP_NS	   (3 * FTP_NS_PER_S)	/* nodes to answer node.stop */
+#define FTP_COORDINATOR_PROFILE_NS (120 * FTP_NS_PER_S) /* all nodes' unit times */
+#define FTP_COORDINATOR_PROBE_NS   (20 * FTP_NS_PER_S)
+#define FTP_COORDINATOR_PREPARE_NS (60 * FTP_NS_PER_S) /* stages built, peers heard */
+#define FTP_COORDINATOR_HOLD_NS	   (10 * FTP_NS_PER_S) /* and FTP_COORDINATOR_HOLD_STEPS steps */
+#define FTP_COORDINATOR_HOLD_STEPS 20
+#define FTP_COORDINATOR_TRANSFER_NS                                                                \
+	(10 * FTP_NS_PER_S) /* and the bytes at FTP_COORDINATOR_BYTES_PER_S */
+#define FTP_COORDINATOR_BYTES_PER_S 10000000
+#define FTP_COORDINATOR_COMMIT_NS   (10 * FTP_NS_PER_S)	 /* or to abandon */
+#define FTP_COORDINATOR_SILENT_NS   (15 * FTP_NS_PER_S)	 /* no progress from one node in training */
+#define FTP_COORDINATOR_STALL_NS    (120 * FTP_NS_PER_S) /* no stage has computed anything */
+#define FTP_COORDINATOR_STOP_NS	    (3 * FTP_NS_PER_S)	 /* nodes to answer node.stop */
 /* After a first sign of failure, for better evidence: when a process is killed its peers'
  * complaints may come before its parent's word. */
 #define FTP_COORDINATOR_VERDICT_NS (500 * FTP_NS_PER_MS)
@@ -33,7 +46,8 @@
 enum ftp_coordinator_state {
 	FTP_RUN_WAITING,
 	FTP_RUN_PROFILING,
-	FTP_RUN_PREPARING,
+	FTP_RUN_PROBING,
+	FTP_RUN_PREPARING, /* the first plan */
 	FTP_RUN_TRAINING,
 	FTP_RUN_FINISHING, /* the outcome is known; nodes are being stopped */
 	FTP_RUN_ENDED,
@@ -49,12 +63,21 @@ enum ftp_coordinator_outcome {
 
 struct ftp_coordinator; /* opaque */
 
+struct ftp_coordinator_unit { /* of the model */
+	uint64_t input_bytes; /* the cut before it, of one micro-batch */
+	uint64_t state_bytes; /* what travels when it moves */
+	uint64_t flops;	      /* forward, of one sample: stands in for its time where nothing was
+				 measured */
+};
+
 struct ftp_coordinator_settings {
 	const struct ftp_config *config; /* lent for the core's life */
 	struct ftp_digest config_digest;
 	uint64_t run;
 	const char *id;	  /* the run directory's name; lent for the core's life */
-	uint32_t n_units; /* of the model */
+	uint32_t n_units; /* of the model, at most FTP_PROTOCOL_MAX_UNITS */
+	const struct ftp_coordinator_unit *units; /* n_units; lent for the core's life */
+	bool drill;				  /* run.emulate is allowed */
 };
 
 enum ftp_event_kind {
@@ -70,7 +93,8 @@ struct ftp_event {
 	uint32_t conn; /* the shell's number of the connection, unique in the core's life */
 	const char *method;
 	const json_t *body;
-	int code; /* enum ftp_jsonrpc_code; 0: body holds the answer */
+	int code;      /* enum ftp_jsonrpc_code; 0: body holds the answer */
+	uint64_t term; /* ANSWER: that the call carried */
 	const char *text;
 };
 
@@ -79,6 +103,7 @@ enum ftp_action_kind {
 	FTP_ACTION_REPLY,   /* to the request being stepped: body, or code and text */
 	FTP_ACTION_CLOSE,   /* conn, once what is queued is written */
 	FTP_ACTION_ROW,	    /* the next row of loss.csv: step, loss */
+	FTP_ACTION_EVENT,   /* the next line of events.jsonl: body */
 	FTP_ACTION_LOG,	    /* level, text */
 	FTP_ACTION_SUMMARY, /* body: summary.json */
 	FTP_ACTION_END,	    /* the run is over: outcome, text = its reason, "" if completed */
@@ -90,6 +115,7 @@ struct ftp_action {
 	const char *method; /* static */
 	json_t *body;	    /* owned by the list; the shell may take it and leave NULL */
 	int code;
+	uint64_t term; /* CALL: to be given back with its ANSWER */
 	uint64_t deadline_ns;
 	uint64_t step;
 	double loss;

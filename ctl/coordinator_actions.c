@@ -47,13 +47,14 @@ void ftp_actions_log(struct ftp_actions *a, enum ftp_log_level level, const char
 }
 
 void ftp_actions_call(struct ftp_actions *a, uint32_t conn, const char *method, json_t *body,
-	uint64_t deadline_ns)
+	uint64_t term, uint64_t deadline_ns)
 {
 	struct ftp_action *action = ftp_actions_add(a, FTP_ACTION_CALL);
 
 	action->conn = conn;
 	action->method = method;
 	action->body = body;
+	action->term = term;
 	action->deadline_ns = deadline_ns;
 }
 

@@ -7,118 +7,174 @@
 #include "ctl/coordinator_state.h"
 #include "ctl/jsonrpc.h"
 
-static int on_profile(struct ftp_coordinator *c, uint32_t node, const json_t *body, uint64_t now_ns,
-	struct ftp_actions *a, struct ftp_error *err)
+/* Of a call that the plan being prepared in that phase still awaits from the node. */
+static bool awaited(
+	const struct ftp_coordinator *c, uint32_t node, enum ftp_change_phase phase, uint64_t term)
 {
-	int rc;
-
-	(void)node;
-	if (c->state != FTP_RUN_PROFILING)
-		return 0;
-	rc = ftp_profile_decode(&c->profile, body, err);
-	if (!rc && c->profile.n_units != c->settings.n_units)
-		rc = ftp_error_set(err, EPROTO, "times of %u units; the model has %u",
-			c->profile.n_units, c->settings.n_units);
-	if (!rc && c->verdict_ns == FTP_NS_NEVER)
-		ftp_coordinator_prepare(c, now_ns, a);
-	return rc;
+	return c->change.phase == phase && c->change.plan.term == term &&
+	       c->change.awaited & FTP_NODE_BIT(node);
 }
 
-static int on_prepared(struct ftp_coordinator *c, uint32_t node, const json_t *body,
+static int on_prepared(struct ftp_coordinator *c, uint32_t node, const struct ftp_event *e,
 	uint64_t now_ns, struct ftp_actions *a, struct ftp_error *err)
 {
 	struct ftp_prepared m;
-	int rc = ftp_prepared_decode(&m, body, err);
+	int rc = ftp_prepared_decode(&m, e->body, err);
 
-	(void)now_ns;
-	if (rc || c->state != FTP_RUN_PREPARING || m.term != c->plan.term)
+	if (rc || !awaited(c, node, FTP_CHANGE_PREPARING, m.term))
 		return rc;
-	c->nodes[node].prepared = true;
-	c->nodes[node].memory_bytes = m.memory_bytes;
-	for (uint32_t i = 0; i < c->n_nodes; i++)
-		if (!c->nodes[i].prepared)
-			return 0;
-	if (c->verdict_ns == FTP_NS_NEVER)
-		ftp_coordinator_transfer(c, a);
+	c->change.memory_bytes[node] = m.memory_bytes;
+	ftp_coordinator_change_done(c, node, now_ns, a);
 	return 0;
 }
 
-static int on_transferred(struct ftp_coordinator *c, uint32_t node, const json_t *body,
+/* The central node names the step; the others repeat it. */
+static int on_hold(struct ftp_coordinator *c, uint32_t node, const struct ftp_event *e,
+	uint64_t now_ns, struct ftp_actions *a, struct ftp_error *err)
+{
+	struct ftp_hold m;
+	int rc = ftp_hold_decode(&m, e->body, err);
+
+	if (rc || c->change.phase != FTP_CHANGE_HOLDING || m.term != c->plan.term)
+		return rc;
+	if (node != 0 ? m.step != c->change.step : c->change.step || m.step < c->last_row)
+		return ftp_error_set(err, EPROTO, "a hold at step %llu after step %llu",
+			(unsigned long long)m.step,
+			(unsigned long long)(node ? c->change.step : c->last_row));
+	if (node == 0)
+		ftp_coordinator_change_hold(c, m.step, now_ns, a);
+	return 0;
+}
+
+static int on_transferred(struct ftp_coordinator *c, uint32_t node, const struct ftp_event *e,
 	uint64_t now_ns, struct ftp_actions *a, struct ftp_error *err)
 {
 	struct ftp_transferred m;
-	int rc = ftp_transferred_decode(&m, body, err);
+	int rc = ftp_transferred_decode(&m, e->body, err);
 
-	if (rc || c->state != FTP_RUN_PREPARING || m.term != c->plan.term ||
-		!c->nodes[node].prepared)
+	if (rc || !awaited(c, node, FTP_CHANGE_TRANSFERRING, m.term))
 		return rc;
-	c->nodes[node].transferred = true;
-	for (uint32_t i = 0; i < c->n_nodes; i++)
-		if (!c->nodes[i].transferred)
-			return 0;
-	if (c->verdict_ns == FTP_NS_NEVER)
-		ftp_coordinator_commit(c, now_ns, a);
+	c->change.received_bytes += m.bytes;
+	ftp_coordinator_change_done(c, node, now_ns, a);
 	return 0;
 }
 
-static int on_committed(struct ftp_coordinator *c, uint32_t node, const json_t *body,
+static int on_committed(struct ftp_coordinator *c, uint32_t node, const struct ftp_event *e,
 	uint64_t now_ns, struct ftp_actions *a, struct ftp_error *err)
 {
-	(void)body, (void)now_ns, (void)a, (void)err;
-	c->nodes[node].committed = true;
+	(void)err;
+	if (awaited(c, node, FTP_CHANGE_COMMITTING, e->term))
+		ftp_coordinator_change_done(c, node, now_ns, a);
 	return 0;
 }
 
-static int on_stopped(struct ftp_coordinator *c, uint32_t node, const json_t *body, uint64_t now_ns,
-	struct ftp_actions *a, struct ftp_error *err)
+static int on_abandoned(struct ftp_coordinator *c, uint32_t node, const struct ftp_event *e,
+	uint64_t now_ns, struct ftp_actions *a, struct ftp_error *err)
 {
-	(void)body, (void)now_ns, (void)a, (void)err;
+	(void)err;
+	if (awaited(c, node, FTP_CHANGE_ABANDONING, e->term))
+		ftp_coordinator_change_done(c, node, now_ns, a);
+	return 0;
+}
+
+static int on_emulated(struct ftp_coordinator *c, uint32_t node, const struct ftp_event *e,
+	uint64_t now_ns, struct ftp_actions *a, struct ftp_error *err)
+{
+	(void)c, (void)node, (void)e, (void)now_ns, (void)a, (void)err;
+	return 0;
+}
+
+static void warn(struct ftp_coordinator *c, uint32_t node, enum ftp_evidence evidence,
+	const char *text, uint64_t now_ns, struct ftp_actions *a)
+{
+	(void)c, (void)node, (void)evidence, (void)now_ns;
+	ftp_actions_log(a, FTP_LOG_WARNING, "%s", text);
+}
+
+static void blame(struct ftp_coordinator *c, uint32_t node, enum ftp_evidence evidence,
+	const char *text, uint64_t now_ns, struct ftp_actions *a)
+{
+	ftp_coordinator_blame(c, node, evidence, now_ns, a, "%s", text);
+}
+
+static void abandon(struct ftp_coordinator *c, uint32_t node, enum ftp_evidence evidence,
+	const char *text, uint64_t now_ns, struct ftp_actions *a)
+{
+	(void)node;
+	ftp_coordinator_change_abandon(c, evidence, now_ns, a, "%s", text);
+}
+
+static int on_stopped(struct ftp_coordinator *c, uint32_t node, const struct ftp_event *e,
+	uint64_t now_ns, struct ftp_actions *a, struct ftp_error *err)
+{
+	(void)e, (void)now_ns, (void)a, (void)err;
 	c->nodes[node].stopped = true;
 	return 0;
 }
 
 static const struct {
 	const char *method, *doing;
-	int (*handle)(struct ftp_coordinator *c, uint32_t node, const json_t *body, uint64_t now_ns,
-		struct ftp_actions *a, struct ftp_error *err);
+	enum ftp_change_phase phase; /* that must not have ended; NONE: any */
+	int (*handle)(struct ftp_coordinator *c, uint32_t node, const struct ftp_event *e,
+		uint64_t now_ns, struct ftp_actions *a, struct ftp_error *err);
+	void (*failed)(struct ftp_coordinator *c, uint32_t node, enum ftp_evidence evidence,
+		const char *text, uint64_t now_ns, struct ftp_actions *a);
 } answers[] = {
-	{FTP_METHOD_PROFILE, "measure its units", on_profile},
-	{FTP_METHOD_PREPARE, "prepare the plan", on_prepared},
-	{FTP_METHOD_TRANSFER, "take over the unit states", on_transferred},
-	{FTP_METHOD_COMMIT, "commit the plan", on_committed},
-	{FTP_METHOD_STOP, "stop", on_stopped},
+	{FTP_METHOD_PROFILE, "measure its units", FTP_CHANGE_NONE, ftp_coordinator_on_profile,
+		blame},
+	{FTP_METHOD_PROBE, "measure its links", FTP_CHANGE_NONE, ftp_coordinator_on_links, blame},
+	{FTP_METHOD_PREPARE, "prepare the plan", FTP_CHANGE_PREPARING, on_prepared, abandon},
+	{FTP_METHOD_HOLD, "hold", FTP_CHANGE_HOLDING, on_hold, abandon},
+	{FTP_METHOD_TRANSFER, "take over the unit states", FTP_CHANGE_TRANSFERRING, on_transferred,
+		abandon},
+	{FTP_METHOD_COMMIT, "commit the plan", FTP_CHANGE_NONE, on_committed, blame},
+	{FTP_METHOD_ABANDON, "abandon the plan", FTP_CHANGE_NONE, on_abandoned, blame},
+	{FTP_METHOD_EMULATE, "emulate what it was told", FTP_CHANGE_NONE, on_emulated, warn},
+	{FTP_METHOD_STOP, "stop", FTP_CHANGE_NONE, on_stopped, blame},
 };
 
-static void not_done(struct ftp_coordinator *c, uint32_t node, const char *doing,
-	const struct ftp_event *e, uint64_t now_ns, struct ftp_actions *a)
+/* The call was made for a plan that has since been committed or forgotten. */
+static bool overtaken(
+	const struct ftp_coordinator *c, enum ftp_change_phase phase, const struct ftp_event *e)
 {
-	const char *name = c->config->nodes[node].name;
-	long long pid = c->nodes[node].join.pid;
+	return phase != FTP_CHANGE_NONE &&
+	       (c->change.phase != phase ||
+		       e->term !=
+			       (phase == FTP_CHANGE_HOLDING ? c->plan.term : c->change.plan.term));
+}
 
-	if (e->code == FTP_JSONRPC_CLOSED)
-		return; /* FTP_EVENT_LOST tells it */
-	if (e->code == FTP_JSONRPC_DEADLINE)
-		ftp_coordinator_suspect(c, FTP_EVIDENCE_CERTAIN, now_ns, a,
-			"%s (pid %lld) did not %s in time", name, pid, doing);
-	else
-		ftp_coordinator_suspect(c, FTP_EVIDENCE_TOLD, now_ns, a,
-			"%s (pid %lld) could not %s: %s", name, pid, doing, e->text);
+static void ended(struct ftp_coordinator *c, uint32_t node, size_t row, const struct ftp_event *e,
+	uint64_t now_ns, struct ftp_actions *a)
+{
+	const char *name = c->config->nodes[node].name, *doing = answers[row].doing;
+	enum ftp_change_phase phase = answers[row].phase;
+	long long pid = c->nodes[node].join.pid;
+	struct ftp_error err, text;
+
+	if (overtaken(c, phase, e))
+		return;
+	if (e->code == FTP_JSONRPC_DEADLINE) {
+		ftp_error_set(&text, EPROTO, "%s (pid %lld) did not %s in time", name, pid, doing);
+		answers[row].failed(c, node, FTP_EVIDENCE_CERTAIN, text.text, now_ns, a);
+	} else if (e->code) {
+		ftp_error_set(
+			&text, EPROTO, "%s (pid %lld) could not %s: %s", name, pid, doing, e->text);
+		answers[row].failed(c, node, FTP_EVIDENCE_TOLD, text.text, now_ns, a);
+	} else if (answers[row].handle(c, node, e, now_ns, a, &err) < 0) {
+		ftp_error_set(&text, EPROTO, "%s (pid %lld) answered %s badly: %s", name, pid,
+			e->method, err.text);
+		answers[row].failed(c, node, FTP_EVIDENCE_TOLD, text.text, now_ns, a);
+	}
 }
 
 void ftp_coordinator_answer(struct ftp_coordinator *c, const struct ftp_event *e, uint64_t now_ns,
 	struct ftp_actions *a)
 {
 	uint32_t node = ftp_coordinator_find_conn(c, e->conn);
-	struct ftp_error err;
 
-	for (size_t i = 0; node != FTP_NO_NODE && i < sizeof(answers) / sizeof(*answers); i++) {
-		if (strcmp(e->method, answers[i].method))
-			continue;
-		if (e->code)
-			not_done(c, node, answers[i].doing, e, now_ns, a);
-		else if (answers[i].handle(c, node, e->body, now_ns, a, &err) < 0)
-			ftp_coordinator_suspect(c, FTP_EVIDENCE_TOLD, now_ns, a,
-				"%s (pid %lld) answered %s badly: %s", c->config->nodes[node].name,
-				(long long)c->nodes[node].join.pid, e->method, err.text);
-	}
+	if (node == FTP_NO_NODE || e->code == FTP_JSONRPC_CLOSED)
+		return; /* FTP_EVENT_LOST tells it */
+	for (size_t i = 0; i < sizeof(answers) / sizeof(*answers); i++)
+		if (!strcmp(e->method, answers[i].method))
+			ended(c, node, i, e, now_ns, a);
 }

@@ -1,4 +1,5 @@
 #include <errno.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -14,9 +15,11 @@ static int admit(const struct ftp_coordinator *c, const struct ftp_join *join, u
 	if (c->nodes[node].live)
 		return ftp_error_set(err, EEXIST, "%s has already joined: it is pid %lld",
 			join->name, (long long)c->nodes[node].join.pid);
-	if (c->state != FTP_RUN_WAITING)
+	if (c->state != FTP_RUN_WAITING && c->state != FTP_RUN_TRAINING)
 		return ftp_error_set(err, EBUSY, "the run has begun: it is %s",
 			ftp_coordinator_state_name(c->state));
+	if (ftp_coordinator_stage_of(&c->plan, node) != FTP_NO_NODE)
+		return ftp_error_set(err, EBUSY, "%s was lost, and the run ends", join->name);
 	if (memcmp(&join->config, &c->settings.config_digest, sizeof(join->config)))
 		return ftp_error_set(err, EINVAL,
 			"%s was started with another configuration than the coordinator: give all "
@@ -25,11 +28,13 @@ static int admit(const struct ftp_coordinator *c, const struct ftp_join *join, u
 	if (ftp_coordinator_isa_rank(join->isa) < 0)
 		return ftp_error_set(
 			err, EINVAL, "%s names an unknown instruction set", join->name);
+	if (c->isa[0])
+		isa = c->isa; /* the run has begun with it */
 	if (strcmp(isa, "auto") &&
 		ftp_coordinator_isa_rank(join->isa) < ftp_coordinator_isa_rank(isa))
-		return ftp_error_set(err, EINVAL,
-			"%s has %s at best, but training.isa asks for %s: lower it", join->name,
-			join->isa, isa);
+		return ftp_error_set(err, EINVAL, "%s has %s at best, but %s %s%s", join->name,
+			join->isa, c->isa[0] ? "the run has begun with" : "training.isa asks for",
+			isa, c->isa[0] ? "" : ": lower it");
 	if (node == 0 && !join->dataset.high && !join->dataset.low)
 		return ftp_error_set(err, EINVAL,
 			"%s is the first node and has no data: check training.dataset.path",
@@ -62,6 +67,14 @@ static int check_join(struct ftp_coordinator *c, const json_t *body, struct ftp_
 	return admit(c, join, *node, err);
 }
 
+static struct ftp_emulate configured(const struct ftp_config_emulate *e)
+{
+	return (struct ftp_emulate){.slowdown = e->slowdown,
+		.loss = e->loss,
+		.bandwidth_bytes = e->bandwidth_bytes,
+		.delay_ns = e->delay_ns};
+}
+
 void ftp_coordinator_join(struct ftp_coordinator *c, const struct ftp_event *e, uint64_t now_ns,
 	struct ftp_actions *a)
 {
@@ -70,6 +83,7 @@ void ftp_coordinator_join(struct ftp_coordinator *c, const struct ftp_event *e, 
 	struct ftp_coordinator_node *n;
 	struct ftp_error err;
 	uint32_t node;
+	bool profiled;
 
 	if (ftp_coordinator_find_conn(c, e->conn) != FTP_NO_NODE) {
 		ftp_actions_refuse(a, FTP_JSONRPC_STATE, "this connection has joined already");
@@ -85,14 +99,23 @@ void ftp_coordinator_join(struct ftp_coordinator *c, const struct ftp_event *e, 
 		return;
 	}
 	n = &c->nodes[node];
-	memset(n, 0, sizeof(*n));
+	profiled = n->profiled; /* by an earlier process: better than nothing */
+	memset(n, 0, offsetof(struct ftp_coordinator_node, profile));
+	n->profiled = profiled;
 	n->joined = n->live = true;
 	n->conn = e->conn;
 	n->join = join;
+	n->emulate = configured(&c->config->nodes[node].emulate);
 	joined.node = node;
+	memcpy(joined.isa, c->isa, sizeof(joined.isa));
 	ftp_actions_log(a, FTP_LOG_INFO, "%s joined: pid %lld, %u cores, %s, %s", join.name,
 		(long long)join.pid, join.n_cores, join.isa, join.cpu);
 	ftp_actions_reply(a, ftp_joined_encode(&joined));
+	ftp_coordinator_event_node(c, "join", node, "pid", json_integer(join.pid), now_ns, a);
+	if (c->state == FTP_RUN_TRAINING) {
+		ftp_coordinator_joined_late(c, node, now_ns, a);
+		return;
+	}
 	for (uint32_t i = 0; i < c->n_nodes; i++)
 		if (!c->nodes[i].live)
 			return;

@@ -10,14 +10,17 @@
 #include "ctl/config_model.h"
 #include "ctl/coordinator_server.h"
 #include "ctl/options.h"
+#include "ctl/protocol.h"
 
 struct arguments {
 	const char *config, *run_dir, *run;
 	int ready_fd; /* -1: nobody waits */
+	bool drill;
 };
 
 static const char usage[] =
-	"usage: ftpipe-coordinator --config FILE --run-dir DIR --run HEX [--ready-fd N]\n"
+	"usage: ftpipe-coordinator --config FILE --run-dir DIR --run HEX [--ready-fd N] "
+	"[--drill]\n"
 	"Started by `ftpctl start`; see `ftpctl help`.\n";
 
 static int parse(struct arguments *a, int argc, char **argv)
@@ -27,6 +30,7 @@ static int parse(struct arguments *a, int argc, char **argv)
 		{"run-dir", required_argument, NULL, 1},
 		{"run", required_argument, NULL, 2},
 		{"ready-fd", required_argument, NULL, 3},
+		{"drill", no_argument, NULL, 'd'},
 		{"help", no_argument, NULL, 'h'},
 		{NULL, 0, NULL, 0},
 	};
@@ -39,9 +43,12 @@ static int parse(struct arguments *a, int argc, char **argv)
 			fputs(usage, stdout);
 			exit(0);
 		}
-		if (o > 3)
+		if (o == 'd')
+			a->drill = true;
+		else if (o > 3)
 			return -EINVAL;
-		*values[o] = optarg;
+		else
+			*values[o] = optarg;
 	}
 	a->ready_fd = atoi(ready);
 	return a->config && a->run_dir && a->run ? 0 : -EINVAL;
@@ -60,15 +67,24 @@ static void start_log(const struct ftp_config *c)
 		c->log_format == FTP_CONFIG_LOG_JSON ? FTP_LOG_JSON : FTP_LOG_TEXT);
 }
 
-static int count_units(const struct ftp_config *c, uint32_t *n_units, struct ftp_error *err)
+/* units has room for FTP_PROTOCOL_MAX_UNITS. */
+static int describe_units(const struct ftp_config *c, struct ftp_coordinator_unit *units,
+	uint32_t *n_units, struct ftp_error *err)
 {
 	const struct ftp_model_spec spec = ftp_config_model_spec(c);
+	int micro = (int)(c->training.batch / c->training.micro_batches);
 	struct ftp_model *m;
 	int rc = ftp_model_new(&m, &spec, err);
 
 	if (rc)
 		return rc;
+	ftp_assert(m->n_units <= FTP_PROTOCOL_MAX_UNITS);
 	*n_units = (uint32_t)m->n_units;
+	for (int i = 0; i < m->n_units; i++)
+		units[i] = (struct ftp_coordinator_unit){
+			.input_bytes = sizeof(float) * ftp_model_cut_floats(m, i, micro),
+			.state_bytes = m->units[i].state_bytes,
+			.flops = (uint64_t)m->units[i].flops};
 	ftp_model_free(m);
 	return 0;
 }
@@ -106,7 +122,8 @@ static int serve(const struct arguments *a, struct ftp_server *s, int stop_fd)
 
 int main(int argc, char **argv)
 {
-	struct ftp_coordinator_settings settings = {.run = 0};
+	struct ftp_coordinator_unit units[FTP_PROTOCOL_MAX_UNITS];
+	struct ftp_coordinator_settings settings = {.units = units};
 	struct ftp_server_params params = {.settings = &settings};
 	struct ftp_config *config = NULL;
 	struct ftp_rundir dir = {.path = ""};
@@ -132,7 +149,8 @@ int main(int argc, char **argv)
 		settings.config_digest = ftp_config_digest(config);
 		settings.run = strtoull(a.run, NULL, 16);
 		settings.id = dir.id;
-		rc = count_units(config, &settings.n_units, &err);
+		settings.drill = a.drill;
+		rc = describe_units(config, units, &settings.n_units, &err);
 	}
 	if (!rc)
 		rc = ftp_server_new(&server, &params, &err);

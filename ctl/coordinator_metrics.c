@@ -139,6 +139,9 @@ void ftp_coordinator_metrics_update(
 			c->outcome == FTP_END_FAILED && c->evidence == (enum ftp_evidence)i);
 	for (uint32_t i = 0; i < c->n_nodes; i++) {
 		ftp_metric_set(m->up[i], c->nodes[i].live);
-		ftp_metric_set(m->busy[i], ftp_coordinator_busy(&c->nodes[i]));
+		ftp_metric_set(m->busy[i],
+			i < c->plan.n_stages
+				? ftp_coordinator_busy(&c->nodes[c->plan.stages[i].node])
+				: 0);
 	}
 }

@@ -2,6 +2,7 @@
  * within bounds, and what does not fit the state, the term or the sender is refused or dropped. */
 #include <errno.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,10 +19,11 @@ uint32_t ftp_coordinator_find_conn(const struct ftp_coordinator *c, uint32_t con
 }
 
 /* Of a message of the plan in force; anything else is late. */
-static bool in_training(
-	const struct ftp_coordinator *c, uint64_t term, const char *method, struct ftp_actions *a)
+static bool in_training(const struct ftp_coordinator *c, uint32_t node, uint64_t term,
+	const char *method, struct ftp_actions *a)
 {
-	if (c->state == FTP_RUN_TRAINING && term == c->plan.term)
+	if (c->state == FTP_RUN_TRAINING && term == c->plan.term &&
+		ftp_coordinator_stage_of(&c->plan, node) != FTP_NO_NODE)
 		return true;
 	ftp_actions_log(a, FTP_LOG_DEBUG, "dropped a late %s of term %llu", method,
 		(unsigned long long)term);
@@ -30,24 +32,26 @@ static bool in_training(
 
 static bool is_last(const struct ftp_coordinator *c, uint32_t node)
 {
-	return node == c->plan.n_stages - 1;
+	return ftp_coordinator_stage_of(&c->plan, node) == c->plan.n_stages - 1;
 }
 
-static void note_rate(struct ftp_coordinator *c, uint64_t samples, uint64_t now_ns)
+static void note_rate(struct ftp_coordinator *c, uint64_t now_ns)
 {
-	if (c->n_rate && now_ns - c->rate[c->n_rate - 1].at_ns < FTP_NS_PER_S / 2)
+	if (now_ns - c->rate[c->n_rate - 1].at_ns < FTP_NS_PER_S / 2)
 		return;
 	if (c->n_rate == FTP_RATE_SAMPLES)
 		memmove(c->rate, c->rate + 1, --c->n_rate * sizeof(*c->rate));
 	c->rate[c->n_rate].at_ns = now_ns;
-	c->rate[c->n_rate++].samples = samples;
+	c->rate[c->n_rate++].row = c->last_row;
 }
 
 /* Rows come in order and once; a repetition is dropped, a gap or a stranger's row breaks the
  * protocol. */
 static int take_rows(struct ftp_coordinator *c, uint32_t node, const struct ftp_progress *m,
-	struct ftp_actions *a, struct ftp_error *err)
+	uint64_t now_ns, struct ftp_actions *a, struct ftp_error *err)
 {
+	uint64_t before = c->last_row;
+
 	if (m->n_rows && !is_last(c, node))
 		return ftp_error_set(err, EPROTO, "loss rows from a stage that is not the last");
 	for (uint32_t i = 0; i < m->n_rows; i++) {
@@ -55,7 +59,7 @@ static int take_rows(struct ftp_coordinator *c, uint32_t node, const struct ftp_
 
 		if (m->row_step[i] <= c->last_row)
 			continue;
-		if (m->row_step[i] != c->last_row + 1 || m->row_step[i] > c->plan.last_step)
+		if (m->row_step[i] != c->last_row + 1 || m->row_step[i] > c->last_step)
 			return ftp_error_set(err, EPROTO,
 				"the loss of step %llu after that of %llu",
 				(unsigned long long)m->row_step[i],
@@ -64,33 +68,91 @@ static int take_rows(struct ftp_coordinator *c, uint32_t node, const struct ftp_
 		row->step = c->last_row = m->row_step[i];
 		row->loss = c->last_loss = m->row_loss[i];
 	}
+	if (c->last_row > before) {
+		c->last_row_ns = now_ns;
+		note_rate(c, now_ns);
+	}
 	return 0;
+}
+
+/* A node that has not yet heard of the commit still tells of the old term: all its losses were
+ * known before. */
+static int on_old_progress(struct ftp_coordinator *c, uint32_t node, const struct ftp_progress *m,
+	uint64_t now_ns, struct ftp_error *err)
+{
+	c->nodes[node].heard_ns = now_ns;
+	if (m->n_rows && m->row_step[m->n_rows - 1] > c->last_row)
+		return ftp_error_set(err, EPROTO, "a loss of term %llu after its end",
+			(unsigned long long)m->term);
+	return 0;
+}
+
+static int take_progress(struct ftp_coordinator *c, uint32_t node, const struct ftp_progress *m,
+	uint64_t now_ns, struct ftp_actions *a, struct ftp_error *err)
+{
+	struct ftp_coordinator_node *n = &c->nodes[node];
+
+	if (m->compute_s > n->compute_s || m->step > n->step)
+		c->computed_ns = now_ns;
+	n->heard_ns = now_ns;
+	n->step = m->step;
+	n->samples = m->samples;
+	n->compute_s = m->compute_s;
+	n->wait_s = m->wait_s;
+	n->poll_s = m->poll_s;
+	return take_rows(c, node, m, now_ns, a, err);
 }
 
 static int on_progress(struct ftp_coordinator *c, uint32_t node, const json_t *body,
 	uint64_t now_ns, struct ftp_actions *a, struct ftp_error *err)
 {
-	struct ftp_coordinator_node *n = &c->nodes[node];
 	struct ftp_progress *m = malloc(sizeof(*m));
 	int rc;
 
 	ftp_assert(m);
 	rc = ftp_progress_decode(m, body, err);
-	if (!rc && in_training(c, m->term, FTP_METHOD_PROGRESS, a)) {
-		if (m->compute_s > n->compute_s || m->step > n->step)
-			c->computed_ns = now_ns;
-		n->heard_ns = now_ns;
-		n->step = m->step;
-		n->samples = m->samples;
-		n->compute_s = m->compute_s;
-		n->wait_s = m->wait_s;
-		n->poll_s = m->poll_s;
-		if (is_last(c, node))
-			note_rate(c, m->samples, now_ns);
-		rc = take_rows(c, node, m, a, err);
-	}
+	if (!rc && c->state == FTP_RUN_TRAINING && m->term && m->term == c->old_term)
+		rc = on_old_progress(c, node, m, now_ns, err);
+	else if (!rc && in_training(c, node, m->term, FTP_METHOD_PROGRESS, a))
+		rc = take_progress(c, node, m, now_ns, a, err);
 	free(m);
 	return rc;
+}
+
+/* What the node is to send, and nothing else. */
+static bool take_digests(struct ftp_coordinator *c, uint32_t node, const struct ftp_held *m)
+{
+	const struct ftp_plan *p = &c->change.plan;
+
+	for (uint32_t i = 0; i < m->n_units; i++) {
+		uint32_t u = m->unit[i];
+
+		if (u >= p->n_units || ftp_plan_member(p, p->holder[u])->node != node)
+			return false;
+		c->change.digested[u] = true;
+		c->change.digest[u] = m->digest[i];
+	}
+	return true;
+}
+
+static int on_held(struct ftp_coordinator *c, uint32_t node, const json_t *body, uint64_t now_ns,
+	struct ftp_actions *a, struct ftp_error *err)
+{
+	struct ftp_held m;
+	int rc = ftp_held_decode(&m, body, err);
+
+	if (rc)
+		return rc;
+	if (c->change.phase != FTP_CHANGE_HOLDING || m.term != c->plan.term ||
+		!(c->change.awaited & FTP_NODE_BIT(node)))
+		ftp_actions_log(a, FTP_LOG_DEBUG, "dropped a late " FTP_METHOD_HELD);
+	else if (m.step != c->change.step || !take_digests(c, node, &m))
+		ftp_coordinator_change_abandon(c, FTP_EVIDENCE_TOLD, now_ns, a,
+			"%s holds at step %llu, or other units than it was asked for",
+			c->config->nodes[node].name, (unsigned long long)m.step);
+	else
+		ftp_coordinator_change_done(c, node, now_ns, a);
+	return 0;
 }
 
 static int on_evaluated(struct ftp_coordinator *c, uint32_t node, const json_t *body,
@@ -99,10 +161,9 @@ static int on_evaluated(struct ftp_coordinator *c, uint32_t node, const json_t *
 	struct ftp_evaluated m;
 	int rc = ftp_evaluated_decode(&m, body, err);
 
-	if (rc || !in_training(c, m.term, FTP_METHOD_EVALUATED, a))
+	if (rc || !in_training(c, node, m.term, FTP_METHOD_EVALUATED, a))
 		return rc;
-	if (!is_last(c, node) || !m.n_samples || m.n_correct > m.n_samples ||
-		m.step > c->plan.last_step)
+	if (!is_last(c, node) || !m.n_samples || m.n_correct > m.n_samples || m.step > c->last_step)
 		return ftp_error_set(err, EPROTO, "an evaluation that cannot be");
 	c->evaluated = true;
 	c->evaluation = m;
@@ -115,9 +176,9 @@ static int on_evaluated(struct ftp_coordinator *c, uint32_t node, const json_t *
 static int check_finished(const struct ftp_coordinator *c, uint32_t node,
 	const struct ftp_finished *m, struct ftp_error *err)
 {
-	if (m->step != c->plan.last_step)
+	if (m->step != c->last_step)
 		return ftp_error_set(err, EPROTO, "finished at step %llu of %llu",
-			(unsigned long long)m->step, (unsigned long long)c->plan.last_step);
+			(unsigned long long)m->step, (unsigned long long)c->last_step);
 	if (node == 0 && strlen(m->params_digest) != FTP_DIGEST_HEX - 1)
 		return ftp_error_set(err, EPROTO, "finished without the parameters' digest");
 	if (is_last(c, node) && c->last_row != m->step)
@@ -135,7 +196,7 @@ static int on_finished(struct ftp_coordinator *c, uint32_t node, const json_t *b
 	struct ftp_finished m;
 	int rc = ftp_finished_decode(&m, body, err);
 
-	if (rc || !in_training(c, m.term, FTP_METHOD_FINISHED, a))
+	if (rc || !in_training(c, node, m.term, FTP_METHOD_FINISHED, a))
 		return rc;
 	rc = check_finished(c, node, &m, err);
 	if (rc)
@@ -146,8 +207,11 @@ static int on_finished(struct ftp_coordinator *c, uint32_t node, const json_t *b
 	c->computed_ns = now_ns;
 	if (node == 0)
 		memcpy(c->params_digest, m.params_digest, sizeof(c->params_digest));
-	for (uint32_t i = 0; i < c->n_nodes; i++)
-		if (!c->nodes[i].finished)
+	if (ftp_coordinator_change_open(c))
+		ftp_coordinator_change_abandon(
+			c, FTP_EVIDENCE_NONE, now_ns, a, "the run is at its end");
+	for (uint32_t i = 0; i < c->plan.n_stages; i++)
+		if (!c->nodes[c->plan.stages[i].node].finished)
 			return 0;
 	/* An earlier sign of failure stands: a node that is gone may be gone for a reason. */
 	if (c->verdict_ns == FTP_NS_NEVER)
@@ -164,7 +228,7 @@ static int on_failed(struct ftp_coordinator *c, uint32_t node, const json_t *bod
 	if (rc)
 		return rc;
 	ftp_coordinator_one_line(m.reason);
-	ftp_coordinator_suspect(c, FTP_EVIDENCE_TOLD, now_ns, a, "%s (pid %lld) failed: %s",
+	ftp_coordinator_blame(c, node, FTP_EVIDENCE_TOLD, now_ns, a, "%s (pid %lld) failed: %s",
 		c->config->nodes[node].name, (long long)c->nodes[node].join.pid, m.reason);
 	return 0;
 }
@@ -184,12 +248,36 @@ static void on_end(struct ftp_coordinator *c, const struct ftp_event *e, uint64_
 	ftp_coordinator_finish(c, FTP_END_STOPPED, "stopped by the operator", now_ns, a);
 }
 
+/* Its end is no news: it was sent away, or it is not the process that joined under its name. */
+static bool may_exit(const struct ftp_coordinator *c, int node, int64_t pid)
+{
+	const struct ftp_coordinator_node *n = &c->nodes[node];
+
+	return c->state == FTP_RUN_TRAINING && (n->join.pid == pid ? n->leaving : n->joined);
+}
+
+static void describe_exit(const struct ftp_exited *m, char *text, size_t bytes)
+{
+	const char *name = m->signal ? sigabbrev_np((int)m->signal) : NULL;
+
+	if (m->signal)
+		snprintf(text, bytes, "%s (pid %lld) was killed by signal %u (SIG%s)%s%s", m->who,
+			(long long)m->pid, m->signal, name ? name : "?", m->reason[0] ? ": " : "",
+			m->reason);
+	else
+		snprintf(text, bytes, "%s (pid %lld) exited with code %u%s%s", m->who,
+			(long long)m->pid, m->code,
+			m->reason[0] ? ": " : " before the run had ended", m->reason);
+}
+
 static void on_exited(struct ftp_coordinator *c, const struct ftp_event *e, uint64_t now_ns,
 	struct ftp_actions *a)
 {
+	enum ftp_evidence evidence;
 	struct ftp_exited m;
 	struct ftp_error err;
-	const char *name;
+	char text[1024];
+	int node;
 
 	if (ftp_exited_decode(&m, e->body, &err)) {
 		ftp_actions_refuse(a, FTP_JSONRPC_PARAMS, err.text);
@@ -198,16 +286,18 @@ static void on_exited(struct ftp_coordinator *c, const struct ftp_event *e, uint
 	ftp_actions_reply(a, json_object());
 	ftp_coordinator_one_line(m.who);
 	ftp_coordinator_one_line(m.reason);
-	name = m.signal ? sigabbrev_np((int)m.signal) : NULL;
-	if (m.signal)
-		ftp_coordinator_suspect(c, FTP_EVIDENCE_CERTAIN, now_ns, a,
-			"%s (pid %lld) was killed by signal %u (SIG%s)%s%s", m.who,
-			(long long)m.pid, m.signal, name ? name : "?", m.reason[0] ? ": " : "",
-			m.reason);
+	describe_exit(&m, text, sizeof(text));
+	evidence = m.signal	 ? FTP_EVIDENCE_CERTAIN
+		   : m.reason[0] ? FTP_EVIDENCE_TOLD
+				 : FTP_EVIDENCE_EXITED;
+	node = ftp_config_find_node(c->config, m.who);
+	if (node < 0)
+		ftp_coordinator_suspect(c, evidence, now_ns, a, "%s", text);
+	else if (may_exit(c, node, m.pid))
+		ftp_actions_log(
+			a, FTP_LOG_INFO, "%s (pid %lld) has ended", m.who, (long long)m.pid);
 	else
-		ftp_coordinator_suspect(c, m.reason[0] ? FTP_EVIDENCE_TOLD : FTP_EVIDENCE_EXITED,
-			now_ns, a, "%s (pid %lld) exited with code %u%s%s", m.who, (long long)m.pid,
-			m.code, m.reason[0] ? ": " : " before the run had ended", m.reason);
+		ftp_coordinator_blame(c, (uint32_t)node, evidence, now_ns, a, "%s", text);
 }
 
 /* From nodes that have joined. A negative result: the node broke the protocol. */
@@ -217,6 +307,7 @@ static const struct {
 		struct ftp_actions *a, struct ftp_error *err);
 } tellings[] = {
 	{FTP_METHOD_PROGRESS, on_progress},
+	{FTP_METHOD_HELD, on_held},
 	{FTP_METHOD_EVALUATED, on_evaluated},
 	{FTP_METHOD_FINISHED, on_finished},
 	{FTP_METHOD_FAILED, on_failed},
@@ -231,6 +322,9 @@ static const struct {
 	{FTP_METHOD_STATUS, on_status},
 	{FTP_METHOD_END, on_end},
 	{FTP_METHOD_EXITED, on_exited},
+	{FTP_METHOD_REPARTITION, ftp_coordinator_repartition},
+	{FTP_METHOD_DRAIN, ftp_coordinator_drain},
+	{FTP_METHOD_SET_EMULATE, ftp_coordinator_emulate},
 };
 
 static void told(struct ftp_coordinator *c, size_t row, const struct ftp_event *e, uint64_t now_ns,
@@ -245,7 +339,7 @@ static void told(struct ftp_coordinator *c, size_t row, const struct ftp_event *
 		ftp_actions_refuse(a, FTP_JSONRPC_STATE, "join first");
 		ftp_actions_add(a, FTP_ACTION_CLOSE)->conn = e->conn;
 	} else if (tellings[row].handle(c, node, e->body, now_ns, a, &err) < 0) {
-		ftp_coordinator_suspect(c, FTP_EVIDENCE_TOLD, now_ns, a,
+		ftp_coordinator_blame(c, node, FTP_EVIDENCE_TOLD, now_ns, a,
 			"%s (pid %lld) sent a bad %s: %s", c->config->nodes[node].name,
 			(long long)c->nodes[node].join.pid, e->method, err.text);
 		ftp_actions_refuse(a, FTP_JSONRPC_PARAMS, err.text);
@@ -272,14 +366,52 @@ void ftp_coordinator_request(struct ftp_coordinator *c, const struct ftp_event *
 	ftp_actions_refuse(a, FTP_JSONRPC_NO_METHOD, "there is no such method");
 }
 
+static bool needs(const struct ftp_coordinator *c, uint32_t node)
+{
+	if (c->state < FTP_RUN_PREPARING || c->state >= FTP_RUN_FINISHING)
+		return true;
+	if (!c->plan.term)
+		return c->change.members & FTP_NODE_BIT(node);
+	return ftp_coordinator_stage_of(&c->plan, node) != FTP_NO_NODE;
+}
+
+void ftp_coordinator_blame(struct ftp_coordinator *c, uint32_t node, enum ftp_evidence evidence,
+	uint64_t now_ns, struct ftp_actions *a, const char *fmt, ...)
+{
+	char text[sizeof(c->reason)];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	ftp_coordinator_one_line(text);
+	if (needs(c, node)) {
+		ftp_coordinator_suspect(c, evidence, now_ns, a, "%s", text);
+		return;
+	}
+	ftp_actions_log(a, FTP_LOG_WARNING, "%s; the run goes on without it", text);
+	ftp_coordinator_change_without(c, node, text, now_ns, a);
+	if (c->nodes[node].live)
+		ftp_actions_add(a, FTP_ACTION_CLOSE)->conn = c->nodes[node].conn;
+}
+
 void ftp_coordinator_lost(struct ftp_coordinator *c, const struct ftp_event *e, uint64_t now_ns,
 	struct ftp_actions *a)
 {
 	uint32_t node = ftp_coordinator_find_conn(c, e->conn);
+	struct ftp_coordinator_node *n;
 
 	if (node == FTP_NO_NODE)
 		return;
-	c->nodes[node].live = false;
-	ftp_coordinator_suspect(c, FTP_EVIDENCE_LOST, now_ns, a, "%s (pid %lld) is gone: %s",
-		c->config->nodes[node].name, (long long)c->nodes[node].join.pid, e->text);
+	n = &c->nodes[node];
+	n->live = false;
+	ftp_coordinator_event_node(c, "gone", node, "reason",
+		json_string(n->leaving ? "drained" : e->text), now_ns, a);
+	if (n->leaving)
+		ftp_actions_log(a, FTP_LOG_INFO, "%s (pid %lld) has left the run",
+			c->config->nodes[node].name, (long long)n->join.pid);
+	else
+		ftp_coordinator_blame(c, node, FTP_EVIDENCE_LOST, now_ns, a,
+			"%s (pid %lld) is gone: %s", c->config->nodes[node].name,
+			(long long)n->join.pid, e->text);
 }

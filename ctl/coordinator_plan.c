@@ -43,140 +43,145 @@ static uint64_t last_step(const struct ftp_coordinator *c)
 	return steps;
 }
 
-static void ask_profile(struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a)
-{
-	struct ftp_profile_ask ask;
-
-	ftp_coordinator_move(c, FTP_RUN_PROFILING, now_ns);
-	memcpy(ask.isa, c->isa, sizeof(ask.isa));
-	ftp_actions_log(
-		a, FTP_LOG_INFO, "measuring the model's units on %s", c->config->nodes[0].name);
-	ftp_actions_call(a, c->nodes[0].conn, FTP_METHOD_PROFILE, ftp_profile_ask_encode(&ask),
-		c->deadline_ns);
-}
-
 void ftp_coordinator_all_joined(struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a)
 {
 	choose_isa(c);
-	c->plan.last_step = last_step(c);
-	if (!c->plan.last_step || c->nodes[0].join.n_train < c->config->training.batch)
+	c->last_step = last_step(c);
+	ftp_coordinator_event_begin(c, now_ns, a);
+	if (!c->last_step || c->nodes[0].join.n_train < c->config->training.batch)
 		ftp_coordinator_suspect(c, FTP_EVIDENCE_CERTAIN, now_ns, a,
 			"the data set's %llu training samples do not fill one mini-batch: "
 			"training.batch is %u",
 			(unsigned long long)c->nodes[0].join.n_train, c->config->training.batch);
 	else if (c->n_nodes > 1 && ftp_cuts_measured(c->config->training.cuts))
-		ask_profile(c, now_ns, a);
+		ftp_coordinator_measure(c, now_ns, a);
 	else
-		ftp_coordinator_prepare(c, now_ns, a);
+		ftp_coordinator_plan_first(c, now_ns, a);
 }
 
-static int equal_cuts(const struct ftp_coordinator *c, uint32_t *cuts, struct ftp_error *err)
+uint32_t ftp_coordinator_stage_of(const struct ftp_plan *plan, uint32_t node)
+{
+	for (uint32_t i = 0; i < plan->n_stages; i++)
+		if (plan->stages[i].node == node)
+			return i;
+	return FTP_NO_NODE;
+}
+
+uint64_t ftp_coordinator_stages(const struct ftp_plan *plan)
+{
+	uint64_t nodes = 0;
+
+	for (uint32_t i = 0; i < plan->n_stages; i++)
+		nodes |= FTP_NODE_BIT(plan->stages[i].node);
+	return nodes;
+}
+
+uint64_t ftp_coordinator_usable(const struct ftp_coordinator *c)
+{
+	uint64_t nodes = 0;
+
+	for (uint32_t i = 0; i < c->n_nodes; i++)
+		if (c->nodes[i].live && !c->nodes[i].draining && !c->nodes[i].leaving)
+			nodes |= FTP_NODE_BIT(i);
+	return nodes;
+}
+
+bool ftp_coordinator_in_force(
+	const struct ftp_coordinator *c, const struct ftp_planner_plan *target)
+{
+	bool same = c->plan.n_stages == target->n_stages;
+
+	for (uint32_t i = 0; same && i < target->n_stages; i++)
+		same = c->plan.stages[i].node == target->node[i] &&
+		       c->plan.stages[i].first_unit == target->first_unit[i];
+	return same;
+}
+
+/* What the central node measured; without measurements what the units' arithmetic suggests. */
+static struct ftp_planner_times unit_times(const struct ftp_coordinator *c, uint32_t unit)
+{
+	const struct ftp_profile *p = &c->nodes[0].profile;
+
+	if (!c->nodes[0].profiled)
+		return (struct ftp_planner_times){.forward_ns = 1 + c->settings.units[unit].flops};
+	return (struct ftp_planner_times){.forward_ns = p->forward_ns[unit],
+		.backward_ns = p->backward_ns[unit],
+		.update_ns = p->update_ns[unit]};
+}
+
+void ftp_coordinator_plan_nodes(
+	const struct ftp_coordinator *c, uint64_t nodes, struct ftp_planner_plan *target)
+{
+	target->n_stages = 0;
+	for (uint32_t i = 0; i < c->n_nodes && target->n_stages < c->settings.n_units; i++)
+		if (nodes & FTP_NODE_BIT(i))
+			target->node[target->n_stages++] = i;
+}
+
+int ftp_coordinator_plan_equal(
+	const struct ftp_coordinator *c, struct ftp_planner_plan *target, struct ftp_error *err)
 {
 	struct ftp_planner_times units[FTP_PROTOCOL_MAX_UNITS];
 	const struct ftp_planner_equal_problem problem = {.units = units,
-		.n_units = c->profile.n_units,
-		.n_stages = c->n_nodes,
+		.n_units = c->settings.n_units,
+		.n_stages = target->n_stages,
 		.micro_batches = c->config->training.micro_batches};
 	struct ftp_planner_equal_answer answer;
 	int rc;
 
-	for (uint32_t i = 0; i < c->profile.n_units; i++)
-		units[i] = (struct ftp_planner_times){.forward_ns = c->profile.forward_ns[i],
-			.backward_ns = c->profile.backward_ns[i],
-			.update_ns = c->profile.update_ns[i]};
+	for (uint32_t i = 0; i < c->settings.n_units; i++)
+		units[i] = unit_times(c, i);
 	rc = ftp_planner_equal(&problem, &answer, err);
-	for (uint32_t i = 1; !rc && i < c->n_nodes; i++)
-		cuts[i - 1] = answer.first_unit[i];
+	if (!rc)
+		memcpy(target->first_unit, answer.first_unit, sizeof(target->first_unit));
 	return rc;
 }
 
-/* cuts has room for n_nodes - 1. */
-static int choose_cuts(const struct ftp_coordinator *c, uint32_t *cuts, struct ftp_error *err)
+int ftp_coordinator_plan_cuts(const struct ftp_coordinator *c, const char *cuts,
+	struct ftp_planner_plan *target, struct ftp_error *err)
 {
-	const char *text = c->config->training.cuts;
 	uint32_t n_cuts = 0;
+	int rc = ftp_cuts_parse(
+		cuts, target->first_unit + 1, FTP_PLANNER_MAX_NODES - 1, &n_cuts, err);
+
+	if (!rc)
+		rc = ftp_cuts_check(
+			target->first_unit + 1, n_cuts, c->settings.n_units, target->n_stages, err);
+	target->first_unit[0] = 0;
+	target->first_unit[target->n_stages] = c->settings.n_units;
+	return rc;
+}
+
+static void every_node(const struct ftp_coordinator *c, struct ftp_planner_plan *target)
+{
+	target->n_stages = c->n_nodes;
+	for (uint32_t i = 0; i < c->n_nodes; i++)
+		target->node[i] = i;
+}
+
+void ftp_coordinator_plan_first(struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a)
+{
+	const char *cuts = c->config->training.cuts;
+	struct ftp_planner_plan target;
+	struct ftp_error err;
 	int rc;
 
-	if (ftp_cuts_measured(text))
-		return c->n_nodes > 1 ? equal_cuts(c, cuts, err) : 0;
-	rc = ftp_cuts_parse(text, cuts, c->n_nodes - 1, &n_cuts, err);
-	return rc ? rc : ftp_cuts_check(cuts, n_cuts, c->settings.n_units, c->n_nodes, err);
-}
-
-static void describe_plan(const struct ftp_coordinator *c, struct ftp_actions *a)
-{
-	char text[512];
-	size_t at = 0;
-
-	for (uint32_t i = 0; i < c->plan.n_stages && at + 64 < sizeof(text); i++) {
-		const struct ftp_plan_stage *s = &c->plan.stages[i];
-
-		at += (size_t)snprintf(text + at, sizeof(text) - at, "%s%s units %u-%u",
-			i ? ", " : "", s->name, s->first_unit, s->end_unit - 1);
-	}
-	ftp_actions_log(a, FTP_LOG_INFO, "plan of term %llu: %s; steps %llu-%llu, %s",
-		(unsigned long long)c->plan.term, text, 1ull, (unsigned long long)c->plan.last_step,
-		c->isa);
-}
-
-void ftp_coordinator_prepare(struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a)
-{
-	uint32_t cuts[FTP_CONFIG_MAX_NODES] = {0};
-	uint32_t micro = c->config->training.batch / c->config->training.micro_batches;
-	struct ftp_plan *p = &c->plan;
-	struct ftp_error err;
-
-	if (choose_cuts(c, cuts, &err)) {
+	every_node(c, &target);
+	if (ftp_cuts_measured(cuts))
+		rc = ftp_coordinator_plan_equal(c, &target, &err);
+	else
+		rc = ftp_coordinator_plan_cuts(c, cuts, &target, &err);
+	if (rc)
 		ftp_coordinator_suspect(
 			c, FTP_EVIDENCE_CERTAIN, now_ns, a, "training.cuts: %s", err.text);
-		return;
-	}
-	p->run = c->settings.run;
-	p->term++;
-	memcpy(p->isa, c->isa, sizeof(p->isa));
-	p->n_units = c->settings.n_units;
-	for (uint32_t i = 0; i < p->n_units; i++)
-		p->holder[i] = FTP_PLAN_INITIAL;
-	p->n_eval = (uint32_t)((c->nodes[0].join.n_test + micro - 1) / micro);
-	p->n_stages = c->n_nodes;
-	for (uint32_t i = 0; i < c->n_nodes; i++) {
-		const struct ftp_join *join = &c->nodes[i].join;
-		struct ftp_plan_stage *s = &p->stages[i];
-
-		s->node = i;
-		memcpy(s->name, join->name, sizeof(s->name));
-		snprintf(s->host, sizeof(s->host), "%s", c->config->nodes[i].host);
-		s->udp_port = join->udp_port[p->term % 2];
-		s->incarnation = join->incarnation;
-		s->first_unit = i ? cuts[i - 1] : 0;
-		s->end_unit = i + 1 < c->n_nodes ? cuts[i] : c->settings.n_units;
-	}
-	describe_plan(c, a);
-	ftp_coordinator_move(c, FTP_RUN_PREPARING, now_ns);
-	for (uint32_t i = 0; i < c->n_nodes; i++)
-		ftp_actions_call(a, c->nodes[i].conn, FTP_METHOD_PREPARE, ftp_plan_encode(p),
-			c->deadline_ns);
+	else
+		ftp_coordinator_change_begin(
+			c, FTP_CAUSE_START, "the run begins", &target, now_ns, a);
 }
 
-void ftp_coordinator_transfer(struct ftp_coordinator *c, struct ftp_actions *a)
+int ftp_coordinator_plan_again(
+	const struct ftp_coordinator *c, struct ftp_planner_plan *target, struct ftp_error *err)
 {
-	const struct ftp_transfer transfer = {.term = c->plan.term};
-
-	for (uint32_t i = 0; i < c->n_nodes; i++)
-		ftp_actions_call(a, c->nodes[i].conn, FTP_METHOD_TRANSFER,
-			ftp_transfer_encode(&transfer), c->deadline_ns);
-}
-
-void ftp_coordinator_commit(struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a)
-{
-	struct ftp_commit commit = {.term = c->plan.term};
-
-	ftp_coordinator_move(c, FTP_RUN_TRAINING, now_ns);
-	ftp_actions_log(a, FTP_LOG_INFO, "training begins");
-	c->train_start_ns = c->computed_ns = now_ns;
-	for (uint32_t i = 0; i < c->n_nodes; i++) {
-		c->nodes[i].heard_ns = now_ns;
-		ftp_actions_call(a, c->nodes[i].conn, FTP_METHOD_COMMIT, ftp_commit_encode(&commit),
-			now_ns + FTP_COORDINATOR_COMMIT_NS);
-	}
+	ftp_coordinator_plan_nodes(c, ftp_coordinator_usable(c), target);
+	return ftp_coordinator_plan_equal(c, target, err);
 }

@@ -25,17 +25,46 @@ static double accuracy(const struct ftp_coordinator *c)
 	return c->evaluated ? (double)c->evaluation.n_correct / (double)c->evaluation.n_samples : 0;
 }
 
-double ftp_coordinator_samples_per_second(const struct ftp_coordinator *c)
+/* Rows per second of the plan in force, lately. */
+static double row_rate(const struct ftp_coordinator *c)
 {
-	uint64_t samples, ns;
+	uint64_t rows, ns;
 
-	if (c->outcome == FTP_END_COMPLETED && c->nodes[0].train_s > 0)
-		return (double)c->plan.last_step * c->config->training.batch / c->nodes[0].train_s;
 	if (c->n_rate < 2)
 		return 0;
-	samples = c->rate[c->n_rate - 1].samples - c->rate[0].samples;
+	rows = c->rate[c->n_rate - 1].row - c->rate[0].row;
 	ns = c->rate[c->n_rate - 1].at_ns - c->rate[0].at_ns;
-	return (double)samples * (double)FTP_NS_PER_S / (double)ns;
+	return (double)rows * (double)FTP_NS_PER_S / (double)ns;
+}
+
+double ftp_coordinator_samples_per_second(const struct ftp_coordinator *c)
+{
+	double batch = c->config->training.batch;
+
+	if (c->outcome != FTP_END_COMPLETED)
+		return row_rate(c) * batch;
+	if (c->old_term) /* no stage has trained all of it */
+		return (double)c->last_step * batch * (double)FTP_NS_PER_S /
+		       (double)(c->last_row_ns - c->train_start_ns + 1);
+	return c->nodes[0].train_s > 0 ? (double)c->last_step * batch / c->nodes[0].train_s : 0;
+}
+
+double ftp_coordinator_step_seconds(const struct ftp_coordinator *c)
+{
+	double rate = row_rate(c);
+
+	return rate > 0 ? 1 / rate : 0;
+}
+
+const char *ftp_coordinator_schedule_name(const struct ftp_coordinator *c)
+{
+	return c->config->training.schedule == FTP_SCHEDULE_1F1B ? "1f1b" : "flush";
+}
+
+json_t *ftp_coordinator_prediction(const struct ftp_coordinator *c)
+{
+	(void)c;
+	return json_null();
 }
 
 double ftp_coordinator_busy(const struct ftp_coordinator_node *n)
@@ -65,6 +94,28 @@ static json_t *plan_document(const struct ftp_coordinator *c)
 	return stages;
 }
 
+static const char *node_state(const struct ftp_coordinator *c, uint32_t node)
+{
+	const struct ftp_coordinator_node *n = &c->nodes[node];
+
+	if (!n->live)
+		return n->leaving ? "drained" : n->joined ? "gone" : "awaited";
+	if (n->draining || n->leaving)
+		return "draining";
+	return c->plan.term && ftp_coordinator_stage_of(&c->plan, node) == FTP_NO_NODE ? "idle"
+										       : "up";
+}
+
+static json_t *change_document(const struct ftp_coordinator *c)
+{
+	const struct ftp_coordinator_change *x = &c->change;
+
+	if (x->phase == FTP_CHANGE_NONE)
+		return json_null();
+	return json_pack("{s:I, s:s, s:s}", "term", (json_int_t)x->plan.term, "phase",
+		ftp_coordinator_phase_name(x->phase), "reason", x->reason);
+}
+
 static json_t *nodes_document(const struct ftp_coordinator *c)
 {
 	json_t *nodes = json_array();
@@ -72,10 +123,7 @@ static json_t *nodes_document(const struct ftp_coordinator *c)
 	for (uint32_t i = 0; i < c->n_nodes; i++) {
 		const struct ftp_coordinator_node *n = &c->nodes[i];
 		json_t *node = json_pack("{s:s, s:s, s:s}", "name", c->config->nodes[i].name,
-			"host", c->config->nodes[i].host, "state",
-			n->live	    ? "up"
-			: n->joined ? "gone"
-				    : "awaited");
+			"host", c->config->nodes[i].host, "state", node_state(c, i));
 
 		if (n->joined)
 			json_object_update_new(
@@ -99,8 +147,7 @@ static json_t *eta(const struct ftp_coordinator *c)
 
 	if (c->state != FTP_RUN_TRAINING || rate <= 0)
 		return json_null();
-	return json_real(
-		(double)(c->plan.last_step - c->last_row) * c->config->training.batch / rate);
+	return json_real((double)(c->last_step - c->last_row) * c->config->training.batch / rate);
 }
 
 json_t *ftp_coordinator_status(const struct ftp_coordinator *c, uint64_t now_ns)
@@ -110,8 +157,8 @@ json_t *ftp_coordinator_status(const struct ftp_coordinator *c, uint64_t now_ns)
 		SCHEMA, "run", c->settings.id, "state", ftp_coordinator_state_name(c->state),
 		"outcome", ftp_coordinator_outcome_name(c->outcome), "reason",
 		c->state >= FTP_RUN_FINISHING ? c->reason : "", "step", (json_int_t)c->last_row,
-		"last_step", (json_int_t)c->plan.last_step, "steps_per_epoch",
-		(json_int_t)per_epoch, "epoch",
+		"last_step", (json_int_t)c->last_step, "steps_per_epoch", (json_int_t)per_epoch,
+		"epoch",
 		(json_int_t)(per_epoch && c->last_row ? (c->last_row - 1) / per_epoch + 1 : 0),
 		"term", (json_int_t)c->plan.term);
 
@@ -125,6 +172,10 @@ json_t *ftp_coordinator_status(const struct ftp_coordinator *c, uint64_t now_ns)
 	json_object_set_new(j, "elapsed_seconds",
 		json_real((double)(now_ns - c->start_ns) / (double)FTP_NS_PER_S));
 	json_object_set_new(j, "eta_seconds", eta(c));
+	json_object_set_new(j, "measured_step_seconds",
+		number_if(ftp_coordinator_step_seconds(c) > 0, ftp_coordinator_step_seconds(c)));
+	json_object_set_new(j, "n_repartitions", json_integer(c->n_committed));
+	json_object_set_new(j, "change", change_document(c));
 	json_object_set_new(j, "nodes", nodes_document(c));
 	json_object_set_new(j, "stages", plan_document(c));
 	return j;
@@ -156,6 +207,8 @@ json_t *ftp_coordinator_summary(const struct ftp_coordinator *c)
 	json_object_set_new(j, "term", json_integer((json_int_t)c->plan.term));
 	json_object_set_new(j, "isa", json_string(c->isa));
 	json_object_set_new(j, "plan", plan_document(c));
+	json_object_set(j, "plans", c->plans);
+	json_object_set(j, "repartitions", c->changes);
 	json_object_set_new(j, "nodes", nodes_document(c));
 	json_object_set_new(j, "cpu", json_string(c->nodes[0].join.cpu));
 	json_object_set_new(j, "versions", ftp_versions());

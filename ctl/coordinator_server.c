@@ -40,13 +40,13 @@ struct ftp_server {
 	struct ftp_actions actions;
 	struct conn *conns;
 	struct reply reply;
-	FILE *loss;
+	FILE *loss, *events;
 	int epoll_fd, tcp_fd, unix_fd;
 	uint32_t last_conn, n_tcp, n_unix;
 	uint64_t now_ns; /* of this turn */
 	uint64_t refusals_quiet_until_ns;
 	pid_t parent;
-	bool ended, rows_added, loss_broken;
+	bool ended, lines_added, disk_broken;
 	enum ftp_coordinator_outcome outcome;
 };
 
@@ -54,6 +54,7 @@ struct pending { /* a call of ours */
 	struct ftp_server *server;
 	uint32_t conn;
 	const char *method;
+	uint64_t term;
 };
 
 static void step(struct ftp_server *s, const struct ftp_event *e);
@@ -66,7 +67,8 @@ static void on_answer(void *arg, int code, const json_t *result, const char *tex
 		.method = p->method,
 		.body = result,
 		.code = code,
-		.text = text};
+		.text = text,
+		.term = p->term};
 
 	if (!p->server->ended)
 		step(p->server, &e);
@@ -88,7 +90,7 @@ static void do_call(struct ftp_server *s, struct ftp_action *a)
 	struct pending *p = malloc(sizeof(*p));
 
 	ftp_assert(c && p);
-	*p = (struct pending){.server = s, .conn = a->conn, .method = a->method};
+	*p = (struct pending){.server = s, .conn = a->conn, .method = a->method, .term = a->term};
 	ftp_jsonrpc_call(c->peer, a->method, a->body, a->deadline_ns, on_answer, p);
 	a->body = NULL;
 }
@@ -112,7 +114,13 @@ static void do_close(struct ftp_server *s, struct ftp_action *a)
 static void do_row(struct ftp_server *s, struct ftp_action *a)
 {
 	ftp_rundir_add_loss(s->loss, a->step, a->loss);
-	s->rows_added = true;
+	s->lines_added = true;
+}
+
+static void do_event(struct ftp_server *s, struct ftp_action *a)
+{
+	ftp_rundir_add_event(s->events, a->body);
+	s->lines_added = true;
 }
 
 static void do_log(struct ftp_server *s, struct ftp_action *a)
@@ -140,6 +148,7 @@ static void (*const doers[])(struct ftp_server *s, struct ftp_action *a) = {
 	[FTP_ACTION_REPLY] = do_reply,
 	[FTP_ACTION_CLOSE] = do_close,
 	[FTP_ACTION_ROW] = do_row,
+	[FTP_ACTION_EVENT] = do_event,
 	[FTP_ACTION_LOG] = do_log,
 	[FTP_ACTION_SUMMARY] = do_summary,
 	[FTP_ACTION_END] = do_end,
@@ -152,15 +161,17 @@ static void broken(struct ftp_server *s, const char *why)
 	step(s, &e);
 }
 
-static void flush_rows(struct ftp_server *s)
+static void flush_lines(struct ftp_server *s)
 {
 	struct ftp_error err;
 
-	if (s->rows_added && !s->loss_broken && ftp_rundir_flush_loss(s->loss, &err)) {
-		s->loss_broken = true;
+	if (s->lines_added && !s->disk_broken &&
+		(ftp_rundir_flush(s->loss, FTP_RUNDIR_LOSS, &err) ||
+			ftp_rundir_flush(s->events, FTP_RUNDIR_EVENTS, &err))) {
+		s->disk_broken = true;
 		broken(s, err.text);
 	}
-	s->rows_added = false;
+	s->lines_added = false;
 }
 
 /* Not re-entered: calls end in a peer's turn or free, never in ftp_jsonrpc_call(). */
@@ -170,7 +181,7 @@ static void step(struct ftp_server *s, const struct ftp_event *e)
 	for (uint32_t i = 0; i < s->actions.n; i++)
 		doers[s->actions.items[i].kind](s, &s->actions.items[i]);
 	ftp_actions_clear(&s->actions);
-	flush_rows(s);
+	flush_lines(s);
 }
 
 /* All methods end here: the core knows them. */
@@ -205,16 +216,21 @@ static int request(struct conn *c, const char *method, const json_t *params, jso
 
 METHOD(on_join, FTP_METHOD_JOIN)
 METHOD(on_progress, FTP_METHOD_PROGRESS)
+METHOD(on_held, FTP_METHOD_HELD)
 METHOD(on_evaluated, FTP_METHOD_EVALUATED)
 METHOD(on_finished, FTP_METHOD_FINISHED)
 METHOD(on_failed, FTP_METHOD_FAILED)
 METHOD(on_status, FTP_METHOD_STATUS)
 METHOD(on_end, FTP_METHOD_END)
 METHOD(on_exited, FTP_METHOD_EXITED)
+METHOD(on_repartition, FTP_METHOD_REPARTITION)
+METHOD(on_drain, FTP_METHOD_DRAIN)
+METHOD(on_emulate, FTP_METHOD_SET_EMULATE)
 
 static const struct ftp_jsonrpc_method node_methods[] = {
 	{FTP_METHOD_JOIN, on_join},
 	{FTP_METHOD_PROGRESS, on_progress},
+	{FTP_METHOD_HELD, on_held},
 	{FTP_METHOD_EVALUATED, on_evaluated},
 	{FTP_METHOD_FINISHED, on_finished},
 	{FTP_METHOD_FAILED, on_failed},
@@ -225,6 +241,9 @@ static const struct ftp_jsonrpc_method control_methods[] = {
 	{FTP_METHOD_STATUS, on_status},
 	{FTP_METHOD_END, on_end},
 	{FTP_METHOD_EXITED, on_exited},
+	{FTP_METHOD_REPARTITION, on_repartition},
+	{FTP_METHOD_DRAIN, on_drain},
+	{FTP_METHOD_SET_EMULATE, on_emulate},
 	{NULL, NULL},
 };
 
@@ -388,6 +407,8 @@ int ftp_server_new(
 	if (rc >= 0)
 		rc = ftp_rundir_open_loss(&s->loss, params->dir, err);
 	if (rc >= 0)
+		rc = ftp_rundir_open_events(&s->events, params->dir, err);
+	if (rc >= 0)
 		rc = s->unix_fd = ftp_listen_unix(params->dir->path, FTP_RUNDIR_SOCKET, err);
 	if (rc < 0) {
 		ftp_server_free(s);
@@ -420,6 +441,8 @@ void ftp_server_free(struct ftp_server *s)
 	ftp_coordinator_metrics_stop(s->metrics);
 	if (s->loss)
 		fclose(s->loss);
+	if (s->events)
+		fclose(s->events);
 	ftp_coordinator_free(s->core);
 	ftp_actions_free(&s->actions);
 	free(s);

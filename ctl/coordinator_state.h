@@ -6,22 +6,32 @@
 #include <stdbool.h>
 
 #include "ctl/coordinator.h"
+#include "ctl/planner.h"
 #include "ctl/protocol.h"
 
 #define FTP_NO_NODE UINT32_MAX
 
+/* A set of nodes of the config. */
+#define FTP_NODE_BIT(node) (UINT64_C(1) << (node))
+_Static_assert(FTP_CONFIG_MAX_NODES <= 64, "a set of nodes is one word");
+
 struct ftp_coordinator_node {
-	bool joined; /* ever; conn, join and the rest are valid */
-	bool live;   /* its connection stands */
-	bool prepared, transferred, committed, finished, stopped;
+	bool joined;   /* ever; conn, join and the rest are valid */
+	bool live;     /* its connection stands */
+	bool draining; /* no new plan may have it */
+	bool leaving;  /* it was told to stop while the run goes on */
+	bool profiled; /* profile is valid */
+	bool finished, stopped;
 	uint32_t conn;
 	struct ftp_join join;
-	uint64_t memory_bytes;
-	uint64_t heard_ns; /* last progress, or the commit */
+	struct ftp_emulate emulate; /* as it was told last */
+	uint64_t memory_bytes;	    /* of its stage in the plan in force */
+	uint64_t heard_ns;	    /* last progress, or the commit */
 	uint64_t step, samples;
 	double compute_s, wait_s, poll_s;
 	double train_s;
-	char refusal[256]; /* why its last attempt to join was refused; "" */
+	char refusal[256];	    /* why its last attempt to join was refused; "" */
+	struct ftp_profile profile; /* the last field: outlives the node's process */
 };
 
 /* How good a piece of evidence is for the cause of a failure; the best known one is reported. */
@@ -31,6 +41,47 @@ enum ftp_evidence {
 	FTP_EVIDENCE_EXITED,  /* a process ended by itself, silently */
 	FTP_EVIDENCE_TOLD,    /* a node said why it fails */
 	FTP_EVIDENCE_CERTAIN, /* killed by a signal, or a deadline of ours: no better will come */
+};
+
+/* How far a plan has come that is not in force yet, or not everywhere. */
+enum ftp_change_phase {
+	FTP_CHANGE_NONE,
+	FTP_CHANGE_PREPARING,
+	FTP_CHANGE_HOLDING, /* not for the first plan */
+	FTP_CHANGE_TRANSFERRING,
+	FTP_CHANGE_COMMITTING, /* the plan is in force */
+	FTP_CHANGE_ABANDONING, /* forgotten; its members have still to say so */
+	FTP_N_CHANGE_PHASES,
+};
+
+enum ftp_change_cause {
+	FTP_CAUSE_START,
+	FTP_CAUSE_ASKED,
+	FTP_CAUSE_DRAIN,
+	FTP_CAUSE_JOIN,
+	FTP_CAUSE_SLOWNESS,
+	FTP_N_CHANGE_CAUSES,
+};
+
+/* Steps after an abandoned change before its cause may begin another by itself. */
+#define FTP_CHANGE_RETRY_STEPS 20
+
+struct ftp_coordinator_change {
+	enum ftp_change_phase phase;
+	enum ftp_change_cause cause;
+	char reason[256]; /* of the change, for people */
+	char why[512];	  /* ABANDONING */
+	struct ftp_plan plan;
+	uint64_t members; /* nodes */
+	uint64_t awaited; /* of them, who has still to answer in this phase */
+	uint64_t deadline_ns;
+	uint64_t step;				     /* s, 0: not named yet */
+	uint64_t memory_bytes[FTP_CONFIG_MAX_NODES]; /* by node, of its new stage */
+	uint64_t move_bytes;			     /* of unit states whose node changes */
+	uint64_t received_bytes;		     /* that nodes said they received */
+	bool digested[FTP_PROTOCOL_MAX_UNITS];
+	struct ftp_digest digest[FTP_PROTOCOL_MAX_UNITS];
+	uint64_t began_ns[FTP_N_CHANGE_PHASES]; /* each phase; 0: not reached */
 };
 
 #define FTP_RATE_SAMPLES 16
@@ -43,18 +94,29 @@ struct ftp_coordinator {
 	struct ftp_coordinator_node nodes[FTP_CONFIG_MAX_NODES];
 	uint32_t n_nodes;
 	char isa[16];
-	struct ftp_profile profile;
-	struct ftp_plan plan; /* term 0: none yet */
+	uint64_t awaited;     /* PROFILING, PROBING: nodes that have still to answer */
+	struct ftp_plan plan; /* in force; term 0: none yet */
+	uint64_t old_term;    /* that was in force before, 0: none */
+	uint64_t last_term;   /* used so far, for whatever */
+	struct {
+		uint64_t rtt_ns, bytes_per_s;		     /* 0: not measured */
+	} links[FTP_CONFIG_MAX_NODES][FTP_CONFIG_MAX_NODES]; /* from, to */
+	uint64_t last_step;				     /* of the run; 0: not known yet */
+	struct ftp_coordinator_change change;
+	uint64_t retry_step[FTP_N_CHANGE_CAUSES];
+	uint64_t newcomers; /* nodes that joined while it trained and have not been planned for */
+	json_t *plans, *changes;	   /* what the summary tells of them */
+	uint32_t n_committed, n_abandoned; /* changes of the plan after the first */
 	uint64_t start_ns, train_start_ns;
 	uint64_t computed_ns; /* when some stage last had computed more */
 
-	uint64_t last_row;
+	uint64_t last_row, last_row_ns;
 	double last_loss;
 	bool evaluated;
 	struct ftp_evaluated evaluation; /* the latest */
 	char params_digest[FTP_DIGEST_HEX];
-	struct { /* the last stage's samples over time, oldest first */
-		uint64_t at_ns, samples;
+	struct { /* rows over time, oldest first, of the plan in force */
+		uint64_t at_ns, row;
 	} rate[FTP_RATE_SAMPLES];
 	uint32_t n_rate;
 
@@ -69,7 +131,7 @@ struct ftp_action *ftp_actions_add(struct ftp_actions *a, enum ftp_action_kind k
 void ftp_actions_log(struct ftp_actions *a, enum ftp_log_level level, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 void ftp_actions_call(struct ftp_actions *a, uint32_t conn, const char *method, json_t *body,
-	uint64_t deadline_ns);
+	uint64_t term, uint64_t deadline_ns);
 void ftp_actions_reply(struct ftp_actions *a, json_t *body);
 void ftp_actions_refuse(struct ftp_actions *a, int code, const char *text);
 void ftp_coordinator_one_line(char *text); /* and UTF-8: log lines cannot be forged */
@@ -77,11 +139,15 @@ void ftp_coordinator_one_line(char *text); /* and UTF-8: log lines cannot be for
 /* coordinator.c */
 void ftp_coordinator_move(
 	struct ftp_coordinator *c, enum ftp_coordinator_state to, uint64_t now_ns);
+/* Something failed that the run cannot do without. */
 void ftp_coordinator_suspect(struct ftp_coordinator *c, enum ftp_evidence evidence, uint64_t now_ns,
 	struct ftp_actions *a, const char *fmt, ...) __attribute__((format(printf, 5, 6)));
 /* The outcome is decided: stops the nodes. */
 void ftp_coordinator_finish(struct ftp_coordinator *c, enum ftp_coordinator_outcome outcome,
 	const char *reason, uint64_t now_ns, struct ftp_actions *a);
+/* "n2, n3" */
+void ftp_coordinator_list(
+	const struct ftp_coordinator *c, uint64_t nodes, char *text, size_t bytes);
 
 /* coordinator_nodes.c: what comes from outside. */
 void ftp_coordinator_request(struct ftp_coordinator *c, const struct ftp_event *e, uint64_t now_ns,
@@ -89,6 +155,11 @@ void ftp_coordinator_request(struct ftp_coordinator *c, const struct ftp_event *
 void ftp_coordinator_lost(struct ftp_coordinator *c, const struct ftp_event *e, uint64_t now_ns,
 	struct ftp_actions *a);
 uint32_t ftp_coordinator_find_conn(const struct ftp_coordinator *c, uint32_t conn);
+/* A node failed, or its process is gone: ends the run if the run needs the node, else it ends no
+ * more than the node's part in a change of the plan. */
+void ftp_coordinator_blame(struct ftp_coordinator *c, uint32_t node, enum ftp_evidence evidence,
+	uint64_t now_ns, struct ftp_actions *a, const char *fmt, ...)
+	__attribute__((format(printf, 6, 7)));
 
 /* coordinator_join.c */
 void ftp_coordinator_join(struct ftp_coordinator *c, const struct ftp_event *e, uint64_t now_ns,
@@ -98,17 +169,110 @@ void ftp_coordinator_join(struct ftp_coordinator *c, const struct ftp_event *e, 
 void ftp_coordinator_answer(struct ftp_coordinator *c, const struct ftp_event *e, uint64_t now_ns,
 	struct ftp_actions *a);
 
-/* coordinator_plan.c: what follows when all nodes have joined, and when the profile is there. */
+/* coordinator_measure.c: unit times of all nodes, then the links between them, then the plan. */
+void ftp_coordinator_measure(struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a);
+void ftp_coordinator_profile(
+	struct ftp_coordinator *c, uint32_t node, uint64_t deadline_ns, struct ftp_actions *a);
+int ftp_coordinator_on_profile(struct ftp_coordinator *c, uint32_t node, const struct ftp_event *e,
+	uint64_t now_ns, struct ftp_actions *a, struct ftp_error *err);
+int ftp_coordinator_on_links(struct ftp_coordinator *c, uint32_t node, const struct ftp_event *e,
+	uint64_t now_ns, struct ftp_actions *a, struct ftp_error *err);
+
+/* coordinator_plan.c: what to plan when all nodes have joined, when all is measured, and later. A
+ * target is a plan whose nodes are those of the config. */
 void ftp_coordinator_all_joined(struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a);
-void ftp_coordinator_prepare(struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a);
-void ftp_coordinator_transfer(struct ftp_coordinator *c, struct ftp_actions *a);
-void ftp_coordinator_commit(struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a);
+void ftp_coordinator_plan_first(struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a);
+uint32_t ftp_coordinator_stage_of(const struct ftp_plan *plan, uint32_t node); /* or FTP_NO_NODE */
+uint64_t ftp_coordinator_stages(const struct ftp_plan *plan);		       /* its nodes */
+/* The nodes that a new plan may have: live, not draining, able to. */
+uint64_t ftp_coordinator_usable(const struct ftp_coordinator *c);
+/* These nodes in the config's order, no more than there are units. */
+void ftp_coordinator_plan_nodes(
+	const struct ftp_coordinator *c, uint64_t nodes, struct ftp_planner_plan *target);
+/* Cuts for the target's nodes by the central node's unit times. -EINVAL: more nodes than units. */
+int ftp_coordinator_plan_equal(
+	const struct ftp_coordinator *c, struct ftp_planner_plan *target, struct ftp_error *err);
+/* Given cuts, for target->n_stages stages. -EINVAL with what is wrong. */
+int ftp_coordinator_plan_cuts(const struct ftp_coordinator *c, const char *cuts,
+	struct ftp_planner_plan *target, struct ftp_error *err);
+/* What training.cuts asks for, with the nodes that are usable now. */
+int ftp_coordinator_plan_again(
+	const struct ftp_coordinator *c, struct ftp_planner_plan *target, struct ftp_error *err);
+bool ftp_coordinator_in_force(
+	const struct ftp_coordinator *c, const struct ftp_planner_plan *target);
 int ftp_coordinator_isa_rank(const char *isa); /* -1: unknown */
+
+/* coordinator_change.c: from one plan to the next. */
+/* May one begin now? -EBUSY with the reason why not. */
+int ftp_coordinator_change_check(const struct ftp_coordinator *c, struct ftp_error *err);
+void ftp_coordinator_change_begin(struct ftp_coordinator *c, enum ftp_change_cause cause,
+	const char *reason, const struct ftp_planner_plan *target, uint64_t now_ns,
+	struct ftp_actions *a);
+/* The node as its peers of that term see it. */
+void ftp_coordinator_change_member(const struct ftp_coordinator *c, uint64_t term,
+	struct ftp_plan_stage *m, uint32_t node, uint32_t first_unit, uint32_t end_unit);
+/* `node` has done what the phase asks for. */
+void ftp_coordinator_change_done(
+	struct ftp_coordinator *c, uint32_t node, uint64_t now_ns, struct ftp_actions *a);
+/* Before the commit: forgets the new plan; the first one ends the run with the evidence. NONE:
+ * nothing failed, it is just too late. */
+void ftp_coordinator_change_abandon(struct ftp_coordinator *c, enum ftp_evidence evidence,
+	uint64_t now_ns, struct ftp_actions *a, const char *fmt, ...)
+	__attribute__((format(printf, 5, 6)));
+/* The central node has named s. */
+void ftp_coordinator_change_hold(
+	struct ftp_coordinator *c, uint64_t step, uint64_t now_ns, struct ftp_actions *a);
+/* No answer will come from this node, which the run does not need. */
+void ftp_coordinator_change_without(struct ftp_coordinator *c, uint32_t node, const char *why,
+	uint64_t now_ns, struct ftp_actions *a);
+void ftp_coordinator_change_time(struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a);
+bool ftp_coordinator_change_open(const struct ftp_coordinator *c); /* begun, not committed */
+const char *ftp_coordinator_phase_name(enum ftp_change_phase phase);
+
+/* coordinator_verbs.c: what the operator asks of a run that trains. */
+void ftp_coordinator_repartition(struct ftp_coordinator *c, const struct ftp_event *e,
+	uint64_t now_ns, struct ftp_actions *a);
+void ftp_coordinator_drain(struct ftp_coordinator *c, const struct ftp_event *e, uint64_t now_ns,
+	struct ftp_actions *a);
+/* The run goes on without it. */
+void ftp_coordinator_dismiss(
+	struct ftp_coordinator *c, uint32_t node, uint64_t now_ns, struct ftp_actions *a);
+void ftp_coordinator_emulate(struct ftp_coordinator *c, const struct ftp_event *e, uint64_t now_ns,
+	struct ftp_actions *a);
+
+/* coordinator_watch.c: changes of the plan that nobody asked for. */
+void ftp_coordinator_joined_late(
+	struct ftp_coordinator *c, uint32_t node, uint64_t now_ns, struct ftp_actions *a);
+void ftp_coordinator_watch(struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a);
+
+/* coordinator_events.c: lines of events.jsonl; body is taken. */
+void ftp_coordinator_event(const struct ftp_coordinator *c, const char *kind, json_t *body,
+	uint64_t now_ns, struct ftp_actions *a);
+void ftp_coordinator_event_begin(
+	const struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a);
+void ftp_coordinator_event_end(
+	const struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a);
+void ftp_coordinator_event_profile(
+	const struct ftp_coordinator *c, uint32_t node, uint64_t now_ns, struct ftp_actions *a);
+void ftp_coordinator_event_links(const struct ftp_coordinator *c, uint32_t node,
+	const struct ftp_links *m, uint64_t now_ns, struct ftp_actions *a);
+/* About one node: its name, and text under the key if that is not NULL. */
+void ftp_coordinator_event_node(const struct ftp_coordinator *c, const char *kind, uint32_t node,
+	const char *key, json_t *value, uint64_t now_ns, struct ftp_actions *a);
+void ftp_coordinator_event_emulate(
+	const struct ftp_coordinator *c, uint32_t node, uint64_t now_ns, struct ftp_actions *a);
+void ftp_coordinator_event_plan(
+	const struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a);
+void ftp_coordinator_event_change(
+	const struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a);
 
 /* coordinator_report.c: documents; the caller owns them. */
 json_t *ftp_coordinator_status(const struct ftp_coordinator *c, uint64_t now_ns);
 json_t *ftp_coordinator_summary(const struct ftp_coordinator *c);
 double ftp_coordinator_samples_per_second(const struct ftp_coordinator *c);
+double ftp_coordinator_step_seconds(const struct ftp_coordinator *c); /* measured; 0: not yet */
+json_t *ftp_coordinator_prediction(const struct ftp_coordinator *c);  /* null: not measured */
+const char *ftp_coordinator_schedule_name(const struct ftp_coordinator *c);
 double ftp_coordinator_busy(const struct ftp_coordinator_node *n); /* compute share of its time */
 
 #endif

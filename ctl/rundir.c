@@ -124,16 +124,23 @@ int ftp_rundir_open_log(const struct ftp_rundir *d, struct ftp_error *err)
 	return fd < 0 ? cannot(err, "write", path) : fd;
 }
 
-int ftp_rundir_open_loss(FILE **f, const struct ftp_rundir *d, struct ftp_error *err)
+static int open_new(FILE **f, const struct ftp_rundir *d, const char *name, struct ftp_error *err)
 {
 	char path[FTP_PATHS_MAX];
 
-	ftp_rundir_file(d, FTP_RUNDIR_LOSS, path);
+	ftp_rundir_file(d, name, path);
 	*f = fopen(path, "wxe");
-	if (!*f)
-		return cannot(err, "write", path);
+	return *f ? 0 : cannot(err, "write", path);
+}
+
+int ftp_rundir_open_loss(FILE **f, const struct ftp_rundir *d, struct ftp_error *err)
+{
+	int rc = open_new(f, d, FTP_RUNDIR_LOSS, err);
+
+	if (rc)
+		return rc;
 	fputs("step,loss\n", *f);
-	return ftp_rundir_flush_loss(*f, err);
+	return ftp_rundir_flush(*f, FTP_RUNDIR_LOSS, err);
 }
 
 void ftp_rundir_add_loss(FILE *f, uint64_t step, double loss)
@@ -141,11 +148,20 @@ void ftp_rundir_add_loss(FILE *f, uint64_t step, double loss)
 	fprintf(f, "%llu,%.9g\n", (unsigned long long)step, loss);
 }
 
-int ftp_rundir_flush_loss(FILE *f, struct ftp_error *err)
+int ftp_rundir_open_events(FILE **f, const struct ftp_rundir *d, struct ftp_error *err)
 {
-	if (fflush(f) || ferror(f))
-		return cannot(err, "write", FTP_RUNDIR_LOSS);
-	return 0;
+	return open_new(f, d, FTP_RUNDIR_EVENTS, err);
+}
+
+void ftp_rundir_add_event(FILE *f, const json_t *body)
+{
+	json_dumpf(body, f, JSON_COMPACT);
+	fputc('\n', f);
+}
+
+int ftp_rundir_flush(FILE *f, const char *name, struct ftp_error *err)
+{
+	return fflush(f) || ferror(f) ? cannot(err, "write", name) : 0;
 }
 
 int ftp_rundir_write_summary(

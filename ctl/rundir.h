@@ -44,8 +44,11 @@ int ftp_rundir_open_log(const struct ftp_rundir *d, struct ftp_error *err);
 /* loss.csv with its header, new. */
 int ftp_rundir_open_loss(FILE **f, const struct ftp_rundir *d, struct ftp_error *err);
 void ftp_rundir_add_loss(FILE *f, uint64_t step, double loss);
+/* events.jsonl, new; a line of it, body is lent. */
+int ftp_rundir_open_events(FILE **f, const struct ftp_rundir *d, struct ftp_error *err);
+void ftp_rundir_add_event(FILE *f, const json_t *body);
 /* What was added is in the file, or negative errno: the disk is full. */
-int ftp_rundir_flush_loss(FILE *f, struct ftp_error *err);
+int ftp_rundir_flush(FILE *f, const char *name, struct ftp_error *err);
 
 /* Whole or not at all: a temporary name, synced, renamed. summary is lent. */
 int ftp_rundir_write_summary(

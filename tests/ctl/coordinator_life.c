@@ -1,111 +1,55 @@
 #include "tests/ctl/coordinator_life.h"
 
 #include <inttypes.h>
-#include <stdbool.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "ctl/coordinator.h"
 #include "ctl/jsonrpc.h"
-#include "ctl/protocol.h"
+#include "tests/ctl/life_state.h"
 
-#define N_UNITS 5
-
-struct life {
-	struct ftp_config config;
-	struct ftp_config_node nodes[8];
-	char names[8][8], cuts[16], isa[16];
-	struct ftp_coordinator *core;
-	struct ftp_actions actions;
-	uint64_t now_ns;
-	FILE *trace;
-};
-
-static void print_call(FILE *f, const struct ftp_action *a)
-{
-	struct ftp_plan plan;
-	struct ftp_error err;
-
-	fprintf(f, "  call %u %s", a->conn, a->method);
-	if (!strcmp(a->method, FTP_METHOD_PREPARE)) {
-		ftp_assert(!ftp_plan_decode(&plan, a->body, &err));
-		fprintf(f, " term %d steps %d-%d eval %u %s", (int)plan.term, 1,
-			(int)plan.last_step, plan.n_eval, plan.isa);
-		for (uint32_t i = 0; i < plan.n_stages; i++)
-			fprintf(f, " %s:%u-%u", plan.stages[i].name, plan.stages[i].first_unit,
-				plan.stages[i].end_unit);
-	}
-	fprintf(f, " within %d ms\n", (int)(a->deadline_ns / FTP_NS_PER_MS));
-}
-
-static void print_document(FILE *f, const char *what, const json_t *j)
-{
-	char *state = json_dumps(json_object_get(j, "state"), JSON_ENCODE_ANY);
-	char *loss = json_dumps(json_object_get(j, "final_loss"), JSON_ENCODE_ANY);
-	char *digest = json_dumps(json_object_get(j, "params_digest"), JSON_ENCODE_ANY);
-
-	fprintf(f, "  %s %s steps %d loss %s digest %s\n", what, state,
-		(int)json_integer_value(json_object_get(j, "steps")), loss, digest);
-	free(state);
-	free(loss);
-	free(digest);
-}
-
-static void print_action(FILE *f, const struct ftp_action *a, bool call)
-{
-	static const char *const levels[] = {[FTP_LOG_ERROR] = "error",
-		[FTP_LOG_WARNING] = "warning",
-		[FTP_LOG_INFO] = "info",
-		[FTP_LOG_DEBUG] = "debug"};
-
-	if (a->kind == FTP_ACTION_CALL)
-		print_call(f, a);
-	else if (a->kind == FTP_ACTION_REPLY && call && a->code)
-		fprintf(f, "  reply %d %s\n", a->code, a->text);
-	else if (a->kind == FTP_ACTION_REPLY && call)
-		fprintf(f, "  reply ok\n");
-	else if (a->kind == FTP_ACTION_CLOSE)
-		fprintf(f, "  close %u\n", a->conn);
-	else if (a->kind == FTP_ACTION_ROW)
-		fprintf(f, "  row %d %.9g\n", (int)a->step, a->loss);
-	else if (a->kind == FTP_ACTION_LOG)
-		fprintf(f, "  %s: %s\n", levels[a->level], a->text);
-	else if (a->kind == FTP_ACTION_SUMMARY)
-		print_document(f, "summary", a->body);
-	else if (a->kind == FTP_ACTION_END)
-		fprintf(f, "  end %s: %s\n", ftp_coordinator_outcome_name(a->outcome), a->text);
-}
-
-static void step(struct life *l, const struct ftp_event *e, bool call)
+void life_step(struct life *l, const struct ftp_event *e, bool call)
 {
 	uint32_t n_replies = 0;
 
 	ftp_coordinator_step(l->core, e, l->now_ns, &l->actions);
 	for (uint32_t i = 0; i < l->actions.n; i++) {
-		n_replies += l->actions.items[i].kind == FTP_ACTION_REPLY;
-		print_action(l->trace, &l->actions.items[i], call);
+		if (l->actions.items[i].kind == FTP_ACTION_REPLY) {
+			n_replies++;
+			l->refused = l->actions.items[i].code;
+		}
+		life_print(l->trace, &l->actions.items[i], call);
+		if (l->actions.items[i].kind == FTP_ACTION_CALL)
+			life_note_call(l, &l->actions.items[i]);
 	}
 	ftp_assert(n_replies == (e->kind == FTP_EVENT_REQUEST));
 	ftp_actions_clear(&l->actions);
 }
 
-static void request(struct life *l, unsigned conn, const char *method, json_t *body, bool call)
+void life_request(struct life *l, unsigned conn, const char *method, json_t *body, bool call)
 {
 	const struct ftp_event e = {
 		.kind = FTP_EVENT_REQUEST, .conn = conn, .method = method, .body = body};
 
-	step(l, &e, call);
+	life_step(l, &e, call);
 	json_decref(body);
 }
 
+void life_answer(struct life *l, unsigned conn, const char *method, json_t *body, uint64_t term)
+{
+	const struct ftp_event e = {.kind = FTP_EVENT_ANSWER,
+		.conn = conn,
+		.method = method,
+		.body = body,
+		.term = term};
+
+	life_step(l, &e, false);
+	json_decref(body);
+}
+
+/* To the oldest call of the method. */
 static void answer(struct life *l, unsigned conn, const char *method, json_t *body)
 {
-	const struct ftp_event e = {
-		.kind = FTP_EVENT_ANSWER, .conn = conn, .method = method, .body = body};
-
-	step(l, &e, false);
-	json_decref(body);
+	life_answer(l, conn, method, body, life_take_call(l, conn, method));
 }
 
 static void on_life(struct life *l, const char *args)
@@ -114,14 +58,22 @@ static void on_life(struct life *l, const char *args)
 		.config_digest = {1, 2},
 		.run = 1,
 		.id = "run",
-		.n_units = N_UNITS};
+		.n_units = LIFE_UNITS,
+		.units = l->units};
+	char drill[8] = "";
 
-	ftp_assert(sscanf(args, "%u %15s %15s %" SCNu64, &l->config.n_nodes, l->cuts, l->isa,
-			   &l->config.training.steps) == 4);
+	ftp_assert(sscanf(args, "%u %15s %15s %" SCNu64 " %7s", &l->config.n_nodes, l->cuts, l->isa,
+			   &l->config.training.steps, drill) >= 4);
+	core.drill = !strcmp(drill, "drill");
+	for (unsigned i = 0; i < LIFE_UNITS; i++)
+		l->units[i] = (struct ftp_coordinator_unit){1 << 20, 1000000, 1000};
 	for (unsigned i = 0; i < l->config.n_nodes; i++) {
 		snprintf(l->names[i], sizeof(l->names[i]), "n%u", i + 1);
 		l->nodes[i].name = l->names[i];
 		l->nodes[i].host = "127.0.0.1";
+		l->nodes[i].memory_bytes = 1 << 30;
+		l->nodes[i].emulate.slowdown = 1;
+		l->slow[i] = 1;
 	}
 	l->config.nodes = l->nodes;
 	l->config.cluster.name = "test";
@@ -159,7 +111,10 @@ static void on_join(struct life *l, const char *args)
 		m.n_train = strcmp(broken, "small") ? 35 : 7;
 		m.n_test = 9;
 	}
-	request(l, conn, FTP_METHOD_JOIN, ftp_join_encode(&m), true);
+	life_request(l, conn, FTP_METHOD_JOIN, ftp_join_encode(&m), true);
+	for (unsigned i = 0; i < l->config.n_nodes && !l->refused; i++)
+		if (!strcmp(m.name, l->names[i]))
+			l->conn[i] = conn;
 }
 
 static void on_profile(struct life *l, const char *args)
@@ -209,7 +164,8 @@ static void on_error(struct life *l, const char *args)
 	ftp_assert(sscanf(args, "%u %31s %d %63[^\n]", &e.conn, method, &e.code, text) == 4);
 	e.method = method;
 	e.text = text;
-	step(l, &e, false);
+	e.term = life_take_call(l, e.conn, method);
+	life_step(l, &e, false);
 }
 
 static void on_progress(struct life *l, const char *args)
@@ -225,7 +181,7 @@ static void on_progress(struct life *l, const char *args)
 		m->row_step[m->n_rows] = s;
 		m->row_loss[m->n_rows++] = 3.0 / (double)s;
 	}
-	request(l, conn, FTP_METHOD_PROGRESS, ftp_progress_encode(m), false);
+	life_request(l, conn, FTP_METHOD_PROGRESS, ftp_progress_encode(m), false);
 	free(m);
 }
 
@@ -235,7 +191,7 @@ static void on_evaluated(struct life *l, const char *args)
 	unsigned conn;
 
 	ftp_assert(sscanf(args, "%u %" SCNu64 " %" SCNu64, &conn, &m.term, &m.step) == 3);
-	request(l, conn, FTP_METHOD_EVALUATED, ftp_evaluated_encode(&m), false);
+	life_request(l, conn, FTP_METHOD_EVALUATED, ftp_evaluated_encode(&m), false);
 }
 
 static void on_finished(struct life *l, const char *args)
@@ -246,7 +202,7 @@ static void on_finished(struct life *l, const char *args)
 	ftp_assert(sscanf(args, "%u %" SCNu64 " %" SCNu64, &conn, &m.term, &m.step) == 3);
 	if (conn == 1)
 		strcpy(m.params_digest, "0123456789abcdef0123456789abcdef");
-	request(l, conn, FTP_METHOD_FINISHED, ftp_finished_encode(&m), false);
+	life_request(l, conn, FTP_METHOD_FINISHED, ftp_finished_encode(&m), false);
 }
 
 static void on_failed(struct life *l, const char *args)
@@ -255,7 +211,7 @@ static void on_failed(struct life *l, const char *args)
 	unsigned conn;
 
 	ftp_assert(sscanf(args, "%u %100[^\n]", &conn, m.reason) == 2);
-	request(l, conn, FTP_METHOD_FAILED, ftp_failed_encode(&m), false);
+	life_request(l, conn, FTP_METHOD_FAILED, ftp_failed_encode(&m), false);
 }
 
 static void on_lost(struct life *l, const char *args)
@@ -264,14 +220,14 @@ static void on_lost(struct life *l, const char *args)
 		.conn = (uint32_t)atoi(args),
 		.text = "the peer closed the connection"};
 
-	step(l, &e, false);
+	life_step(l, &e, false);
 }
 
 static void on_broken(struct life *l, const char *args)
 {
 	const struct ftp_event e = {.kind = FTP_EVENT_BROKEN, .text = args};
 
-	step(l, &e, false);
+	life_step(l, &e, false);
 }
 
 static void on_exited(struct life *l, const char *args)
@@ -279,13 +235,83 @@ static void on_exited(struct life *l, const char *args)
 	struct ftp_exited m = {.pid = 555};
 
 	ftp_assert(sscanf(args, "%32s %u %u %100[^\n]", m.who, &m.signal, &m.code, m.reason) >= 3);
-	request(l, 99, FTP_METHOD_EXITED, ftp_exited_encode(&m), true);
+	for (unsigned i = 0; i < l->config.n_nodes; i++)
+		if (!strcmp(m.who, l->names[i]) && l->conn[i])
+			m.pid = 100 + l->conn[i];
+	life_request(l, 99, FTP_METHOD_EXITED, ftp_exited_encode(&m), true);
 }
 
 static void on_stop(struct life *l, const char *args)
 {
 	(void)args;
-	request(l, 99, FTP_METHOD_END, json_object(), true);
+	life_request(l, 99, FTP_METHOD_END, json_object(), true);
+}
+
+static void on_serve(struct life *l, const char *args)
+{
+	bool all = !strcmp(args, "all");
+
+	while (life_serve(l, (uint32_t)atoi(args)) && all)
+		;
+}
+
+static void on_train(struct life *l, const char *args)
+{
+	life_train(l, (uint64_t)atoi(args));
+}
+
+static void on_finish(struct life *l, const char *args)
+{
+	(void)args;
+	life_finish(l);
+}
+
+static void on_held(struct life *l, const char *args)
+{
+	struct ftp_held m = {.n_units = 0};
+	unsigned conn;
+
+	ftp_assert(sscanf(args, "%u %" SCNu64 " %" SCNu64 " %u", &conn, &m.term, &m.step,
+			   &m.unit[0]) >= 3);
+	m.n_units = m.unit[0] > 0;
+	life_request(l, conn, FTP_METHOD_HELD, ftp_held_encode(&m), false);
+}
+
+static void on_hold(struct life *l, const char *args)
+{
+	struct ftp_hold m;
+	unsigned conn;
+
+	ftp_assert(sscanf(args, "%u %" SCNu64 " %" SCNu64, &conn, &m.term, &m.step) == 3);
+	answer(l, conn, FTP_METHOD_HOLD, ftp_hold_encode(&m));
+}
+
+static void on_repartition(struct life *l, const char *args)
+{
+	struct ftp_repartition m = {.force = 0};
+
+	ftp_assert(sscanf(args, "%100s %100s %u", m.cuts, m.nodes, &m.force) == 3);
+	if (m.cuts[0] == '-')
+		m.cuts[0] = 0;
+	if (m.nodes[0] == '-')
+		m.nodes[0] = 0;
+	life_request(l, 99, FTP_METHOD_REPARTITION, ftp_repartition_encode(&m), true);
+}
+
+static void on_drain(struct life *l, const char *args)
+{
+	struct ftp_named m;
+
+	snprintf(m.name, sizeof(m.name), "%s", args);
+	life_request(l, 99, FTP_METHOD_DRAIN, ftp_named_encode(&m), true);
+}
+
+static void on_emulate(struct life *l, const char *args)
+{
+	struct ftp_emulate_ask m = {.settings = ""};
+
+	ftp_assert(sscanf(args, "%32s %200s", m.name, m.settings) >= 1);
+	life_request(l, 99, FTP_METHOD_SET_EMULATE, ftp_emulate_ask_encode(&m), true);
 }
 
 static void on_status(struct life *l, const char *args)
@@ -314,7 +340,7 @@ static void on_raw(struct life *l, const char *args)
 	ftp_assert(sscanf(args, "%u %31s %199[^\n]", &conn, method, text) == 3);
 	body = json_loads(text, 0, NULL);
 	ftp_assert(body);
-	request(l, conn, method, body, true);
+	life_request(l, conn, method, body, true);
 }
 
 static void on_wait(struct life *l, const char *args)
@@ -327,7 +353,7 @@ static void on_wait(struct life *l, const char *args)
 
 		l->now_ns = at_ns > l->now_ns ? at_ns : l->now_ns;
 		fprintf(l->trace, "  at %d ms\n", (int)(l->now_ns / FTP_NS_PER_MS));
-		step(l, &tick, false);
+		life_step(l, &tick, false);
 	}
 	l->now_ns = until_ns;
 }
@@ -355,6 +381,14 @@ static const struct {
 	{"status", on_status},
 	{"raw", on_raw},
 	{"wait", on_wait},
+	{"serve", on_serve},
+	{"train", on_train},
+	{"finish", on_finish},
+	{"hold", on_hold},
+	{"held", on_held},
+	{"repartition", on_repartition},
+	{"drain", on_drain},
+	{"emulate", on_emulate},
 };
 
 static void run_line(struct life *l, const char *line)
@@ -381,6 +415,7 @@ char *life_trace(const char *text)
 	for (line = strtok_r(lines, "\n", &save); line; line = strtok_r(NULL, "\n", &save))
 		if (line[0] != ' ')
 			run_line(&l, line);
+	life_free_calls(&l);
 	ftp_coordinator_free(l.core);
 	ftp_actions_free(&l.actions);
 	fclose(l.trace);

@@ -2,7 +2,7 @@
  * what it did comes out. The trace repeats the script, so that a trace is its own script: lines
  * that begin with two blanks are what the core did. One word per event:
  *
- *   life N_NODES CUTS ISA STEPS	 first; STEPS 0: one epoch of 4 steps
+ *   life N_NODES CUTS ISA STEPS [drill]   first; STEPS 0: one epoch of 4 steps
  *   join CONN NAME [protocol|config|data|isa|small]   the last breaks that field
  *   profile CONN N_UNITS		 prepared CONN TERM	committed CONN	   stopped CONN
  *   error CONN METHOD CODE TEXT	 lost CONN		failed CONN TEXT
@@ -10,6 +10,12 @@
  *   evaluated CONN TERM STEP		 finished CONN TERM STEP
  *   exited NAME SIGNAL CODE [TEXT]	 stop			status
  *   raw CONN METHOD JSON		 wait MS		broken TEXT
+ *   hold CONN TERM STEP		 held CONN TERM STEP [UNIT]
+ *  	 repartition CUTS|- NODES|- FORCE
+ *   drain NAME				 emulate NAME SETTINGS
+ *   serve K|all    the K-th call that waits, or all, are answered as a real node does
+ *   train N	    all stages do N steps more
+ *   finish	    all stages have finished, if the last step is done
  */
 #ifndef FTP_TESTS_COORDINATOR_LIFE_H
 #define FTP_TESTS_COORDINATOR_LIFE_H

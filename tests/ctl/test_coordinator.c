@@ -3,6 +3,7 @@
  */
 #include <dirent.h>
 #include <limits.h>
+#include <stdbool.h>
 #include <string.h>
 
 #include "runtime/base/prng.h"
@@ -56,57 +57,93 @@ static void step__life(void **state)
 	free(got);
 }
 
-/* One random event of a life of two nodes; most are nonsense at the time they come. */
+/* One random event of a life of three nodes; many are nonsense at the time they come. */
 static int draw_line(char *line, size_t bytes, uint64_t key, uint64_t *at)
 {
-	static const char *const lines[] = {"join %u n1", "join %u n2", "join %u n2", "join %u n3",
-		"join %u n1 config", "profile %u 5", "profile %u 4", "prepared %u 1",
-		"prepared %u 1", "prepared %u 2", "transferred %u 1", "transferred %u 1",
-		"transferred %u 1", "committed %u", "progress %u 1 1 1 1", "progress %u 1 3 1 3",
-		"progress %u 1 2 2 2", "progress %u 1 0 0 0", "evaluated %u 1 3", "finished %u 1 3",
-		"finished %u 1 2", "stopped %u", "lost %u", "failed %u words",
-		"error %u node.prepare -1 words", "error %u node.commit -2 words",
-		"error %u node.stop -3 words", "exited n%u 9 0", "exited n%u 0 1 words", "wait %u",
-		"wait 1%u0", "wait 5000", "stop", "broken words", "raw %u node.join {}",
-		"raw %u node.progress {}", "status"};
-	const size_t n = sizeof(lines) / sizeof(*lines);
-	/* Ends of a run are rarer than the rest, so that lives get far. */
-	uint64_t which = ftp_prng_below(key, (*at)++, 4) ? ftp_prng_below(key, (*at)++, 22)
-							 : ftp_prng_below(key, (*at)++, n);
-	unsigned conn = 1 + (unsigned)ftp_prng_below(key, (*at)++, 3);
+	static const char *const usual[] = {"serve %u", "serve %u", "serve %u", "serve %u",
+		"serve %u", "serve %u", "serve all", "train %u", "train %u", "train %u", "finish",
+		"wait %u", "wait 1%u0", "join %u n1", "join %u n2", "join %u n3", "join 4 n3",
+		"join 5 n2", "repartition 1,%u - 0", "repartition %u - 0", "repartition 2 n1,n%u 1",
+		"repartition - - 0", "repartition 1,2 n1,n3,n2 0", "drain n%u", "drain n3",
+		"emulate n%u slowdown=4", "status"};
+	static const char *const rare[] = {"join %u n4", "join %u n1 config", "profile %u 5",
+		"profile %u 4", "prepared %u 1", "prepared %u 2", "transferred %u 1",
+		"transferred %u 2", "committed %u", "held %u 1 3", "held %u 2 4 1",
+		"progress %u 1 1 1 1", "progress %u 1 3 1 3", "progress %u 2 2 2 2",
+		"progress %u 1 0 0 0", "evaluated %u 1 3", "finished %u 1 3", "finished %u 1 40",
+		"stopped %u", "lost %u", "lost 3", "lost 4", "failed %u words", "failed 3 words",
+		"error %u node.prepare -1 words", "error %u node.prepare -2 late",
+		"error %u node.hold -1 words", "error %u node.transfer -1 words",
+		"error %u node.abandon -1 words", "error %u node.commit -2 words",
+		"error %u node.stop -3 words", "error %u node.profile -3 words", "exited n%u 9 0",
+		"exited n%u 0 1 words", "exited n3 0 0", "wait 5000", "wait 61000", "stop",
+		"broken words", "raw %u node.join {}", "raw %u node.progress {}"};
+	bool often = ftp_prng_below(key, (*at)++, 24);
+	const char *const *lines = often ? usual : rare;
+	size_t n = often ? sizeof(usual) / sizeof(*usual) : sizeof(rare) / sizeof(*rare);
+	uint64_t which = ftp_prng_below(key, (*at)++, n);
+	unsigned number = 1 + (unsigned)ftp_prng_below(key, (*at)++, 4);
 
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"
-	return snprintf(line, bytes, lines[which], conn);
+	return snprintf(line, bytes, lines[which], number);
 #pragma GCC diagnostic pop
+}
+
+/* Most begin as lives do, so that they get far. */
+static char *draw_life(uint64_t seed, uint64_t life)
+{
+	static const char *const cuts[] = {"equal", "auto", "1,3"};
+	uint64_t key = ftp_prng_key(seed, FTP_PRNG_TEST, life), at = 0;
+	char *script = calloc(1, 1 << 14);
+	size_t n = 0, bytes = 1 << 14;
+
+	n += (size_t)snprintf(
+		script, bytes, "life 3 %s auto %u drill\n", cuts[life % 3], life % 5 ? 40 : 3);
+	if (ftp_prng_below(key, at++, 4))
+		n += (size_t)snprintf(script + n, bytes - n, "join 1 n1\njoin 2 n2\njoin 3 n3\n%s",
+			ftp_prng_below(key, at++, 4) ? "serve all\n" : "");
+	for (int i = 0; i < 160; i++) {
+		n += (size_t)draw_line(script + n, bytes - n, key, &at);
+		n += (size_t)snprintf(script + n, bytes - n, "\n");
+	}
+	snprintf(script + n, bytes - n, "wait 400000\nwait 10000\n");
+	return script;
 }
 
 /* Whatever comes in whatever order: no invariant breaks, and the run ends by its deadlines. */
 static void step__random_lives(void **state)
 {
-	uint64_t seed = check_seed(), at = 0;
-	unsigned n_trained = 0;
+	static const struct {
+		const char *text, *what;
+	} ends[] = {
+		{"training begins", "trained"},
+		{" committed at step ", "changed the plan"},
+		{" abandoned while preparing", "abandoned while preparing"},
+		{" abandoned while holding", "abandoned while holding"},
+		{" abandoned while transferring", "abandoned while transferring"},
+		{"has left the run", "drained a node"},
+		{"; because n", "planned for a drain or a join"},
+		{"  end completed", "completed"},
+	};
+	unsigned n[sizeof(ends) / sizeof(*ends)] = {0};
+	uint64_t seed = check_seed();
 
 	(void)state;
 	for (uint64_t life = 0; life < 3000; life++) {
-		uint64_t key = ftp_prng_key(seed, FTP_PRNG_TEST, life);
-		char script[16384], *trace;
-		int n = snprintf(
-			script, sizeof(script), "life 2 %s auto 3\n", life & 1 ? "equal" : "2");
+		char *script = draw_life(seed, life), *trace = life_trace(script);
 
-		for (int i = 0; i < 160; i++) {
-			n += draw_line(script + n, sizeof(script) - (size_t)n, key, &at);
-			n += snprintf(script + n, sizeof(script) - (size_t)n, "\n");
-		}
-		snprintf(script + n, sizeof(script) - (size_t)n, "wait 400000\nwait 10000\n");
-		trace = life_trace(script);
 		if (!strstr(trace, "\n  end "))
 			fail_msg("this life has no end:\n%s", trace);
-		n_trained += strstr(trace, "training begins") != NULL;
+		for (size_t i = 0; i < sizeof(ends) / sizeof(*ends); i++)
+			n[i] += strstr(trace, ends[i].text) != NULL;
 		free(trace);
+		free(script);
 	}
-	print_message("%u of 3000 trained\n", n_trained);
-	assert_true(n_trained > 30); /* the draw gets far enough to matter */
+	for (size_t i = 0; i < sizeof(ends) / sizeof(*ends); i++)
+		print_message("%u of 3000 %s\n", n[i], ends[i].what);
+	for (size_t i = 0; i < sizeof(ends) / sizeof(*ends); i++)
+		assert_true(n[i] > 30); /* the draw gets far enough to matter */
 }
 
 static int is_life(const struct dirent *d)

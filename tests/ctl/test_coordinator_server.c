@@ -41,11 +41,13 @@ static int free_port(void)
 
 static void serve(struct site *s, int ready_fd)
 {
+	static const struct ftp_coordinator_unit units[5];
 	struct ftp_coordinator_settings settings = {.config = s->config,
 		.config_digest = ftp_config_digest(s->config),
 		.run = 1,
 		.id = s->dir.id,
-		.n_units = 5};
+		.n_units = 5,
+		.units = units};
 	const struct ftp_server_params params = {.settings = &settings, .dir = &s->dir};
 	struct ftp_server *server;
 	struct ftp_error err;

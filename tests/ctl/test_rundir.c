@@ -102,7 +102,7 @@ static void loss__rows(void **state)
 	ftp_rundir_add_loss(f, 2, 1e-12);
 	ftp_rundir_add_loss(f, 3, NAN);
 	ftp_rundir_add_loss(f, 4, INFINITY);
-	assert_int_equal(ftp_rundir_flush_loss(f, &err), 0);
+	assert_int_equal(ftp_rundir_flush(f, FTP_RUNDIR_LOSS, &err), 0);
 	/* Flushed: all is there while the file is still open. */
 	ftp_rundir_file(&d, FTP_RUNDIR_LOSS, path);
 	back = fopen(path, "r");
@@ -120,7 +120,7 @@ static void loss__disk_full(void **state)
 
 	(void)state;
 	ftp_rundir_add_loss(f, 1, 1);
-	assert_int_equal(ftp_rundir_flush_loss(f, &err), -ENOSPC);
+	assert_int_equal(ftp_rundir_flush(f, FTP_RUNDIR_LOSS, &err), -ENOSPC);
 	assert_string_equal(err.text, "cannot write loss.csv: No space left on device");
 	fclose(f);
 }

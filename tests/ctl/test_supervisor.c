@@ -241,7 +241,7 @@ static void expect_summary(struct site *s, const char *state, const char *reason
 static void expect_clean(struct site *s)
 {
 	static const char *const left[] = {
-		".", "..", "config.yaml", "log", "loss.csv", "summary.json"};
+		".", "..", "config.yaml", "events.jsonl", "log", "loss.csv", "summary.json"};
 	struct dirent *e;
 	DIR *d = opendir(s->dir.path);
 

@@ -1,0 +1,418 @@
+/* From one plan to the next: prepare, hold, transfer, commit; or abandon (ctl/protocol.h). Each
+ * phase asks nodes for something and goes on when the last of them has done it. */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "ctl/coordinator_state.h"
+
+static const struct {
+	const char *name, *doing;
+} phases[FTP_N_CHANGE_PHASES] = {
+	[FTP_CHANGE_NONE] = {"none", ""},
+	[FTP_CHANGE_PREPARING] = {"preparing", "prepare the plan"},
+	[FTP_CHANGE_HOLDING] = {"holding", "hold"},
+	[FTP_CHANGE_TRANSFERRING] = {"transferring", "take over the unit states"},
+	[FTP_CHANGE_COMMITTING] = {"committing", "commit the plan"},
+	[FTP_CHANGE_ABANDONING] = {"abandoning", "abandon the plan"},
+};
+
+const char *ftp_coordinator_phase_name(enum ftp_change_phase phase)
+{
+	return phases[phase].name;
+}
+
+bool ftp_coordinator_change_open(const struct ftp_coordinator *c)
+{
+	return c->change.phase > FTP_CHANGE_NONE && c->change.phase < FTP_CHANGE_COMMITTING;
+}
+
+int ftp_coordinator_change_check(const struct ftp_coordinator *c, struct ftp_error *err)
+{
+	if (c->state != FTP_RUN_TRAINING)
+		return ftp_error_set(err, EBUSY,
+			"the run is %s: its plan can change only while it trains",
+			ftp_coordinator_state_name(c->state));
+	if (c->verdict_ns != FTP_NS_NEVER)
+		return ftp_error_set(err, EBUSY, "the run is failing: %s", c->reason);
+	if (c->change.phase != FTP_CHANGE_NONE)
+		return ftp_error_set(err, EBUSY,
+			"another change of the plan is under way: term %llu, %s, because %s",
+			(unsigned long long)c->change.plan.term, phases[c->change.phase].name,
+			c->change.reason);
+	for (uint32_t i = 0; i < c->n_nodes; i++)
+		if (c->nodes[i].finished)
+			return ftp_error_set(err, EBUSY, "the run is at its end");
+	return 0;
+}
+
+static uint64_t phase_ns(const struct ftp_coordinator *c, enum ftp_change_phase phase)
+{
+	uint64_t steps_ns = (uint64_t)(FTP_COORDINATOR_HOLD_STEPS *
+				       ftp_coordinator_step_seconds(c) * (double)FTP_NS_PER_S);
+	const uint64_t waits_ns[FTP_N_CHANGE_PHASES] = {
+		[FTP_CHANGE_PREPARING] = FTP_COORDINATOR_PREPARE_NS,
+		[FTP_CHANGE_HOLDING] = FTP_COORDINATOR_HOLD_NS + steps_ns,
+		[FTP_CHANGE_TRANSFERRING] =
+			FTP_COORDINATOR_TRANSFER_NS +
+			c->change.move_bytes * (FTP_NS_PER_S / FTP_COORDINATOR_BYTES_PER_S),
+		[FTP_CHANGE_COMMITTING] = FTP_COORDINATOR_COMMIT_NS,
+		[FTP_CHANGE_ABANDONING] = FTP_COORDINATOR_COMMIT_NS,
+	};
+
+	return waits_ns[phase];
+}
+
+static void enter(
+	struct ftp_coordinator *c, enum ftp_change_phase phase, uint64_t awaited, uint64_t now_ns)
+{
+	c->change.phase = phase;
+	c->change.awaited = awaited;
+	c->change.began_ns[phase] = now_ns;
+	c->change.deadline_ns = now_ns + phase_ns(c, phase);
+}
+
+/* body is taken. */
+static void call_nodes(struct ftp_coordinator *c, uint64_t nodes, const char *method, json_t *body,
+	uint64_t term, struct ftp_actions *a)
+{
+	for (uint32_t i = 0; i < c->n_nodes; i++)
+		if (nodes & FTP_NODE_BIT(i) && c->nodes[i].live)
+			ftp_actions_call(a, c->nodes[i].conn, method, json_incref(body), term,
+				c->change.deadline_ns);
+	json_decref(body);
+}
+
+/* A node's UDP port of a term is the one of its parity: the plan in force keeps its own. */
+static uint64_t next_term(struct ftp_coordinator *c)
+{
+	c->last_term++;
+	if (c->plan.term && c->last_term % 2 == c->plan.term % 2)
+		c->last_term++;
+	return c->last_term;
+}
+
+void ftp_coordinator_change_member(const struct ftp_coordinator *c, uint64_t term,
+	struct ftp_plan_stage *m, uint32_t node, uint32_t first_unit, uint32_t end_unit)
+{
+	const struct ftp_join *join = &c->nodes[node].join;
+
+	m->node = node;
+	memcpy(m->name, join->name, sizeof(m->name));
+	snprintf(m->host, sizeof(m->host), "%s", c->config->nodes[node].host);
+	m->udp_port = join->udp_port[term % 2];
+	m->incarnation = join->incarnation;
+	m->first_unit = first_unit;
+	m->end_unit = end_unit;
+}
+
+static uint32_t member_of(const struct ftp_plan *p, uint32_t node)
+{
+	uint32_t i = 0;
+
+	while (ftp_plan_member(p, i)->node != node)
+		i++;
+	return i;
+}
+
+/* Who has each unit at s; counts what moves, at the start what is drawn. */
+static void set_holders(struct ftp_coordinator *c)
+{
+	struct ftp_plan *p = &c->change.plan;
+
+	for (uint32_t i = 0; i < p->n_stages; i++) {
+		for (uint32_t u = p->stages[i].first_unit; u < p->stages[i].end_unit; u++) {
+			uint32_t old = 0;
+
+			while (c->plan.term && u >= c->plan.stages[old].end_unit)
+				old++;
+			p->holder[u] = c->plan.term ? member_of(p, c->plan.stages[old].node)
+						    : FTP_PLAN_INITIAL;
+			if (p->holder[u] != i)
+				c->change.move_bytes += c->settings.units[u].state_bytes;
+		}
+	}
+}
+
+static void set_plan(struct ftp_coordinator *c, const struct ftp_planner_plan *target)
+{
+	const struct ftp_config_training *t = &c->config->training;
+	uint32_t micro = t->batch / t->micro_batches;
+	struct ftp_plan *p = &c->change.plan;
+
+	p->run = c->settings.run;
+	p->term = next_term(c);
+	memcpy(p->isa, c->isa, sizeof(p->isa));
+	p->last_step = c->last_step;
+	p->n_eval = (uint32_t)((c->nodes[0].join.n_test + micro - 1) / micro);
+	p->n_units = c->settings.n_units;
+	p->n_stages = target->n_stages;
+	for (uint32_t i = 0; i < p->n_stages; i++)
+		ftp_coordinator_change_member(c, p->term, &p->stages[i], target->node[i],
+			target->first_unit[i], target->first_unit[i + 1]);
+	for (uint32_t i = 0; i < c->plan.n_stages; i++)
+		if (ftp_coordinator_stage_of(p, c->plan.stages[i].node) == FTP_NO_NODE)
+			ftp_coordinator_change_member(c, p->term, &p->leaving[p->n_leaving++],
+				c->plan.stages[i].node, 0, 0);
+	for (uint32_t i = 0; i < p->n_stages + p->n_leaving; i++)
+		c->change.members |= FTP_NODE_BIT(ftp_plan_member(p, i)->node);
+	set_holders(c);
+}
+
+static void describe(const struct ftp_coordinator *c, struct ftp_actions *a)
+{
+	const struct ftp_plan *p = &c->change.plan;
+	char text[512];
+	size_t at = 0;
+
+	for (uint32_t i = 0; i < p->n_stages && at + 64 < sizeof(text); i++) {
+		const struct ftp_plan_stage *s = &p->stages[i];
+
+		at += (size_t)snprintf(text + at, sizeof(text) - at, "%s%s units %u-%u",
+			i ? ", " : "", s->name, s->first_unit, s->end_unit - 1);
+	}
+	if (c->plan.term)
+		ftp_actions_log(a, FTP_LOG_INFO, "plan of term %llu: %s; because %s",
+			(unsigned long long)p->term, text, c->change.reason);
+	else
+		ftp_actions_log(a, FTP_LOG_INFO, "plan of term %llu: %s; steps %llu-%llu, %s",
+			(unsigned long long)p->term, text, 1ull, (unsigned long long)p->last_step,
+			c->isa);
+}
+
+void ftp_coordinator_change_begin(struct ftp_coordinator *c, enum ftp_change_cause cause,
+	const char *reason, const struct ftp_planner_plan *target, uint64_t now_ns,
+	struct ftp_actions *a)
+{
+	ftp_assert(c->change.phase == FTP_CHANGE_NONE);
+	memset(&c->change, 0, sizeof(c->change));
+	c->change.cause = cause;
+	snprintf(c->change.reason, sizeof(c->change.reason), "%s", reason);
+	set_plan(c, target);
+	describe(c, a);
+	if (!c->plan.term)
+		ftp_coordinator_move(c, FTP_RUN_PREPARING, now_ns);
+	enter(c, FTP_CHANGE_PREPARING, c->change.members, now_ns);
+	call_nodes(c, c->change.members, FTP_METHOD_PREPARE, ftp_plan_encode(&c->change.plan),
+		c->change.plan.term, a);
+}
+
+static void hold(struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a)
+{
+	const struct ftp_hold ask = {.term = c->plan.term};
+
+	enter(c, FTP_CHANGE_HOLDING, ftp_coordinator_stages(&c->plan), now_ns);
+	call_nodes(c, FTP_NODE_BIT(0), FTP_METHOD_HOLD, ftp_hold_encode(&ask), ask.term, a);
+}
+
+void ftp_coordinator_change_hold(
+	struct ftp_coordinator *c, uint64_t step, uint64_t now_ns, struct ftp_actions *a)
+{
+	const struct ftp_hold ask = {.term = c->plan.term, .step = step};
+
+	c->change.step = step;
+	if (step >= c->last_step)
+		ftp_coordinator_change_abandon(c, FTP_EVIDENCE_NONE, now_ns, a,
+			"the run ends with step %llu", (unsigned long long)c->last_step);
+	else
+		call_nodes(c, ftp_coordinator_stages(&c->plan) & ~FTP_NODE_BIT(0), FTP_METHOD_HOLD,
+			ftp_hold_encode(&ask), ask.term, a);
+}
+
+/* The digests of all units that move, as their holders told them. */
+static bool collect(const struct ftp_coordinator *c, struct ftp_transfer *t)
+{
+	const struct ftp_plan *p = &c->change.plan;
+
+	for (uint32_t i = 0; i < p->n_stages; i++) {
+		for (uint32_t u = p->stages[i].first_unit; u < p->stages[i].end_unit; u++) {
+			if (p->holder[u] == i || p->holder[u] == FTP_PLAN_INITIAL)
+				continue;
+			if (!c->change.digested[u])
+				return false;
+			t->unit[t->n_units] = u;
+			t->digest[t->n_units++] = c->change.digest[u];
+		}
+	}
+	return true;
+}
+
+static void transfer(struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a)
+{
+	struct ftp_transfer t = {.term = c->change.plan.term, .step = c->change.step};
+
+	/* A stage tells its last losses before it says that it holds. */
+	if (c->last_row != c->change.step) {
+		ftp_coordinator_change_abandon(c, FTP_EVIDENCE_TOLD, now_ns, a,
+			"all hold at step %llu, but the last loss is that of step %llu",
+			(unsigned long long)c->change.step, (unsigned long long)c->last_row);
+	} else if (!collect(c, &t)) {
+		ftp_coordinator_change_abandon(
+			c, FTP_EVIDENCE_TOLD, now_ns, a, "a unit that moves has no digest");
+	} else {
+		enter(c, FTP_CHANGE_TRANSFERRING, c->change.members, now_ns);
+		call_nodes(c, c->change.members, FTP_METHOD_TRANSFER, ftp_transfer_encode(&t),
+			t.term, a);
+	}
+}
+
+/* From here on the new plan is in force. */
+static void commit(struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a)
+{
+	const struct ftp_commit m = {.term = c->change.plan.term};
+
+	if (!c->plan.term) {
+		ftp_coordinator_move(c, FTP_RUN_TRAINING, now_ns);
+		ftp_actions_log(a, FTP_LOG_INFO, "training begins");
+		c->train_start_ns = now_ns;
+	}
+	enter(c, FTP_CHANGE_COMMITTING, c->change.members, now_ns);
+	call_nodes(c, c->change.members, FTP_METHOD_COMMIT, ftp_commit_encode(&m), m.term, a);
+	c->old_term = c->plan.term;
+	c->plan = c->change.plan;
+	c->computed_ns = now_ns;
+	c->rate[0].at_ns = now_ns;
+	c->rate[0].row = c->last_row;
+	c->n_rate = 1;
+	for (uint32_t i = 0; i < c->n_nodes; i++) {
+		c->nodes[i].memory_bytes = c->change.memory_bytes[i];
+		c->nodes[i].heard_ns = now_ns;
+	}
+	ftp_coordinator_event_plan(c, now_ns, a);
+}
+
+/* Nodes that were drained hold nothing any more. */
+static void let_go(struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a)
+{
+	for (uint32_t i = 0; i < c->n_nodes; i++)
+		if (c->nodes[i].draining && !c->nodes[i].leaving)
+			ftp_coordinator_dismiss(c, i, now_ns, a);
+}
+
+static void settle(struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a)
+{
+	const struct ftp_coordinator_change *x = &c->change;
+	const uint64_t *at = x->began_ns;
+
+	if (c->old_term) {
+		c->n_committed++;
+		ftp_actions_log(a, FTP_LOG_INFO,
+			"repartition to term %llu committed at step %llu: %s; moved %.1f MB; pause "
+			"%.0f ms (transfer %.0f, commit %.0f) after %.0f ms of preparation and "
+			"%.0f of "
+			"holding",
+			(unsigned long long)x->plan.term, (unsigned long long)x->step, x->reason,
+			(double)x->received_bytes / 1e6,
+			(double)(now_ns - at[FTP_CHANGE_TRANSFERRING]) / 1e6,
+			(double)(at[FTP_CHANGE_COMMITTING] - at[FTP_CHANGE_TRANSFERRING]) / 1e6,
+			(double)(now_ns - at[FTP_CHANGE_COMMITTING]) / 1e6,
+			(double)(at[FTP_CHANGE_HOLDING] - at[FTP_CHANGE_PREPARING]) / 1e6,
+			(double)(at[FTP_CHANGE_TRANSFERRING] - at[FTP_CHANGE_HOLDING]) / 1e6);
+		ftp_coordinator_event_change(c, now_ns, a);
+	}
+	c->change.phase = FTP_CHANGE_NONE;
+	let_go(c, now_ns, a);
+}
+
+static void prepared(struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a)
+{
+	(c->plan.term ? hold : transfer)(c, now_ns, a);
+}
+
+static void forget(struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a)
+{
+	(void)now_ns, (void)a;
+	c->change.phase = FTP_CHANGE_NONE;
+}
+
+static void (*const go_on[FTP_N_CHANGE_PHASES])(
+	struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a) = {
+	[FTP_CHANGE_PREPARING] = prepared,
+	[FTP_CHANGE_HOLDING] = transfer,
+	[FTP_CHANGE_TRANSFERRING] = commit,
+	[FTP_CHANGE_COMMITTING] = settle,
+	[FTP_CHANGE_ABANDONING] = forget,
+};
+
+void ftp_coordinator_change_done(
+	struct ftp_coordinator *c, uint32_t node, uint64_t now_ns, struct ftp_actions *a)
+{
+	c->change.awaited &= ~FTP_NODE_BIT(node);
+	if (!c->change.awaited && c->verdict_ns == FTP_NS_NEVER)
+		go_on[c->change.phase](c, now_ns, a);
+}
+
+void ftp_coordinator_change_abandon(struct ftp_coordinator *c, enum ftp_evidence evidence,
+	uint64_t now_ns, struct ftp_actions *a, const char *fmt, ...)
+{
+	struct ftp_coordinator_change *x = &c->change;
+	struct ftp_abandon m = {.term = x->plan.term};
+	char why[sizeof(x->why)];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(why, sizeof(why), fmt, ap);
+	va_end(ap);
+	ftp_coordinator_one_line(why);
+	if (!c->plan.term || c->verdict_ns != FTP_NS_NEVER) {
+		if (evidence != FTP_EVIDENCE_NONE)
+			ftp_coordinator_suspect(c, evidence, now_ns, a, "%s", why);
+		return;
+	}
+	memcpy(x->why, why, sizeof(why));
+	ftp_actions_log(a, evidence == FTP_EVIDENCE_NONE ? FTP_LOG_INFO : FTP_LOG_WARNING,
+		"repartition to term %llu abandoned while %s: %s; the plan of term %llu goes on",
+		(unsigned long long)x->plan.term, phases[x->phase].name, why,
+		(unsigned long long)c->plan.term);
+	c->n_abandoned++;
+	c->retry_step[x->cause] = c->last_row + FTP_CHANGE_RETRY_STEPS;
+	if (x->cause == FTP_CAUSE_JOIN)
+		c->newcomers |=
+			ftp_coordinator_stages(&x->plan) & ~ftp_coordinator_stages(&c->plan);
+	for (uint32_t i = 0; i < c->n_nodes; i++)
+		c->nodes[i].draining &= c->nodes[i].leaving;
+	ftp_coordinator_event_change(c, now_ns, a);
+	snprintf(m.reason, sizeof(m.reason), "%.200s", why);
+	enter(c, FTP_CHANGE_ABANDONING, x->members, now_ns);
+	call_nodes(c, x->members, FTP_METHOD_ABANDON, ftp_abandon_encode(&m), m.term, a);
+	for (uint32_t i = 0; i < c->n_nodes; i++)
+		if (x->awaited & FTP_NODE_BIT(i) && !c->nodes[i].live)
+			ftp_coordinator_change_done(c, i, now_ns, a);
+}
+
+void ftp_coordinator_change_without(struct ftp_coordinator *c, uint32_t node, const char *why,
+	uint64_t now_ns, struct ftp_actions *a)
+{
+	if (c->change.phase == FTP_CHANGE_NONE || !(c->change.members & FTP_NODE_BIT(node)))
+		return;
+	if (ftp_coordinator_change_open(c))
+		ftp_coordinator_change_abandon(c, FTP_EVIDENCE_LOST, now_ns, a, "%s", why);
+	else if (c->change.awaited & FTP_NODE_BIT(node))
+		ftp_coordinator_change_done(c, node, now_ns, a);
+}
+
+void ftp_coordinator_change_time(struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a)
+{
+	const struct ftp_coordinator_change *x = &c->change;
+	enum ftp_change_phase phase = x->phase;
+	uint64_t awaited = x->awaited, waited_s;
+	char who[256];
+
+	if (phase == FTP_CHANGE_NONE || now_ns < x->deadline_ns || c->verdict_ns != FTP_NS_NEVER)
+		return;
+	waited_s = (x->deadline_ns - x->began_ns[phase]) / FTP_NS_PER_S;
+	ftp_coordinator_list(c, awaited, who, sizeof(who));
+	if (ftp_coordinator_change_open(c)) {
+		ftp_coordinator_change_abandon(c, FTP_EVIDENCE_CERTAIN, now_ns, a,
+			"%s did not %s within %llu s", who, phases[phase].doing,
+			(unsigned long long)waited_s);
+		return;
+	}
+	for (uint32_t i = 0; i < c->n_nodes; i++)
+		if (awaited & FTP_NODE_BIT(i))
+			ftp_coordinator_blame(c, i, FTP_EVIDENCE_CERTAIN, now_ns, a,
+				"%s (pid %lld) did not %s within %llu s", c->config->nodes[i].name,
+				(long long)c->nodes[i].join.pid, phases[phase].doing,
+				(unsigned long long)waited_s);
+}

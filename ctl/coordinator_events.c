@@ -1,0 +1,155 @@
+/* Lines of events.jsonl: what happened when, for ftpctl report and those who measure. Keys are
+ * stable; "t" is in seconds since the coordinator's start. */
+#include "ctl/coordinator_state.h"
+
+#define MAX_HISTORY 1000
+
+static double seconds(uint64_t from_ns, uint64_t to_ns)
+{
+	return from_ns && to_ns > from_ns ? (double)(to_ns - from_ns) / (double)FTP_NS_PER_S : 0;
+}
+
+void ftp_coordinator_event(const struct ftp_coordinator *c, const char *kind, json_t *body,
+	uint64_t now_ns, struct ftp_actions *a)
+{
+	json_t *j = json_pack("{s:f, s:s}", "t",
+		(double)(now_ns - c->start_ns) / (double)FTP_NS_PER_S, "kind", kind);
+
+	ftp_assert(j && body);
+	json_object_update_new(j, body);
+	ftp_actions_add(a, FTP_ACTION_EVENT)->body = j;
+}
+
+void ftp_coordinator_event_begin(
+	const struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a)
+{
+	const struct ftp_config_training *t = &c->config->training;
+	json_t *nodes = json_array();
+
+	for (uint32_t i = 0; i < c->n_nodes; i++)
+		json_array_append_new(nodes, json_string(c->config->nodes[i].name));
+	ftp_coordinator_event(c, "begin",
+		json_pack("{s:s, s:s, s:s, s:i, s:i, s:i, s:i, s:o}", "id", c->settings.id, "model",
+			t->model, "schedule", ftp_coordinator_schedule_name(c), "batch",
+			(int)t->batch, "micro_batches", (int)t->micro_batches, "aggregate_every",
+			(int)t->aggregate_every, "n_units", (int)c->settings.n_units, "nodes",
+			nodes),
+		now_ns, a);
+}
+
+void ftp_coordinator_event_end(
+	const struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a)
+{
+	ftp_coordinator_event(c, "end",
+		json_pack("{s:s, s:s}", "outcome", ftp_coordinator_outcome_name(c->outcome),
+			"reason", c->reason),
+		now_ns, a);
+}
+
+void ftp_coordinator_event_node(const struct ftp_coordinator *c, const char *kind, uint32_t node,
+	const char *key, json_t *value, uint64_t now_ns, struct ftp_actions *a)
+{
+	json_t *j = json_pack("{s:s}", "node", c->config->nodes[node].name);
+
+	if (key)
+		json_object_set_new(j, key, value);
+	ftp_coordinator_event(c, kind, j, now_ns, a);
+}
+
+void ftp_coordinator_event_profile(
+	const struct ftp_coordinator *c, uint32_t node, uint64_t now_ns, struct ftp_actions *a)
+{
+	json_t *j = ftp_profile_encode(&c->nodes[node].profile);
+
+	json_object_set_new(j, "node", json_string(c->config->nodes[node].name));
+	ftp_coordinator_event(c, "profile", j, now_ns, a);
+}
+
+void ftp_coordinator_event_links(const struct ftp_coordinator *c, uint32_t node,
+	const struct ftp_links *m, uint64_t now_ns, struct ftp_actions *a)
+{
+	json_t *j = ftp_links_encode(m), *peers = json_array();
+
+	for (uint32_t i = 0; i < m->n_peers; i++)
+		json_array_append_new(peers, json_string(c->config->nodes[m->peer[i]].name));
+	json_object_set_new(j, "peer", peers);
+	json_object_set_new(j, "node", json_string(c->config->nodes[node].name));
+	ftp_coordinator_event(c, "links", j, now_ns, a);
+}
+
+void ftp_coordinator_event_emulate(
+	const struct ftp_coordinator *c, uint32_t node, uint64_t now_ns, struct ftp_actions *a)
+{
+	json_t *j = ftp_emulate_encode(&c->nodes[node].emulate);
+
+	json_object_set_new(j, "node", json_string(c->config->nodes[node].name));
+	ftp_coordinator_event(c, "emulate", j, now_ns, a);
+}
+
+static void remember(json_t *history, json_t *entry)
+{
+	if (json_array_size(history) < MAX_HISTORY)
+		json_array_append(history, entry);
+}
+
+void ftp_coordinator_event_plan(
+	const struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a)
+{
+	json_t *stages = json_array(), *j;
+
+	for (uint32_t i = 0; i < c->plan.n_stages; i++) {
+		const struct ftp_plan_stage *s = &c->plan.stages[i];
+
+		json_array_append_new(stages,
+			json_pack("{s:s, s:i, s:i, s:I}", "node", s->name, "first_unit",
+				(int)s->first_unit, "end_unit", (int)s->end_unit, "memory_bytes",
+				(json_int_t)c->nodes[s->node].memory_bytes));
+	}
+	j = json_pack("{s:I, s:I, s:s, s:o, s:o}", "term", (json_int_t)c->plan.term, "step",
+		(json_int_t)c->change.step, "reason", c->change.reason, "plan",
+		ftp_coordinator_prediction(c), "stages", stages);
+	ftp_assert(j);
+	remember(c->plans, j);
+	ftp_coordinator_event(c, "plan", j, now_ns, a);
+}
+
+/* The slowest of the links that units move over; null: not measured. */
+static json_t *link_rate(const struct ftp_coordinator *c)
+{
+	const struct ftp_plan *p = &c->change.plan;
+	uint64_t least = UINT64_MAX;
+
+	for (uint32_t i = 0; i < p->n_stages; i++) {
+		for (uint32_t u = p->stages[i].first_unit; u < p->stages[i].end_unit; u++) {
+			uint64_t rate;
+
+			if (p->holder[u] == i || p->holder[u] == FTP_PLAN_INITIAL)
+				continue;
+			rate = c->links[ftp_plan_member(p, p->holder[u])->node][p->stages[i].node]
+				       .bytes_per_s;
+			least = rate < least ? rate : least;
+		}
+	}
+	return least && least != UINT64_MAX ? json_integer((json_int_t)least) : json_null();
+}
+
+void ftp_coordinator_event_change(
+	const struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a)
+{
+	const struct ftp_coordinator_change *x = &c->change;
+	bool committed = x->phase == FTP_CHANGE_COMMITTING;
+	const uint64_t *at = x->began_ns;
+	json_t *j = json_pack("{s:I, s:I, s:s, s:s, s:s, s:I, s:f, s:f, s:f, s:f, s:f, s:o}",
+		"term", (json_int_t)x->plan.term, "step", (json_int_t)x->step, "reason", x->reason,
+		"outcome", committed ? "committed" : "abandoned", "why", x->why, "moved_bytes",
+		(json_int_t)x->received_bytes, "prepare_s",
+		seconds(at[FTP_CHANGE_PREPARING], at[FTP_CHANGE_HOLDING]), "hold_s",
+		seconds(at[FTP_CHANGE_HOLDING], at[FTP_CHANGE_TRANSFERRING]), "transfer_s",
+		seconds(at[FTP_CHANGE_TRANSFERRING], at[FTP_CHANGE_COMMITTING]), "commit_s",
+		seconds(at[FTP_CHANGE_COMMITTING], now_ns), "pause_s",
+		seconds(at[FTP_CHANGE_TRANSFERRING], now_ns), "link_bytes_per_s", link_rate(c));
+
+	ftp_assert(j);
+	remember(c->changes, j);
+	ftp_coordinator_event(c, "repartition", j, now_ns, a);
+}

@@ -1,0 +1,60 @@
+/* What the files of a coordinator's life (tests/ctl/coordinator_life.h) share. */
+#ifndef FTP_TESTS_LIFE_STATE_H
+#define FTP_TESTS_LIFE_STATE_H
+
+#include <stdbool.h>
+#include <stdio.h>
+
+#include "ctl/coordinator.h"
+#include "ctl/protocol.h"
+
+#define LIFE_UNITS     5
+#define LIFE_MAX_NODES 8
+#define LIFE_MAX_CALLS 64
+
+struct life_call { /* that the core made and nobody has answered */
+	unsigned conn;
+	const char *method;
+	json_t *body;
+	uint64_t term;
+};
+
+struct life {
+	struct ftp_config config;
+	struct ftp_config_node nodes[LIFE_MAX_NODES];
+	char names[LIFE_MAX_NODES][8], cuts[16], isa[16];
+	struct ftp_coordinator_unit units[LIFE_UNITS];
+	bool drill;
+	struct ftp_coordinator *core;
+	struct ftp_actions actions;
+	uint64_t now_ns;
+	bool refused; /* the latest request */
+	FILE *trace;
+
+	struct life_call calls[LIFE_MAX_CALLS];
+	uint32_t n_calls;
+	unsigned conn[LIFE_MAX_NODES];	/* of the process that joined last as this node; 0: none */
+	double slow[LIFE_MAX_NODES];	/* its steps take so many times what it profiled */
+	struct ftp_plan prepared, plan; /* as the nodes know them */
+	uint64_t step;			/* trained */
+	uint64_t hold;			/* no step after it; 0: none */
+};
+
+void life_step(struct life *l, const struct ftp_event *e, bool call);
+/* body is taken. */
+void life_request(struct life *l, unsigned conn, const char *method, json_t *body, bool call);
+void life_answer(struct life *l, unsigned conn, const char *method, json_t *body, uint64_t term);
+
+/* life_print.c; call: the action belongs to a call, whose reply is worth a line. */
+void life_print(FILE *f, const struct ftp_action *a, bool call);
+
+/* life_nodes.c: nodes that do what they are asked. */
+void life_note_call(struct life *l, const struct ftp_action *a);
+/* The term of the oldest call of that method to the connection, which is answered with this; 0. */
+uint64_t life_take_call(struct life *l, unsigned conn, const char *method);
+bool life_serve(struct life *l, uint32_t which); /* false: no call waits */
+void life_train(struct life *l, uint64_t n_steps);
+void life_finish(struct life *l); /* if all steps are done, all stages say so */
+void life_free_calls(struct life *l);
+
+#endif
