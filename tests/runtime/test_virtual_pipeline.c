@@ -154,39 +154,39 @@ static double excess(struct draw *d, uint64_t seed, enum ftp_planner_schedule sc
 	return (double)virtual_pipeline_run(&pipeline).step_ns / (double)answer.step_ns - 1;
 }
 
-static void check_predictions(
-	enum ftp_planner_schedule schedule, double most_mean, double most_beyond)
+/* Within 5 %, but for one problem in twenty, and right in the mean. */
+static void check_predictions(enum ftp_planner_schedule schedule)
 {
 	static struct draw d;
-	double worst = 0, sum = 0, least = 0;
+	double most = 0, sum = 0, least = 0;
 	int n_beyond = 0;
 
 	for (uint64_t i = 0; i < N_RANDOM; i++) {
 		double off = excess(&d, check_seed() + i, schedule);
 
-		worst = off > worst ? off : worst;
+		most = off > most ? off : most;
 		least = off < least ? off : least;
 		sum += off;
 		n_beyond += fabs(off) > 0.05;
 	}
-	print_message("over the prediction: mean %.2f %%, worst %.2f %%, least %.2f %%, above 5 "
-		      "%%: %d of %d\n",
-		100 * sum / N_RANDOM, 100 * worst, 100 * least, n_beyond, N_RANDOM);
-	assert_true(least > -0.10);
-	assert_true(fabs(sum) / N_RANDOM < most_mean);
-	assert_true(n_beyond <= most_beyond * N_RANDOM);
+	print_message("over the prediction: mean %+.2f %%, %+.2f to %+.2f %%, beyond 5 %%: %d of "
+		      "%d\n",
+		100 * sum / N_RANDOM, 100 * least, 100 * most, n_beyond, N_RANDOM);
+	assert_true(fabs(sum) / N_RANDOM < 0.01);
+	assert_true(n_beyond <= N_RANDOM / 20);
+	assert_true(least > -0.10 && most < 0.30);
 }
 
-static void virtual_pipeline_run__beside_the_planner_flush(void **state)
+static void virtual_pipeline_run__as_the_planner_predicts_flush(void **state)
 {
 	(void)state;
-	check_predictions(FTP_PLANNER_FLUSH, 0.12, 1);
+	check_predictions(FTP_PLANNER_FLUSH);
 }
 
-static void virtual_pipeline_run__beside_the_planner_1f1b(void **state)
+static void virtual_pipeline_run__as_the_planner_predicts_1f1b(void **state)
 {
 	(void)state;
-	check_predictions(FTP_PLANNER_1F1B, 0.01, 0.06);
+	check_predictions(FTP_PLANNER_1F1B);
 }
 
 int main(void)
@@ -197,8 +197,8 @@ int main(void)
 		cmocka_unit_test(virtual_pipeline_run__1f1b_of_like_stages_is_always_busy),
 		cmocka_unit_test(virtual_pipeline_run__a_link_can_be_the_limit),
 		cmocka_unit_test(virtual_pipeline_run__latency_against_the_slots),
-		cmocka_unit_test(virtual_pipeline_run__beside_the_planner_flush),
-		cmocka_unit_test(virtual_pipeline_run__beside_the_planner_1f1b),
+		cmocka_unit_test(virtual_pipeline_run__as_the_planner_predicts_flush),
+		cmocka_unit_test(virtual_pipeline_run__as_the_planner_predicts_1f1b),
 	};
 
 	return cmocka_run_group_tests_name("virtual_pipeline", tests, NULL, NULL);
