@@ -9,7 +9,7 @@
 struct ftp_outcome ftp_survey_units(const struct ftp_survey_spec *spec, const char *isa)
 {
 	const struct ftp_worker_params *params = spec->params;
-	const struct ftp_profile_spec profile = {
+	struct ftp_profile_spec profile = {
 		.stage = ftp_recipe_stage(params->config, params->model, params->region),
 		.slowdown = spec->slowdown,
 		.stop = spec->stop};
@@ -18,6 +18,8 @@ struct ftp_outcome ftp_survey_units(const struct ftp_survey_spec *spec, const ch
 	struct ftp_error err;
 
 	ftp_assert(o.profile);
+	if (params->config->training.schedule == FTP_SCHEDULE_1F1B)
+		profile.stage.n_versions = 2; /* an update out of place, as in training */
 	if (ftp_recipe_use_isa(isa, &err) || ftp_profile_measure(o.profile, &profile, &err))
 		o.text = strdup(err.text);
 	else
