@@ -292,10 +292,13 @@ void oracle_draw_problem(
 			.memory_bytes = roomy ? 100000 : 50 + oracle_draw(c, 60 * n_units),
 			.held_bytes = oracle_draw(c, 100)};
 	}
-	for (uint32_t l = 0; l < n_nodes * n_nodes; l++)
+	/* From links that nobody notices to those that decide. */
+	for (uint32_t l = 0; l < n_nodes * n_nodes; l++) {
+		uint64_t most = 500000000000 / grain / (1 + oracle_draw(c, 400));
+
 		c->links[l] = (struct ftp_planner_link){.latency_ns = oracle_draw(c, grain),
-			.bytes_per_s =
-				oracle_draw(c, 3) ? 1 + oracle_draw(c, 500000000000 / grain) : 0};
+			.bytes_per_s = oracle_draw(c, 3) ? 1 + oracle_draw(c, most) : 0};
+	}
 	if (oracle_draw(c, 2)) {
 		oracle_draw_plan(c, &c->current);
 		c->problem.current = &c->current;
