@@ -11,6 +11,7 @@ static int run_help(const struct ftp_options *o);
 static const struct ftp_operands one_node = {"NODE", 1, 1};
 static const struct ftp_operands settings = {"NODE KEY=VALUE...", 2, FTP_OPTIONS_MAX_OPERANDS};
 
+static const struct ftp_operands maybe_node = {"[NODE]", 0, 1};
 static const struct ftp_operands maybe_run = {"[RUN]", 0, 1};
 
 static const struct ftp_verb verbs[] = {
@@ -38,6 +39,13 @@ static const struct ftp_verb verbs[] = {
 		ftp_ftpctl_top, NULL},
 	{"stop", "Stop the run that is going on.", "ftpctl stop --timeout 10s",
 		RUN_OPTIONS | FTP_OPTION_TIMEOUT, ftp_ftpctl_stop, NULL},
+	{"plan", "Show how the planner would cut the model, and why there; changes nothing.",
+		"ftpctl plan --dry-run -c examples/local-3.yaml",
+		RUN_OPTIONS | FTP_OPTION_DRY_RUN | FTP_OPTION_NODES | FTP_OPTION_PROFILE,
+		ftp_ftpctl_plan, NULL},
+	{"profile", "Show how long each unit takes on each node: of the run, or measured now.",
+		"ftpctl profile -c examples/local-3.yaml n1", RUN_OPTIONS, ftp_ftpctl_profile,
+		&maybe_node},
 	{"repartition",
 		"Move units between nodes while they train: to the best plan, or to this one.",
 		"ftpctl repartition --cuts 3,9 --nodes n1,n3,n2",

@@ -15,6 +15,8 @@ int ftp_ftpctl_drain(const struct ftp_options *o);
 int ftp_ftpctl_emulate(const struct ftp_options *o);
 int ftp_ftpctl_follow(const struct ftp_options *o);
 int ftp_ftpctl_join(const struct ftp_options *o);
+int ftp_ftpctl_plan(const struct ftp_options *o);
+int ftp_ftpctl_profile(const struct ftp_options *o);
 int ftp_ftpctl_repartition(const struct ftp_options *o);
 int ftp_ftpctl_report(const struct ftp_options *o);
 int ftp_ftpctl_start(const struct ftp_options *o);

@@ -98,3 +98,14 @@ int ftp_paths_make(const char *path, struct ftp_error *err)
 			return 0;
 	}
 }
+
+int ftp_paths_programs(char *path, size_t bytes, struct ftp_error *err)
+{
+	ssize_t n = readlink("/proc/self/exe", path, bytes - 1);
+
+	if (n < 0)
+		return ftp_error_set(err, errno, "/proc/self/exe: %s", strerror(errno));
+	path[n] = 0;
+	*strrchr(path, '/') = 0;
+	return 0;
+}

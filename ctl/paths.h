@@ -21,6 +21,9 @@ void ftp_paths_run(const char *data_dir, const char *run, char *path, size_t byt
 void ftp_paths_latest(const char *data_dir, char *path, size_t bytes);
 void ftp_paths_lock(const char *data_dir, char *path, size_t bytes);
 
+/* Where this program lies, and its siblings with it. */
+int ftp_paths_programs(char *path, size_t bytes, struct ftp_error *err);
+
 /* Makes path and its parents (0755, path itself 0700 if it is new). -EACCES, -ENOTDIR, ... with the
  * directory that failed. */
 int ftp_paths_make(const char *path, struct ftp_error *err);

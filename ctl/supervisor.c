@@ -78,17 +78,6 @@ static int choose_children(struct ftp_supervisor_params *p, const char *node, st
 	return 0;
 }
 
-static int find_binaries(char dir[FTP_PATHS_MAX], struct ftp_error *err)
-{
-	ssize_t n = readlink("/proc/self/exe", dir, FTP_PATHS_MAX - 1);
-
-	if (n < 0)
-		return ftp_error_set(err, errno, "/proc/self/exe: %s", strerror(errno));
-	dir[n] = 0;
-	*strrchr(dir, '/') = 0;
-	return 0;
-}
-
 /* A run that was killed as a whole could not write how it ended. */
 static void bury_last_run(const char *data_dir)
 {
@@ -223,7 +212,7 @@ enum ftp_exit ftp_supervisor_start(struct ftp_supervisor_started *out,
 
 	rc = choose_children(&p, node, err);
 	if (!rc)
-		rc = find_binaries(p.bin_dir, err);
+		rc = ftp_paths_programs(p.bin_dir, sizeof(p.bin_dir), err);
 	if (!rc)
 		rc = ftp_lock_take(config->cluster.data_dir, &lock_fd, &holder, err);
 	if (rc == 1) {

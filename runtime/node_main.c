@@ -12,6 +12,7 @@
 
 #include "ctl/config_model.h"
 #include "kernels/isa.h"
+#include "kernels/team.h"
 #include "net/dpdk/eal.h"
 #include "net/dpdk/memif.h"
 #include "net/udp.h"
@@ -21,13 +22,14 @@
 #include "runtime/control.h"
 #include "runtime/cpu.h"
 #include "runtime/mesh.h"
+#include "runtime/profile.h"
 #include "runtime/recipe.h"
 
 #define EAL_BYTES (16u << 20) /* of its own */
 
 struct arguments {
 	const char *config, *node, *coordinator, *run_dir, *cores;
-	bool drill;
+	bool drill, measure;
 };
 
 struct node {
@@ -48,6 +50,7 @@ struct node {
 static const char usage[] =
 	"usage: ftpipe-node --config FILE --node NAME --coordinator ADDRESS:PORT --run-dir DIR\n"
 	"                   [--cores LIST] [--drill]\n"
+	"       ftpipe-node --measure --config FILE --node NAME [--cores LIST]\n"
 	"Started by `ftpctl start`; see `ftpctl help`.\n";
 
 static int parse(struct arguments *a, int argc, char **argv)
@@ -59,6 +62,7 @@ static int parse(struct arguments *a, int argc, char **argv)
 		{"run-dir", required_argument, NULL, 'r'},
 		{"cores", required_argument, NULL, 'p'},
 		{"drill", no_argument, NULL, 'd'},
+		{"measure", no_argument, NULL, 'm'},
 		{"help", no_argument, NULL, 'h'},
 		{NULL, 0, NULL, 0},
 	};
@@ -85,6 +89,9 @@ static int parse(struct arguments *a, int argc, char **argv)
 		case 'd':
 			a->drill = true;
 			break;
+		case 'm':
+			a->measure = true;
+			break;
 		case 'h':
 			fputs(usage, stdout);
 			exit(0);
@@ -92,7 +99,7 @@ static int parse(struct arguments *a, int argc, char **argv)
 			return -EINVAL;
 		}
 	}
-	return a->config && a->node && a->coordinator && a->run_dir ? 0 : -EINVAL;
+	return a->config && a->node && (a->measure || (a->coordinator && a->run_dir)) ? 0 : -EINVAL;
 }
 
 static int load_config(struct node *n, struct ftp_error *err)
@@ -250,8 +257,39 @@ static int run(struct node *n, struct ftp_error *err)
 	return ftp_control_run(&params, n->stop_fd, err);
 }
 
+/* Prints what node.profile would answer, on one line of stdout. */
+static int measure(struct node *n, struct ftp_error *err)
+{
+	const char *isa = n->config->training.isa;
+	const struct ftp_profile_spec spec = {
+		.stage = ftp_recipe_stage(n->config, n->model, n->region),
+		.slowdown = n->self->emulate.slowdown};
+	struct ftp_profile *profile = calloc(1, sizeof(*profile));
+	json_t *document;
+	int rc = 0;
+
+	ftp_assert(profile);
+	ftp_team_set((int)n->config->training.threads);
+	if (strcmp(isa, "auto"))
+		rc = ftp_recipe_use_isa(isa, err);
+	if (!rc)
+		rc = ftp_profile_measure(profile, &spec, err);
+	if (!rc) {
+		document = ftp_profile_encode(profile);
+		json_dumpf(document, stdout, JSON_COMPACT);
+		putchar('\n');
+		json_decref(document);
+	}
+	free(profile);
+	return rc;
+}
+
+typedef int step_function(struct node *, struct ftp_error *);
+
 /* In order; each needs the ones before it. */
-static int (*const steps[])(struct node *, struct ftp_error *) = {
+static step_function *const measuring[] = {check_openmp, pin, build_model, measure, NULL};
+
+static step_function *const training[] = {
 	catch_signals,
 	check_openmp,
 	pin,
@@ -263,6 +301,7 @@ static int (*const steps[])(struct node *, struct ftp_error *) = {
 	start_metrics,
 	start_worker,
 	run,
+	NULL,
 };
 
 static void tear_down(struct node *n)
@@ -298,8 +337,9 @@ int main(int argc, char **argv)
 		return 78;
 	}
 	start_log(&n);
-	for (size_t i = 0; !rc && i < sizeof(steps) / sizeof(steps[0]); i++)
-		rc = steps[i](&n, &err);
+	for (step_function *const *step = n.args.measure ? measuring : training; !rc && *step;
+		step++)
+		rc = (*step)(&n, &err);
 	if (rc)
 		ftp_log_error("%s", err.text);
 	tear_down(&n);

@@ -40,8 +40,10 @@ static json_t *run_json(const char *args, int exit)
 {
 	json_error_t why;
 	json_t *document;
+	int code = run(args);
 
-	assert_int_equal(run(args), exit);
+	if (code != exit)
+		fail_msg("%s: exit %d: %s", args, code, err);
 	document = json_loads(out, 0, &why);
 	if (!document)
 		fail_msg("%s: %s: %s", args, why.text, out);
@@ -78,6 +80,12 @@ static void run__exit_codes(void **state)
 			"expected settings like slowdown=5"},
 		{"emulate n1 slowdown=2 --data-dir .", FTP_EXIT_NOT_RUNNING, NULL,
 			"no run is going on in"},
+		{"plan --profile none --data-dir . -c " EXAMPLE, FTP_EXIT_FAILURE, NULL,
+			"none: No such file"},
+		{"plan --profile err --data-dir . -c " EXAMPLE, FTP_EXIT_USAGE, NULL,
+			"err: expected what ftpctl profile --json prints"},
+		{"profile n9 --data-dir . -c " EXAMPLE, FTP_EXIT_USAGE, NULL,
+			"there is no node 'n9'"},
 		{"top --data-dir .", FTP_EXIT_NOT_RUNNING, NULL, "no run is going on in"},
 		{"report none --data-dir .", FTP_EXIT_FAILURE, NULL, "there is no run 'none'"},
 		{"report latest --data-dir .", FTP_EXIT_FAILURE, NULL, "there is no run 'latest'"},
@@ -169,6 +177,41 @@ static void dump__is_a_configuration(void **state)
 	unlink("dumped.yaml");
 }
 
+#define SMALL                                                                                      \
+	"--data-dir . -c " EXAMPLE " --set training.model=lenet5 --set training.batch=64 "         \
+	"--set nodes.n3.emulate.slowdown=3"
+
+/* Measured by the real node program, and planned from what it said. */
+static void profile__and_plan(void **state)
+{
+	json_t *profile, *plan, *nodes, *stages;
+
+	(void)state;
+	profile = run_json("profile --json " SMALL, FTP_EXIT_OK);
+	nodes = json_object_get(profile, "nodes");
+	assert_int_equal(json_array_size(nodes), 3);
+	for (size_t i = 0; i < 3; i++)
+		assert_int_equal(
+			json_array_size(json_object_get(json_array_get(nodes, i), "forward_ns")),
+			5);
+	json_decref(profile);
+	assert_int_equal(rename("out", "profile.json"), 0);
+	plan = run_json("plan --dry-run --profile profile.json --json " SMALL, FTP_EXIT_OK);
+	stages = json_object_get(json_object_get(plan, "best"), "stages");
+	assert_string_equal(
+		json_string_value(json_object_get(json_array_get(stages, 0), "node")), "n1");
+	assert_true(
+		json_number_value(json_object_get(plan, "equal_step_seconds")) >=
+		json_number_value(json_object_get(json_object_get(plan, "best"), "step_seconds")));
+	json_decref(plan);
+	assert_int_equal(run("plan --profile profile.json --nodes n1 " SMALL), FTP_EXIT_OK);
+	assert_non_null(strstr(out, "    0 n1           0-4 "));
+	assert_int_equal(run("plan --profile profile.json --nodes n2 " SMALL), FTP_EXIT_USAGE);
+	assert_int_equal(run("plan --profile profile.json " SMALL " --set training.batch=32"),
+		FTP_EXIT_USAGE);
+	unlink("profile.json");
+}
+
 static char directory[] = "/tmp/ftpipe-ftpctl-XXXXXX";
 
 static int enter_directory(void **state)
@@ -194,6 +237,7 @@ int main(void)
 		cmocka_unit_test(run__no_colour_in_a_file),
 		cmocka_unit_test(json__one_document),
 		cmocka_unit_test(dump__is_a_configuration),
+		cmocka_unit_test(profile__and_plan),
 	};
 
 	return cmocka_run_group_tests(tests, enter_directory, leave_directory);
