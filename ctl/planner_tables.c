@@ -58,15 +58,18 @@ static int check(const struct ftp_planner_problem *p, struct ftp_error *err)
 			u->slot_bytes > MAX_BYTES || u->scratch_bytes > MAX_BYTES)
 			return ftp_error_set(
 				err, EINVAL, "planner: unit %u has more than 2^48 bytes", i);
-		if (i + 1 < p->n_units &&
-			(u->shared_bytes > u->slot_bytes || u->shared_bytes > u[1].slot_bytes))
-			return ftp_error_set(err, EINVAL,
-				"planner: unit %u shares %llu bytes per slot with the next, more "
-				"than "
-				"one of them has",
-				i, (unsigned long long)u->shared_bytes);
 	}
 	return 0;
+}
+
+/* Where two units meet, two boundaries of two tensors become one tensor: a small unit may save more
+ * than it has. It counts as what it has, so that a longer stage never takes less, on which the
+ * search for what fits relies; that says a little too much for such a stage. */
+static uint64_t shared_bytes(const struct ftp_planner_unit *u)
+{
+	uint64_t least = u->slot_bytes < u[1].slot_bytes ? u->slot_bytes : u[1].slot_bytes;
+
+	return u->shared_bytes < least ? u->shared_bytes : least;
 }
 
 static void sum_bytes(struct ftp_planner_tables *t)
@@ -81,7 +84,7 @@ static void sum_bytes(struct ftp_planner_tables *t)
 		t->version_bytes[i + 1] = t->version_bytes[i] + u->version_bytes;
 		t->slot_bytes[i + 1] = t->slot_bytes[i] + u->slot_bytes;
 		t->shared_bytes[i + 1] =
-			t->shared_bytes[i] + (i + 1 < p->n_units ? u->shared_bytes : 0);
+			t->shared_bytes[i] + (i + 1 < p->n_units ? shared_bytes(u) : 0);
 		t->scratch_bytes[0][i] = u->scratch_bytes;
 	}
 	for (uint32_t l = 1; 1u << l <= p->n_units; l++)

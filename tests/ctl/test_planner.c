@@ -273,6 +273,25 @@ static void refused(const char *reason)
 	draw_plain(FTP_PLANNER_1F1B);
 }
 
+/* A unit that saves more than it has counts as if it saved all it has. */
+static void best__bounds_what_is_shared(void **state)
+{
+	struct ftp_planner_answer much, all;
+	struct ftp_error err;
+
+	(void)state;
+	draw_plain(FTP_PLANNER_1F1B);
+	drawn.units[1].shared_bytes = UINT64_MAX;
+	assert_int_equal(ftp_planner_best(&drawn.problem, &much, &err), 0);
+	drawn.units[1].shared_bytes = drawn.units[1].slot_bytes < drawn.units[2].slot_bytes
+					      ? drawn.units[1].slot_bytes
+					      : drawn.units[2].slot_bytes;
+	assert_int_equal(ftp_planner_best(&drawn.problem, &all, &err), 0);
+	assert_int_equal(much.step_ns, all.step_ns);
+	assert_memory_equal(
+		much.stage_bytes, all.stage_bytes, all.plan.n_stages * sizeof(*all.stage_bytes));
+}
+
 static void best__refuses(void **state)
 {
 	(void)state;
@@ -286,8 +305,6 @@ static void best__refuses(void **state)
 	drawn.problem.n_units = 1;
 	drawn.problem.in_order = true;
 	refused("in order");
-	drawn.units[1].shared_bytes = 51;
-	refused("unit 1 shares 51 bytes");
 	drawn.units[3].fixed_bytes = UINT64_MAX;
 	refused("unit 3 has more than");
 	drawn.times[1][0].backward_ns = UINT64_MAX;
@@ -306,6 +323,7 @@ int main(void)
 		cmocka_unit_test(best__by_hand),
 		cmocka_unit_test(best__counts_what_is_held),
 		cmocka_unit_test(best__says_what_does_not_fit),
+		cmocka_unit_test(best__bounds_what_is_shared),
 		cmocka_unit_test(best__refuses),
 	};
 
