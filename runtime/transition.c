@@ -85,6 +85,9 @@ static void prepare(struct ftp_transition *t, const struct ftp_transition_event 
 	struct ftp_transition_actions *a)
 {
 	int member = ftp_moves_member_of(e->plan, t->node);
+	const struct ftp_plan_stage *here =
+		t->now_plan ? ftp_plan_member(t->now_plan, (uint32_t)t->now_member) : NULL;
+	const struct ftp_plan_stage *self;
 
 	if (e->plan->term <= t->newest_term) {
 		answer(t, a, FTP_CALL_PREPARE,
@@ -97,15 +100,18 @@ static void prepare(struct ftp_transition *t, const struct ftp_transition_event 
 			e->plan->term);
 		return;
 	}
+	self = ftp_plan_member(e->plan, (uint32_t)member);
+	if (here && here->udp_port && here->udp_port == self->udp_port) {
+		answer(t, a, FTP_CALL_PREPARE, "udp_port: %u is in use by the plan in force",
+			self->udp_port);
+		return;
+	}
 	for (uint32_t u = 0; u < e->plan->n_units; u++) {
-		const struct ftp_plan_stage *here =
-			t->now_plan ? ftp_plan_member(t->now_plan, (uint32_t)t->now_member) : NULL;
-
-		if (ftp_moves_holder(e->plan, u) == member &&
-			(!here || u < here->first_unit || u >= here->end_unit)) {
-			answer(t, a, FTP_CALL_PREPARE, "holder[%u]: this node does not hold it", u);
-			return;
-		}
+		if (ftp_moves_holder(e->plan, u) != member ||
+			(here && u >= here->first_unit && u < here->end_unit))
+			continue;
+		answer(t, a, FTP_CALL_PREPARE, "holder[%u]: this node does not hold it", u);
+		return;
 	}
 	t->newest_term = e->plan->term;
 	t->next = FTP_NEXT_BUILDING;

@@ -11,7 +11,7 @@
 #define N_UNITS	  6
 #define LAST_STEP 100
 
-enum { FIRST, GIVES, TAKES, LEAVES, RETURNS, N_PLANS };
+enum { FIRST, GIVES, TAKES, LEAVES, RETURNS, SAME_PORT, N_PLANS };
 
 /* Of nodes 0 to 2; the holders are the stages of the plan `after`, numbered from 1. */
 static const struct {
@@ -22,6 +22,7 @@ static const struct {
 	[GIVES] = {2, 3, {0, 1, 2}, {3, 4, 6}, 0, 0, 1 + FIRST},
 	[TAKES] = {3, 3, {0, 1, 2}, {1, 5, 6}, 0, 0, 1 + FIRST},
 	[LEAVES] = {4, 2, {0, 2}, {3, 6}, 1, 1, 1 + FIRST},
+	[SAME_PORT] = {9, 3, {0, 1, 2}, {3, 4, 6}, 0, 0, 1 + FIRST},
 	[RETURNS] = {5, 3, {0, 1, 2}, {2, 4, 6}, 0, 0, 1 + LEAVES},
 };
 
@@ -37,6 +38,7 @@ static struct ftp_plan plan_of(int shape)
 	p.leaving[0].node = (uint32_t)shapes[shape].leaving;
 	for (uint32_t i = 0; i < p.n_stages; i++) {
 		p.stages[i].node = (uint32_t)shapes[shape].node[i];
+		p.stages[i].udp_port = shape == FIRST || shape == SAME_PORT ? 20 : 30;
 		p.stages[i].first_unit = i ? (uint32_t)shapes[shape].end[i - 1] : 0;
 		p.stages[i].end_unit = (uint32_t)shapes[shape].end[i];
 	}
@@ -219,6 +221,8 @@ static const struct life lives[] = {
 			AT(HOLD, 1, "refuse hold, ended, next plan prepared", .step = LAST_STEP),
 			AT(ABANDON, 2, "drop, grant abandon, ended, no next plan"),
 			AT(NOW_LOST, 0, "fail, failed, no next plan"))},
+	{"the_other_plan's_port", .before = &in_force,
+		ROWS(AT(PREPARE, SAME_PORT, "refuse prepare, training, no next plan"))},
 	{"strange_calls",
 		ROWS(AT(HOLD, 0, "refuse hold, idle, no next plan"),
 			AT(TRANSFER, FIRST, "refuse transfer, idle, no next plan"),

@@ -1,0 +1,219 @@
+/* Live changes of the plan by real workers: whatever is committed or abandoned, training goes on as
+ * if nothing had happened, bit for bit. */
+#include "runtime/worker.h"
+
+#include <string.h>
+
+#include "tests/base/check.h"
+#include "tests/runtime/worker_rig.h"
+
+static const struct rig_plan alone = {1, {{0, 5}}};
+static const struct rig_plan thirds = {3, {{0, 1}, {1, 3}, {2, 5}}};
+static const struct rig_plan turned = {3, {{0, 2}, {2, 4}, {1, 5}}};
+static const struct rig_plan mirrored = {3, {{0, 1}, {2, 3}, {1, 5}}};
+static const struct rig_plan without_n2 = {2, {{0, 3}, {2, 5}}};
+static const struct rig_plan without_n3 = {2, {{0, 1}, {1, 5}}};
+
+static const struct rig_settings flush = {"flush", false, "256MiB"};
+
+static void assert_same_training(const struct rig *a, const struct rig *b)
+{
+	for (int i = 1; i <= RIG_STEPS; i++)
+		if (a->loss[i] != b->loss[i])
+			fail_msg("step %d: loss %.9g, expected %.9g", i, a->loss[i], b->loss[i]);
+	assert_memory_equal(a->n_correct, b->n_correct, sizeof(a->n_correct));
+	assert_int_equal(a->n_evaluations, b->n_evaluations);
+	assert_string_equal(a->digest, b->digest);
+}
+
+/* One node from the begin to the end. */
+static void train_alone(struct rig *r)
+{
+	rig_open(r, &flush);
+	rig_change(r, &alone);
+	rig_finish(r);
+	rig_close(r);
+}
+
+/* Slowed down, so that the changes come before the end; the wait between is for a step or two. */
+static void begin(struct rig *r, const struct rig_settings *settings, const struct rig_plan *plan)
+{
+	rig_open(r, settings);
+	rig_slow(r, 0, 60);
+	rig_change(r, plan);
+	rig_wait_for_step(r, 2);
+}
+
+static void end(struct rig *r)
+{
+	rig_slow(r, 0, 1);
+	rig_finish(r);
+	rig_close(r);
+}
+
+static void live_through_changes(struct rig *r, const struct rig_settings *settings)
+{
+	static const struct rig_plan *const plans[] = {
+		&turned, &without_n2, &alone, &thirds, &without_n3};
+
+	begin(r, settings, &thirds);
+	for (size_t i = 0; i < sizeof(plans) / sizeof(plans[0]); i++) {
+		rig_change(r, plans[i]);
+		rig_wait_for_step(r, r->last_row + 2);
+	}
+	end(r);
+}
+
+static void change__bit_identical(void **state)
+{
+	static struct rig expected, r;
+
+	(void)state;
+	train_alone(&expected);
+	live_through_changes(&r, &flush);
+	assert_same_training(&r, &expected);
+}
+
+static void change__net_loops_in_threads(void **state)
+{
+	static struct rig expected, r;
+
+	(void)state;
+	train_alone(&expected);
+	live_through_changes(&r, &(struct rig_settings){"flush", true, "256MiB"});
+	assert_same_training(&r, &expected);
+}
+
+static void change__asynchronous_schedule_goes_on(void **state)
+{
+	static struct rig r;
+
+	(void)state;
+	live_through_changes(&r, &(struct rig_settings){"1f1b", false, "256MiB"});
+	assert_int_equal(strlen(r.digest), FTP_DIGEST_HEX - 1);
+}
+
+static void abandon__at_every_part(void **state)
+{
+	static struct rig expected, r;
+
+	(void)state;
+	train_alone(&expected);
+	begin(&r, &flush, &thirds);
+	for (int part = 0; part < 3; part++) {
+		rig_prepare(&r, &turned);
+		if (part > 0)
+			rig_hold(&r);
+		if (part > 1)
+			rig_transfer(&r);
+		rig_abandon(&r);
+		rig_wait_for_step(&r, r.last_row + 2);
+	}
+	rig_change(&r, &turned);
+	end(&r);
+	assert_same_training(&r, &expected);
+}
+
+/* Also while it is being built. */
+static void abandon__without_waiting(void **state)
+{
+	static struct rig expected, r;
+
+	(void)state;
+	train_alone(&expected);
+	begin(&r, &flush, &thirds);
+	for (int i = 0; i < 3; i++) {
+		struct ftp_command c = {
+			.kind = FTP_COMMAND_PREPARE, .plan = malloc(sizeof(r.plan))};
+
+		assert_non_null(c.plan);
+		*c.plan = r.plan;
+		r.term += r.term % 2 ? 1 : 2;
+		c.plan->term = r.term;
+		c.plan->holder[0] = 0;
+		rig_call(&r, 0, &c);
+		r.next = *c.plan;
+		r.next.n_stages = 1;
+		rig_abandon(&r);
+	}
+	rig_change(&r, &turned);
+	end(&r);
+	assert_same_training(&r, &expected);
+}
+
+static bool n1_is_refused(const struct rig *r)
+{
+	return r->nodes[0].refusal[FTP_CALL_PREPARE][0] ||
+	       r->nodes[0].refusal[FTP_CALL_TRANSFER][0];
+}
+
+static void prepare__that_does_not_fit_harms_nobody(void **state)
+{
+	static struct rig expected, r;
+
+	(void)state;
+	train_alone(&expected);
+	begin(&r, &(struct rig_settings){"flush", false, "1700KiB"}, &thirds);
+	rig_begin_prepare(&r, &alone);
+	rig_wait(&r, n1_is_refused);
+	assert_true(strstr(r.nodes[0].refusal[FTP_CALL_PREPARE], "memory") != NULL);
+	rig_abandon(&r);
+	rig_change(&r, &mirrored);
+	end(&r);
+	assert_same_training(&r, &expected);
+}
+
+/* A node that joins is lost after it was prepared: the others go on with the plan they have. */
+static void hold__a_lost_newcomer_ends_only_the_change(void **state)
+{
+	static struct rig expected, r;
+
+	(void)state;
+	train_alone(&expected);
+	begin(&r, &flush, &without_n3);
+	rig_prepare(&r, &thirds);
+	rig_hold(&r);
+	ftp_worker_stop(r.nodes[2].worker);
+	r.nodes[2].worker = NULL;
+	rig_call_until_refused(&r, 0,
+		&(struct ftp_command){.kind = FTP_COMMAND_COMMIT, .term = r.next.term}, "lost n3");
+	rig_abandon(&r);
+	end(&r);
+	assert_same_training(&r, &expected);
+}
+
+static bool others_failed(const struct rig *r)
+{
+	return r->nodes[0].is_failed && r->nodes[1].is_failed;
+}
+
+static void lost__a_stage_in_force_fails_the_others(void **state)
+{
+	static struct rig r;
+
+	(void)state;
+	begin(&r, &flush, &thirds);
+	rig_prepare(&r, &turned);
+	ftp_worker_stop(r.nodes[2].worker);
+	r.nodes[2].worker = NULL;
+	rig_wait(&r, others_failed);
+	assert_true(strstr(r.nodes[0].failure, "lost n3") != NULL);
+	rig_close(&r);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(change__bit_identical),
+		cmocka_unit_test(change__net_loops_in_threads),
+		cmocka_unit_test(change__asynchronous_schedule_goes_on),
+		cmocka_unit_test(abandon__at_every_part),
+		cmocka_unit_test(abandon__without_waiting),
+		cmocka_unit_test(prepare__that_does_not_fit_harms_nobody),
+		cmocka_unit_test(hold__a_lost_newcomer_ends_only_the_change),
+		cmocka_unit_test(lost__a_stage_in_force_fails_the_others),
+	};
+
+	check_seed();
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
