@@ -7,7 +7,8 @@
 #include "ctl/document.h"
 #include "ctl/events.h"
 
-#define MAX_SECONDS 1e10
+#define MAX_SECONDS    1e10
+#define ENDING_SECONDS 1.0
 
 static bool is_one_of(const char *kind, const char *const *kinds)
 {
@@ -144,6 +145,20 @@ static void on_event(void *arg, const char *kind, const json_t *e)
 		append(d, d->marks, e);
 }
 
+/* When a run ends its nodes go. */
+static void drop_marks_of_the_end(struct ftp_report_data *d)
+{
+	double end = ftp_document_number_or_0(d->end, "t");
+
+	for (size_t i = json_array_size(d->marks); d->end && i-- > 0;) {
+		const json_t *e = json_array_get(d->marks, i);
+
+		if (!strcmp(ftp_document_text(e, "kind"), "gone") &&
+			ftp_document_number_or_0(e, "t") > end - ENDING_SECONDS)
+			json_array_remove(d->marks, i);
+	}
+}
+
 static void read_loss(struct ftp_report_data *d)
 {
 	char path[FTP_PATHS_MAX], line[128];
@@ -182,6 +197,7 @@ struct ftp_report_data *ftp_report_data_read(const struct ftp_rundir *dir)
 	d->traces = json_array();
 	d->summary = ftp_rundir_read_summary(dir);
 	ftp_events_read(dir, 0, on_event, d);
+	drop_marks_of_the_end(d);
 	read_loss(d);
 	ftp_series_finish(&d->loss);
 	ftp_series_finish(&d->rate);

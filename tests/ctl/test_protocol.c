@@ -76,7 +76,8 @@ static const struct ftp_plan plan = {.run = 7,
 	.leaving = {{2, "n3", "127.0.0.1", 1002, 13, 0, 0}},
 	.n_units = 5,
 	.holder = {0, 1, 2, 2, FTP_PLAN_INITIAL}};
-static const struct ftp_probe probe = {.run = 7, .term = 1, .n_nodes = 1, .nodes = {{0, "n1"}}};
+static const struct ftp_probe probe = {
+	.run = 7, .term = 1, .n_nodes = 1, .nodes = {{.name = "n1"}}};
 static const struct ftp_links links = {
 	.n_peers = 2, .peer = {1, 2}, .rtt_ns = {1000, 0}, .bytes_per_s = {1, INT64_MAX}};
 static const struct ftp_hold hold = {1, 2};
