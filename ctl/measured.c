@@ -78,14 +78,17 @@ int ftp_measured_read(json_t **out, const char *file, struct ftp_error *err)
 {
 	json_error_t why;
 
+	*out = NULL;
 	if (access(file, R_OK))
 		return ftp_error_set(err, errno, "%s: %s", file, strerror(errno));
 	*out = json_load_file(file, JSON_REJECT_DUPLICATES, &why);
 	if (*out && json_array_size(json_object_get(*out, "nodes")))
 		return 0;
+	ftp_error_set(err, EINVAL, "%s: expected what ftpctl profile --json prints%s%s", file,
+		*out ? "" : ": ", *out ? "" : why.text);
 	json_decref(*out);
-	return ftp_error_set(err, EINVAL, "%s: expected what ftpctl profile --json prints%s%s",
-		file, *out ? "" : ": ", *out ? "" : why.text);
+	*out = NULL;
+	return -EINVAL;
 }
 
 /* Reads until the end, the deadline or the bound. */
@@ -191,6 +194,7 @@ int ftp_measured_here(
 	cpu_set_t available;
 	int rc = 0;
 
+	*out = NULL;
 	if (node && ftp_config_find_node(c, node) < 0)
 		return ftp_error_set(
 			err, EINVAL, "%s: nodes: there is no node '%.64s'", c->file, node);
@@ -207,7 +211,9 @@ int ftp_measured_here(
 		if (!rc)
 			json_array_append_new(json_object_get(*out, "nodes"), profile);
 	}
-	if (rc)
+	if (rc) {
 		json_decref(*out);
+		*out = NULL;
+	}
 	return rc;
 }

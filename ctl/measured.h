@@ -5,7 +5,7 @@
  *    "nodes": [{"node": name, and the fields of struct ftp_profile}],
  *    "links": [{"node": name, "peer": [names], "rtt_ns": [], "bytes_per_s": []}]}
  *
- * One thread. */
+ * The caller owns *out, which is NULL after an error. One thread. */
 #ifndef FTP_CTL_MEASURED_H
 #define FTP_CTL_MEASURED_H
 

@@ -129,7 +129,7 @@ void ftp_plan_view_live(FILE *f, const json_t *answer)
 		ftp_plan_view_plan(f, best);
 	}
 	if (ftp_document_number(answer, "gain", &gain))
-		fprintf(f, "\ngain %.1f %%; would repartition: %s", gain * 100,
+		fprintf(f, "\n%.2f times as long as the best; would repartition: %s", gain,
 			json_is_true(json_object_get(answer, "would_repartition")) ? "yes" : "no");
 	if (ftp_document_text(answer, "why")[0])
 		fprintf(f, ": %s", ftp_document_text(answer, "why"));

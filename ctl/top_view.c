@@ -187,16 +187,17 @@ static void add_links(struct ftp_top_frame *f, const json_t *status)
 	if (!json_array_size(links))
 		return;
 	add(f, "%s", "");
-	add(f, "%-12s %-12s %10s %12s %14s", "link from", "to", "rtt us", "sends MB/s",
-		"can send MB/s");
+	add(f, "%-12s %-12s %10s %10s %12s %12s", "link from", "to", "rtt us", "MB/s", "sent MB",
+		"received MB");
 	for (size_t i = 0; i < json_array_size(links) && i < FTP_CONFIG_MAX_NODES; i++) {
 		const json_t *l = json_array_get(links, i);
 
-		add(f, "%-12.32s %-12.32s %10.0f %12.1f %14.0f", ftp_document_text(l, "from"),
-			ftp_document_text(l, "to"),
+		add(f, "%-12.32s %-12.32s %10.0f %10.1f %12.1f %12.1f",
+			ftp_document_text(l, "from"), ftp_document_text(l, "to"),
 			ftp_document_number_or_0(l, "rtt_seconds") * 1e6,
-			ftp_document_number_or_0(l, "tx_bytes_per_second") / 1e6,
-			ftp_document_number_or_0(l, "bytes_per_second") / 1e6);
+			ftp_document_number_or_0(l, "bytes_per_second") / 1e6,
+			ftp_document_number_or_0(l, "tx_bytes") / 1e6,
+			ftp_document_number_or_0(l, "rx_bytes") / 1e6);
 	}
 }
 

@@ -86,6 +86,8 @@ static void run__exit_codes(void **state)
 			"err: expected what ftpctl profile --json prints"},
 		{"profile n9 --data-dir . -c " EXAMPLE, FTP_EXIT_USAGE, NULL,
 			"there is no node 'n9'"},
+		{"profile n1 --data-dir . -c " EXAMPLE " --set nodes.n1.memory=1MiB",
+			FTP_EXIT_FAILURE, NULL, "the memory budget is 1 MiB"},
 		{"top --data-dir .", FTP_EXIT_NOT_RUNNING, NULL, "no run is going on in"},
 		{"report none --data-dir .", FTP_EXIT_FAILURE, NULL, "there is no run 'none'"},
 		{"report latest --data-dir .", FTP_EXIT_FAILURE, NULL, "there is no run 'latest'"},

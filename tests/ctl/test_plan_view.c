@@ -81,21 +81,22 @@ static void live__in_force_and_best(void **state)
 	(void)state;
 	json_object_set_new(now, "measured_step_seconds", json_real(0.0623));
 	text = print(ftp_plan_view_live,
-		json_pack("{s:O, s:O, s:f, s:b, s:s}", "in_force", now, "best", best, "gain", 0.0,
+		json_pack("{s:O, s:O, s:f, s:b, s:s}", "in_force", now, "best", best, "gain", 1.0,
 			"would_repartition", 0, "why", "the plan in force is the best"));
 	assert_non_null(strstr(text, "in force\nstage"));
 	assert_non_null(strstr(text, "measured: 62.3 ms a step"));
 	assert_null(strstr(text, "\nbest\n"));
-	assert_non_null(
-		strstr(text, "gain 0.0 %; would repartition: no: the plan in force is the best\n"));
+	assert_non_null(strstr(text, "1.00 times as long as the best; would repartition: no: the "
+				     "plan in force is the best\n"));
 	free(text);
 	json_object_set_new(
 		json_array_get(json_object_get(best, "stages"), 0), "end_unit", json_integer(4));
 	text = print(ftp_plan_view_live,
-		json_pack("{s:o, s:o, s:f, s:b, s:s}", "in_force", now, "best", best, "gain", 0.25,
+		json_pack("{s:o, s:o, s:f, s:b, s:s}", "in_force", now, "best", best, "gain", 1.25,
 			"would_repartition", 1, "why", "it pays"));
 	assert_non_null(strstr(text, "\nbest\nstage"));
-	assert_non_null(strstr(text, "gain 25.0 %; would repartition: yes: it pays\n"));
+	assert_non_null(
+		strstr(text, "1.25 times as long as the best; would repartition: yes: it pays\n"));
 	free(text);
 }
 

@@ -12,7 +12,7 @@ static json_t *status(double compute_s, double wait_s, double poll_s)
 	json_t *j = json_pack(
 		"{s:s, s:s, s:i, s:i, s:i, s:f, s:i, s:f, s:f, s:i, s:{s:i, s:s, s:s}, "
 		"s:[{s:s, s:s, s:f}, {s:s, s:s, s:f}, {s:s, s:s}], s:[{s:i, s:s, s:i, s:i, s:i, "
-		"s:f, s:f, s:f, s:i}], s:[{s:s, s:s, s:f, s:f, s:f}]}",
+		"s:f, s:f, s:f, s:i}], s:[{s:s, s:s, s:f, s:f, s:I, s:I}]}",
 		"run", "r1", "state", "training", "step", 20, "last_step", 200, "epoch", 1, "loss",
 		0.5, "term", 3, "predicted_step_seconds", 0.1, "measured_step_seconds", 0.11,
 		"n_repartitions", 2, "change", "term", 4, "phase", "preparing", "reason",
@@ -21,7 +21,8 @@ static json_t *status(double compute_s, double wait_s, double poll_s)
 		"stage", 0, "node", "n1", "first_unit", 0, "end_unit", 5, "step", 20,
 		"compute_seconds", compute_s, "wait_seconds", wait_s, "poll_seconds", poll_s,
 		"memory_bytes", 4600000, "links", "from", "n1", "to", "n2", "rtt_seconds", 52e-6,
-		"tx_bytes_per_second", 3.5e6, "bytes_per_second", 9e8);
+		"bytes_per_second", 3.5e6, "tx_bytes", (json_int_t)70000000, "rx_bytes",
+		(json_int_t)1000000);
 
 	assert_non_null(j);
 	return j;
@@ -57,7 +58,7 @@ static void frame__of_a_run(void **state)
 		"    0 n1       0-4          20 [########----....]  50  25  25   2.50      4.6",
 		FTP_TERMINAL_RED);
 	expect_line(6, "       in no stage: n2 idle, n3 drained", FTP_TERMINAL_PLAIN);
-	expect_line(9, "n1           n2                   52          3.5            900",
+	expect_line(9, "n1           n2                   52        3.5         70.0          1.0",
 		FTP_TERMINAL_PLAIN);
 	expect_line(11, "     12.5 s  n3 is being drained", FTP_TERMINAL_PLAIN);
 	assert_int_equal(frame.n, 12);
