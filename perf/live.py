@@ -1,6 +1,5 @@
 """A run of ours that a benchmark watches while it trains: steps by the central node's own count, events,
 counters; rates between two edges of that count."""
-import json
 import math
 import os
 import re
@@ -90,13 +89,7 @@ class Live:
         self.wait(f"step {n}", lambda: self.steps() >= n, seconds)
 
     def events(self, *kinds):
-        """Of these kinds so far, in order; a last line that is still being written is left out."""
-        try:
-            with open(self.cluster.latest("events.jsonl"), encoding="utf-8") as f:
-                lines = f.read().split("\n")[:-1]
-        except FileNotFoundError:
-            return []
-        return [e for e in map(json.loads, lines) if not kinds or e["kind"] in kinds]
+        return self.cluster.events(*kinds)
 
     def last(self, kind):
         found = self.events(kind)

@@ -120,6 +120,15 @@ class Cluster:
         with open(self.latest("loss.csv"), "rb") as f:
             return f.read()
 
+    def events(self, *kinds):
+        """Of these kinds, in order. A last line that is still being written is left out."""
+        try:
+            with open(self.latest("events.jsonl"), encoding="utf-8") as f:
+                lines = f.read().split("\n")[:-1]
+        except FileNotFoundError:
+            return []
+        return [e for e in map(json.loads, lines) if e["kind"] in kinds]
+
     def status(self):
         """The status document, or None when nothing runs."""
         done = self.run("status", "--json")
