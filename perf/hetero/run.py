@@ -14,6 +14,7 @@ import sys
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 import bound  # noqa: E402
 import common  # noqa: E402
+import measured  # noqa: E402
 import torch_peer  # noqa: E402
 from live import Live  # noqa: E402
 
@@ -55,22 +56,6 @@ def settings(net, schedule, cuts, slow):
             **{f"nodes.n{i + 1}.emulate.slowdown": s for i, s in enumerate(slow)}}
 
 
-def measured_nodes(run, names):
-    """Unit times of each node now, in seconds: its profile times its slowness at this moment."""
-    profiles = {e["node"]: e for e in run.events("profile")}
-    slowness = {n["name"]: n["slowness"] for n in run.last("progress")["nodes"]}
-
-    def node(name):
-        times = ([ns / 1e9 for ns in profiles[name][f"{part}_ns"]]
-                 for part in ("forward", "backward", "update"))
-        return bound.Node(*times).scaled(slowness[name] or 1.0)
-    return [node(n) for n in names]
-
-
-def plan_of(run):
-    return [{k: s[k] for k in ("node", "first_unit", "end_unit")} for s in run.last("plan")["stages"]]
-
-
 def memory_of(event):
     """Per stage: what the planner's formula says, and what the built stage takes."""
     return {s["node"]: {"predicted_bytes": p["memory_bytes"], "measured_bytes": s["memory_bytes"]}
@@ -78,7 +63,7 @@ def memory_of(event):
 
 
 def about_dynamic(run, schedule, names, result):
-    nodes = measured_nodes(run, names)
+    nodes = measured.nodes(run, names)
     micro_batches = SCHEDULES[schedule]
     step_s, order, firsts = bound.best(nodes, micro_batches)
     event = run.last("plan")
@@ -102,7 +87,7 @@ def run_ours(net, scenario, schedule, cuts):
         if cuts == "auto":
             run.wait_quiet(CALM_S)
         result = run.rate(WINDOW_S, WINDOW_STEPS[schedule])
-        result["plan"] = plan_of(run)
+        result["plan"] = measured.plan(run)
         if cuts == "auto":
             names = [f"n{i + 1}" for i in range(len(slow))]
             result.update(about_dynamic(run, schedule, names, result))
