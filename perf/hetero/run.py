@@ -69,7 +69,7 @@ def about_dynamic(run, schedule, names, result):
     event = run.last("plan")
     order_now = [names.index(s["node"]) for s in event["stages"]]
     firsts_now = [s["first_unit"] for s in event["stages"]]
-    predicted = event["plan"]["step_s"]
+    predicted = event["plan"]["step_seconds"]
     return {
         "bound_samples_per_second": run.batch / step_s,
         "bound_plan": [[names[n], f] for n, f in zip(order, firsts)],
