@@ -71,6 +71,11 @@ struct ftp_config_lr_rate { /* as struct ftp_lr_spec of kernels/optimizer.h */
 	uint64_t warmup, step_every;
 };
 
+struct ftp_config_repartition { /* when a running plan is changed; cuts: auto */
+	double min_gain;	/* share of the step time that a change must win */
+	uint64_t horizon;	/* steps within which it must repay its pause twice */
+};
+
 struct ftp_config_training {
 	char *model; /* "mlp", "lenet5", "mobilenetv2" */
 	double width;
@@ -84,6 +89,7 @@ struct ftp_config_training {
 	enum ftp_config_schedule schedule; /* 1f1b: micro_batches is 1 */
 	uint64_t aggregate_every;	   /* steps, 1f1b only; 0: never */
 	char *cuts;			   /* "auto", "equal" or "3,9" (ctl/cuts.h) */
+	struct ftp_config_repartition repartition;
 	struct ftp_config_optimizer optimizer;
 	struct ftp_config_lr_rate lr;
 	uint64_t eval_every; /* steps; 0: only at the end */

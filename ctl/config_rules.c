@@ -237,6 +237,8 @@ static const struct rule rules[] = {
 	{.path = "training.aggregate_every", .check = check_integer, .max = 1e12},
 	{.path = "training.cuts", .check = check_cuts},
 	{.path = "training.optimizer.kind", .check = check_word, .words = "sgd"},
+	{.path = "training.repartition.min_gain", .check = check_float, .max = 10},
+	{.path = "training.repartition.horizon", .check = check_integer, .min = 1, .max = 1e12},
 	{.path = "training.optimizer.momentum", .check = check_float, .max = 1, .max_open = true},
 	{.path = "training.optimizer.weight_decay", .check = check_float, .max = 1},
 	{.path = "training.optimizer.nesterov", .check = check_bool},

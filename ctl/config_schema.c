@@ -78,6 +78,12 @@ static const cyaml_schema_field_t dataset_fields[] = {
 	CYAML_FIELD_END,
 };
 
+static const cyaml_schema_field_t repartition_fields[] = {
+	CYAML_FIELD_FLOAT("min_gain", REQUIRED, struct ftp_config_repartition, min_gain),
+	CYAML_FIELD_UINT("horizon", REQUIRED, struct ftp_config_repartition, horizon),
+	CYAML_FIELD_END,
+};
+
 static const cyaml_schema_field_t optimizer_fields[] = {
 	TEXT("kind", struct ftp_config_optimizer, kind),
 	CYAML_FIELD_FLOAT("momentum", REQUIRED, struct ftp_config_optimizer, momentum),
@@ -111,6 +117,7 @@ static const cyaml_schema_field_t training_fields[] = {
 	ENUM("schedule", struct ftp_config_training, schedule, schedule_words),
 	CYAML_FIELD_UINT("aggregate_every", REQUIRED, struct ftp_config_training, aggregate_every),
 	TEXT("cuts", struct ftp_config_training, cuts),
+	MAP("repartition", struct ftp_config_training, repartition, repartition_fields),
 	MAP("optimizer", struct ftp_config_training, optimizer, optimizer_fields),
 	MAP("lr", struct ftp_config_training, lr, lr_fields),
 	CYAML_FIELD_UINT("eval_every", REQUIRED, struct ftp_config_training, eval_every),
@@ -170,6 +177,7 @@ const char ftp_config_defaults[] =
 	"  schedule: flush\n"
 	"  aggregate_every: 0\n"
 	"  cuts: equal\n"
+	"  repartition: {min_gain: 0.05, horizon: 200}\n"
 	"  optimizer: {kind: sgd, momentum: 0.9, weight_decay: 0, nesterov: false}\n"
 	"  lr: {kind: constant, base: 0.05, gamma: 0.1, final: 0, warmup: 0, step_every: 0}\n"
 	"  eval_every: 0\n"

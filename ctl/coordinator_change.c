@@ -49,8 +49,9 @@ int ftp_coordinator_change_check(const struct ftp_coordinator *c, struct ftp_err
 
 static uint64_t phase_ns(const struct ftp_coordinator *c, enum ftp_change_phase phase)
 {
-	uint64_t steps_ns = (uint64_t)(FTP_COORDINATOR_HOLD_STEPS *
-				       ftp_coordinator_step_seconds(c) * (double)FTP_NS_PER_S);
+	double measured_s = ftp_coordinator_step_seconds(c);
+	double step_s = measured_s > c->predicted_s ? measured_s : c->predicted_s;
+	uint64_t steps_ns = (uint64_t)(FTP_COORDINATOR_HOLD_STEPS * step_s * (double)FTP_NS_PER_S);
 	const uint64_t waits_ns[FTP_N_CHANGE_PHASES] = {
 		[FTP_CHANGE_PREPARING] = FTP_COORDINATOR_PREPARE_NS,
 		[FTP_CHANGE_HOLDING] = FTP_COORDINATOR_HOLD_NS + steps_ns,
@@ -190,6 +191,9 @@ void ftp_coordinator_change_begin(struct ftp_coordinator *c, enum ftp_change_cau
 	c->change.cause = cause;
 	snprintf(c->change.reason, sizeof(c->change.reason), "%s", reason);
 	set_plan(c, target);
+	c->change.predicted = !ftp_coordinator_predict(c, target, &c->change.answer, NULL);
+	for (uint32_t i = 0; i < c->n_nodes; i++)
+		c->change.slowness[i] = c->nodes[i].slowness.value;
 	describe(c, a);
 	if (!c->plan.term)
 		ftp_coordinator_move(c, FTP_RUN_PREPARING, now_ns);
@@ -271,13 +275,22 @@ static void commit(struct ftp_coordinator *c, uint64_t now_ns, struct ftp_action
 	call_nodes(c, c->change.members, FTP_METHOD_COMMIT, ftp_commit_encode(&m), m.term, a);
 	c->old_term = c->plan.term;
 	c->plan = c->change.plan;
+	c->plan_step = c->change.step;
+	c->predicted = c->change.predicted;
+	c->answer = c->change.answer;
+	c->predicted_s = c->predicted ? (double)c->answer.step_ns / (double)FTP_NS_PER_S : 0;
 	c->computed_ns = now_ns;
 	c->rate[0].at_ns = now_ns;
 	c->rate[0].row = c->last_row;
 	c->n_rate = 1;
 	for (uint32_t i = 0; i < c->n_nodes; i++) {
-		c->nodes[i].memory_bytes = c->change.memory_bytes[i];
-		c->nodes[i].heard_ns = now_ns;
+		struct ftp_coordinator_node *n = &c->nodes[i];
+
+		n->memory_bytes = c->change.memory_bytes[i];
+		n->heard_ns = n->measured_ns = now_ns;
+		n->planned_slowness = n->judged_slowness = c->change.slowness[i];
+		ftp_slowness_restart(&n->slowness);
+		n->n_links = 0;
 	}
 	ftp_coordinator_event_plan(c, now_ns, a);
 }
@@ -290,25 +303,45 @@ static void let_go(struct ftp_coordinator *c, uint64_t now_ns, struct ftp_action
 			ftp_coordinator_dismiss(c, i, now_ns, a);
 }
 
+void ftp_coordinator_change_parts(
+	const struct ftp_coordinator_change *x, uint64_t now_ns, double parts_s[FTP_N_CHANGE_PARTS])
+{
+	static const struct {
+		enum ftp_change_phase from, to; /* NONE: now */
+	} parts[FTP_N_CHANGE_PARTS] = {
+		[FTP_PART_PREPARE] = {FTP_CHANGE_PREPARING, FTP_CHANGE_HOLDING},
+		[FTP_PART_HOLD] = {FTP_CHANGE_HOLDING, FTP_CHANGE_TRANSFERRING},
+		[FTP_PART_TRANSFER] = {FTP_CHANGE_TRANSFERRING, FTP_CHANGE_COMMITTING},
+		[FTP_PART_COMMIT] = {FTP_CHANGE_COMMITTING, FTP_CHANGE_NONE},
+		[FTP_PART_PAUSE] = {FTP_CHANGE_TRANSFERRING, FTP_CHANGE_NONE},
+	};
+
+	for (int i = 0; i < FTP_N_CHANGE_PARTS; i++) {
+		uint64_t from_ns = x->began_ns[parts[i].from];
+		uint64_t to_ns = parts[i].to ? x->began_ns[parts[i].to] : now_ns;
+
+		parts_s[i] = from_ns && to_ns > from_ns
+				     ? (double)(to_ns - from_ns) / (double)FTP_NS_PER_S
+				     : 0;
+	}
+}
+
 static void settle(struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a)
 {
 	const struct ftp_coordinator_change *x = &c->change;
-	const uint64_t *at = x->began_ns;
+	double *s = c->parts_s;
 
 	if (c->old_term) {
 		c->n_committed++;
+		ftp_coordinator_change_parts(x, now_ns, s);
 		ftp_actions_log(a, FTP_LOG_INFO,
 			"repartition to term %llu committed at step %llu: %s; moved %.1f MB; pause "
 			"%.0f ms (transfer %.0f, commit %.0f) after %.0f ms of preparation and "
-			"%.0f of "
-			"holding",
+			"%.0f ms of holding",
 			(unsigned long long)x->plan.term, (unsigned long long)x->step, x->reason,
-			(double)x->received_bytes / 1e6,
-			(double)(now_ns - at[FTP_CHANGE_TRANSFERRING]) / 1e6,
-			(double)(at[FTP_CHANGE_COMMITTING] - at[FTP_CHANGE_TRANSFERRING]) / 1e6,
-			(double)(now_ns - at[FTP_CHANGE_COMMITTING]) / 1e6,
-			(double)(at[FTP_CHANGE_HOLDING] - at[FTP_CHANGE_PREPARING]) / 1e6,
-			(double)(at[FTP_CHANGE_TRANSFERRING] - at[FTP_CHANGE_HOLDING]) / 1e6);
+			(double)x->received_bytes / 1e6, s[FTP_PART_PAUSE] * 1e3,
+			s[FTP_PART_TRANSFER] * 1e3, s[FTP_PART_COMMIT] * 1e3,
+			s[FTP_PART_PREPARE] * 1e3, s[FTP_PART_HOLD] * 1e3);
 		ftp_coordinator_event_change(c, now_ns, a);
 	}
 	c->change.phase = FTP_CHANGE_NONE;
@@ -367,6 +400,7 @@ void ftp_coordinator_change_abandon(struct ftp_coordinator *c, enum ftp_evidence
 		(unsigned long long)c->plan.term);
 	c->n_abandoned++;
 	c->retry_step[x->cause] = c->last_row + FTP_CHANGE_RETRY_STEPS;
+	c->judged_ns = 0; /* its cause may be judged anew then */
 	if (x->cause == FTP_CAUSE_JOIN)
 		c->newcomers |=
 			ftp_coordinator_stages(&x->plan) & ~ftp_coordinator_stages(&c->plan);

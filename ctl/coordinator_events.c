@@ -4,11 +4,6 @@
 
 #define MAX_HISTORY 1000
 
-static double seconds(uint64_t from_ns, uint64_t to_ns)
-{
-	return from_ns && to_ns > from_ns ? (double)(to_ns - from_ns) / (double)FTP_NS_PER_S : 0;
-}
-
 void ftp_coordinator_event(const struct ftp_coordinator *c, const char *kind, json_t *body,
 	uint64_t now_ns, struct ftp_actions *a)
 {
@@ -86,6 +81,44 @@ void ftp_coordinator_event_emulate(
 	ftp_coordinator_event(c, "emulate", j, now_ns, a);
 }
 
+void ftp_coordinator_event_progress(
+	const struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a)
+{
+	json_t *nodes = json_array();
+
+	for (uint32_t i = 0; i < c->plan.n_stages; i++) {
+		const struct ftp_coordinator_node *n = &c->nodes[c->plan.stages[i].node];
+
+		json_array_append_new(nodes,
+			json_pack("{s:s, s:i, s:I, s:f, s:f, s:f, s:f}", "name",
+				c->plan.stages[i].name, "stage", (int)i, "step",
+				(json_int_t)n->step, "compute_s", n->compute_s, "wait_s", n->wait_s,
+				"poll_s", n->poll_s, "slowness", n->slowness.value));
+	}
+	ftp_coordinator_event(c, "progress",
+		json_pack("{s:I, s:f, s:f, s:o}", "step", (json_int_t)c->last_row,
+			"samples_per_second", ftp_coordinator_samples_per_second(c),
+			"predicted_step_s", c->predicted_s, "nodes", nodes),
+		now_ns, a);
+}
+
+void ftp_coordinator_event_trace(const struct ftp_coordinator *c, uint32_t node,
+	const struct ftp_trace *m, uint64_t now_ns, struct ftp_actions *a)
+{
+	json_t *spans = json_array();
+
+	for (uint32_t i = 0; i < m->n_spans; i++)
+		json_array_append_new(
+			spans, json_pack("[i, I, i, I, I]", (int)m->task[i], (json_int_t)m->step[i],
+				       (int)m->micro[i], (json_int_t)m->begin_ns[i],
+				       (json_int_t)m->end_ns[i]));
+	ftp_coordinator_event(c, "trace",
+		json_pack("{s:s, s:i, s:I, s:I, s:o}", "node", c->config->nodes[node].name, "stage",
+			(int)ftp_coordinator_stage_of(&c->plan, node), "term", (json_int_t)m->term,
+			"offset_ns", (json_int_t)c->nodes[node].offset_ns, "spans", spans),
+		now_ns, a);
+}
+
 static void remember(json_t *history, json_t *entry)
 {
 	if (json_array_size(history) < MAX_HISTORY)
@@ -137,18 +170,17 @@ void ftp_coordinator_event_change(
 	const struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a)
 {
 	const struct ftp_coordinator_change *x = &c->change;
-	bool committed = x->phase == FTP_CHANGE_COMMITTING;
-	const uint64_t *at = x->began_ns;
-	json_t *j = json_pack("{s:I, s:I, s:s, s:s, s:s, s:I, s:f, s:f, s:f, s:f, s:f, s:o}",
-		"term", (json_int_t)x->plan.term, "step", (json_int_t)x->step, "reason", x->reason,
-		"outcome", committed ? "committed" : "abandoned", "why", x->why, "moved_bytes",
-		(json_int_t)x->received_bytes, "prepare_s",
-		seconds(at[FTP_CHANGE_PREPARING], at[FTP_CHANGE_HOLDING]), "hold_s",
-		seconds(at[FTP_CHANGE_HOLDING], at[FTP_CHANGE_TRANSFERRING]), "transfer_s",
-		seconds(at[FTP_CHANGE_TRANSFERRING], at[FTP_CHANGE_COMMITTING]), "commit_s",
-		seconds(at[FTP_CHANGE_COMMITTING], now_ns), "pause_s",
-		seconds(at[FTP_CHANGE_TRANSFERRING], now_ns), "link_bytes_per_s", link_rate(c));
+	double s[FTP_N_CHANGE_PARTS];
+	json_t *j;
 
+	ftp_coordinator_change_parts(x, now_ns, s);
+	j = json_pack("{s:I, s:I, s:s, s:s, s:s, s:I, s:f, s:f, s:f, s:f, s:f, s:o}", "term",
+		(json_int_t)x->plan.term, "step", (json_int_t)x->step, "reason", x->reason,
+		"outcome", x->phase == FTP_CHANGE_COMMITTING ? "committed" : "abandoned", "why",
+		x->why, "moved_bytes", (json_int_t)x->received_bytes, "prepare_s",
+		s[FTP_PART_PREPARE], "hold_s", s[FTP_PART_HOLD], "transfer_s", s[FTP_PART_TRANSFER],
+		"commit_s", s[FTP_PART_COMMIT], "pause_s", s[FTP_PART_PAUSE], "link_bytes_per_s",
+		link_rate(c));
 	ftp_assert(j);
 	remember(c->changes, j);
 	ftp_coordinator_event(c, "repartition", j, now_ns, a);

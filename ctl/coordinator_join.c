@@ -106,6 +106,8 @@ void ftp_coordinator_join(struct ftp_coordinator *c, const struct ftp_event *e, 
 	n->conn = e->conn;
 	n->join = join;
 	n->emulate = configured(&c->config->nodes[node].emulate);
+	ftp_slowness_init(&n->slowness, 1);
+	n->told_slowness = n->planned_slowness = n->judged_slowness = 1;
 	joined.node = node;
 	memcpy(joined.isa, c->isa, sizeof(joined.isa));
 	ftp_actions_log(a, FTP_LOG_INFO, "%s joined: pid %lld, %u cores, %s, %s", join.name,

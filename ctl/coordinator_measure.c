@@ -53,21 +53,42 @@ static void measured(struct ftp_coordinator *c, uint32_t node,
 		next(c, now_ns, a);
 }
 
+/* An idle node's times against those it had: the profile stays what slowness refers to. */
+static void note_idle(struct ftp_coordinator *c, uint32_t node, const struct ftp_profile *now)
+{
+	const struct ftp_profile *then = &c->nodes[node].profile;
+	double now_ns = 0, then_ns = 0;
+
+	for (uint32_t i = 0; i < now->n_units; i++) {
+		now_ns += (double)(now->forward_ns[i] + now->backward_ns[i]);
+		then_ns += (double)(then->forward_ns[i] + then->backward_ns[i]);
+	}
+	if (now_ns > 0 && then_ns > 0)
+		ftp_slowness_init(&c->nodes[node].slowness, now_ns / then_ns);
+}
+
 int ftp_coordinator_on_profile(struct ftp_coordinator *c, uint32_t node, const struct ftp_event *e,
 	uint64_t now_ns, struct ftp_actions *a, struct ftp_error *err)
 {
 	struct ftp_coordinator_node *n = &c->nodes[node];
+	struct ftp_profile m;
 	int rc;
 
 	if (c->state >= FTP_RUN_FINISHING)
 		return 0;
-	rc = ftp_profile_decode(&n->profile, e->body, err);
-	if (!rc && n->profile.n_units != c->settings.n_units)
-		rc = ftp_error_set(err, EPROTO, "times of %u units; the model has %u",
-			n->profile.n_units, c->settings.n_units);
-	n->profiled = !rc;
+	rc = ftp_profile_decode(&m, e->body, err);
+	if (!rc && m.n_units != c->settings.n_units)
+		rc = ftp_error_set(err, EPROTO, "times of %u units; the model has %u", m.n_units,
+			c->settings.n_units);
+	n->measuring = false;
 	if (rc)
 		return rc;
+	if (c->state == FTP_RUN_TRAINING && !(c->newcomers & FTP_NODE_BIT(node))) {
+		note_idle(c, node, &m);
+		return 0;
+	}
+	n->profile = m;
+	n->profiled = true;
 	ftp_coordinator_event_profile(c, node, now_ns, a);
 	if (c->state == FTP_RUN_PROFILING)
 		measured(c, node,

@@ -16,7 +16,12 @@ enum family {
 	ACCURACY,
 	RATE,
 	TERM,
+	PREDICTED,
+	STEP_SECONDS,
+	REPARTITIONS,
+	PARTS,
 	NODE_UP,
+	SLOWNESS,
 	BUSY,
 	FAILURES,
 	N_FAMILIES,
@@ -33,6 +38,16 @@ static const struct ftp_metric_family families[N_FAMILIES] = {
 	[RATE] = {"ftp_samples_per_second", FTP_METRIC_GAUGE,
 		"Training samples per second, smoothed."},
 	[TERM] = {"ftp_plan_term", FTP_METRIC_GAUGE, "Term of the plan in force."},
+	[PREDICTED] = {"ftp_plan_predicted_step_seconds", FTP_METRIC_GAUGE,
+		"Step time that the planner predicts for the plan in force; 0: unknown."},
+	[STEP_SECONDS] = {"ftp_step_seconds", FTP_METRIC_GAUGE,
+		"Measured step time of the plan in force, smoothed; 0: not yet."},
+	[REPARTITIONS] = {"ftp_repartitions_total", FTP_METRIC_COUNTER,
+		"Changes of the plan after the first, by outcome."},
+	[PARTS] = {"ftp_repartition_seconds", FTP_METRIC_GAUGE,
+		"Parts of the last committed change of the plan; pause: no stage trained."},
+	[SLOWNESS] = {"ftp_node_slowness", FTP_METRIC_GAUGE,
+		"Lasting ratio of the node's compute time to what it was measured to."},
 	[NODE_UP] = {"ftp_node_up", FTP_METRIC_GAUGE, "1 while the node is connected."},
 	[BUSY] = {"ftp_stage_busy_ratio", FTP_METRIC_GAUGE,
 		"Share of its time that the stage computes."},
@@ -47,13 +62,23 @@ static const char *const evidence_names[] = {
 	[FTP_EVIDENCE_CERTAIN] = "killed_or_deadline",
 };
 
+static const char *const part_names[FTP_N_CHANGE_PARTS] = {
+	[FTP_PART_PREPARE] = "prepare",
+	[FTP_PART_HOLD] = "hold",
+	[FTP_PART_TRANSFER] = "transfer",
+	[FTP_PART_COMMIT] = "commit",
+	[FTP_PART_PAUSE] = "pause",
+};
+
 struct ftp_coordinator_metrics {
 	struct ftp_metrics *registry;
 	struct ftp_exporter *exporter;
-	struct ftp_metric *steps, *samples, *rate, *term;
+	struct ftp_metric *steps, *samples, *rate, *term, *predicted, *step_s;
+	struct ftp_metric *committed, *abandoned, *parts[FTP_N_CHANGE_PARTS];
 	struct ftp_metric *loss, *accuracy; /* from the first value on */
 	struct ftp_metric *states[FTP_N_RUN_STATES];
 	struct ftp_metric *failures[FTP_EVIDENCE_CERTAIN + 1];
+	struct ftp_metric *slowness[FTP_CONFIG_MAX_NODES];
 	struct ftp_metric *up[FTP_CONFIG_MAX_NODES], *busy[FTP_CONFIG_MAX_NODES];
 };
 
@@ -76,6 +101,12 @@ static void register_all(struct ftp_coordinator_metrics *m, const struct ftp_con
 	m->samples = series(m, SAMPLES, NULL, NULL);
 	m->rate = series(m, RATE, NULL, NULL);
 	m->term = series(m, TERM, NULL, NULL);
+	m->predicted = series(m, PREDICTED, NULL, NULL);
+	m->step_s = series(m, STEP_SECONDS, NULL, NULL);
+	m->committed = series(m, REPARTITIONS, "outcome", "committed");
+	m->abandoned = series(m, REPARTITIONS, "outcome", "abandoned");
+	for (int i = 0; i < FTP_N_CHANGE_PARTS; i++)
+		m->parts[i] = series(m, PARTS, "part", part_names[i]);
 	for (int i = 0; i < FTP_N_RUN_STATES; i++)
 		m->states[i] = series(m, RUN_STATE, "state", ftp_coordinator_state_name(i));
 	for (int i = FTP_EVIDENCE_LOST; i <= FTP_EVIDENCE_CERTAIN; i++)
@@ -83,6 +114,7 @@ static void register_all(struct ftp_coordinator_metrics *m, const struct ftp_con
 	for (uint32_t i = 0; i < config->n_nodes; i++) {
 		snprintf(stage, sizeof(stage), "%u", i);
 		m->up[i] = series(m, NODE_UP, "node", config->nodes[i].name);
+		m->slowness[i] = series(m, SLOWNESS, "node", config->nodes[i].name);
 		m->busy[i] = series(m, BUSY, "stage", stage);
 	}
 }
@@ -123,6 +155,12 @@ void ftp_coordinator_metrics_update(
 	ftp_metric_set(m->samples, (double)c->last_row * c->config->training.batch);
 	ftp_metric_set(m->rate, ftp_coordinator_samples_per_second(c));
 	ftp_metric_set(m->term, (double)c->plan.term);
+	ftp_metric_set(m->predicted, c->predicted_s);
+	ftp_metric_set(m->step_s, ftp_coordinator_step_seconds(c));
+	ftp_metric_set(m->committed, c->n_committed);
+	ftp_metric_set(m->abandoned, c->n_abandoned);
+	for (int i = 0; i < FTP_N_CHANGE_PARTS; i++)
+		ftp_metric_set(m->parts[i], c->parts_s[i]);
 	if (c->last_row && !m->loss)
 		m->loss = series(m, LOSS, NULL, NULL);
 	if (m->loss)
@@ -139,6 +177,7 @@ void ftp_coordinator_metrics_update(
 			c->outcome == FTP_END_FAILED && c->evidence == (enum ftp_evidence)i);
 	for (uint32_t i = 0; i < c->n_nodes; i++) {
 		ftp_metric_set(m->up[i], c->nodes[i].live);
+		ftp_metric_set(m->slowness[i], c->nodes[i].slowness.value);
 		ftp_metric_set(m->busy[i],
 			i < c->plan.n_stages
 				? ftp_coordinator_busy(&c->nodes[c->plan.stages[i].node])

@@ -18,107 +18,6 @@ uint32_t ftp_coordinator_find_conn(const struct ftp_coordinator *c, uint32_t con
 	return FTP_NO_NODE;
 }
 
-/* Of a message of the plan in force; anything else is late. */
-static bool in_training(const struct ftp_coordinator *c, uint32_t node, uint64_t term,
-	const char *method, struct ftp_actions *a)
-{
-	if (c->state == FTP_RUN_TRAINING && term == c->plan.term &&
-		ftp_coordinator_stage_of(&c->plan, node) != FTP_NO_NODE)
-		return true;
-	ftp_actions_log(a, FTP_LOG_DEBUG, "dropped a late %s of term %llu", method,
-		(unsigned long long)term);
-	return false;
-}
-
-static bool is_last(const struct ftp_coordinator *c, uint32_t node)
-{
-	return ftp_coordinator_stage_of(&c->plan, node) == c->plan.n_stages - 1;
-}
-
-static void note_rate(struct ftp_coordinator *c, uint64_t now_ns)
-{
-	if (now_ns - c->rate[c->n_rate - 1].at_ns < FTP_NS_PER_S / 2)
-		return;
-	if (c->n_rate == FTP_RATE_SAMPLES)
-		memmove(c->rate, c->rate + 1, --c->n_rate * sizeof(*c->rate));
-	c->rate[c->n_rate].at_ns = now_ns;
-	c->rate[c->n_rate++].row = c->last_row;
-}
-
-/* Rows come in order and once; a repetition is dropped, a gap or a stranger's row breaks the
- * protocol. */
-static int take_rows(struct ftp_coordinator *c, uint32_t node, const struct ftp_progress *m,
-	uint64_t now_ns, struct ftp_actions *a, struct ftp_error *err)
-{
-	uint64_t before = c->last_row;
-
-	if (m->n_rows && !is_last(c, node))
-		return ftp_error_set(err, EPROTO, "loss rows from a stage that is not the last");
-	for (uint32_t i = 0; i < m->n_rows; i++) {
-		struct ftp_action *row;
-
-		if (m->row_step[i] <= c->last_row)
-			continue;
-		if (m->row_step[i] != c->last_row + 1 || m->row_step[i] > c->last_step)
-			return ftp_error_set(err, EPROTO,
-				"the loss of step %llu after that of %llu",
-				(unsigned long long)m->row_step[i],
-				(unsigned long long)c->last_row);
-		row = ftp_actions_add(a, FTP_ACTION_ROW);
-		row->step = c->last_row = m->row_step[i];
-		row->loss = c->last_loss = m->row_loss[i];
-	}
-	if (c->last_row > before) {
-		c->last_row_ns = now_ns;
-		note_rate(c, now_ns);
-	}
-	return 0;
-}
-
-/* A node that has not yet heard of the commit still tells of the old term: all its losses were
- * known before. */
-static int on_old_progress(struct ftp_coordinator *c, uint32_t node, const struct ftp_progress *m,
-	uint64_t now_ns, struct ftp_error *err)
-{
-	c->nodes[node].heard_ns = now_ns;
-	if (m->n_rows && m->row_step[m->n_rows - 1] > c->last_row)
-		return ftp_error_set(err, EPROTO, "a loss of term %llu after its end",
-			(unsigned long long)m->term);
-	return 0;
-}
-
-static int take_progress(struct ftp_coordinator *c, uint32_t node, const struct ftp_progress *m,
-	uint64_t now_ns, struct ftp_actions *a, struct ftp_error *err)
-{
-	struct ftp_coordinator_node *n = &c->nodes[node];
-
-	if (m->compute_s > n->compute_s || m->step > n->step)
-		c->computed_ns = now_ns;
-	n->heard_ns = now_ns;
-	n->step = m->step;
-	n->samples = m->samples;
-	n->compute_s = m->compute_s;
-	n->wait_s = m->wait_s;
-	n->poll_s = m->poll_s;
-	return take_rows(c, node, m, now_ns, a, err);
-}
-
-static int on_progress(struct ftp_coordinator *c, uint32_t node, const json_t *body,
-	uint64_t now_ns, struct ftp_actions *a, struct ftp_error *err)
-{
-	struct ftp_progress *m = malloc(sizeof(*m));
-	int rc;
-
-	ftp_assert(m);
-	rc = ftp_progress_decode(m, body, err);
-	if (!rc && c->state == FTP_RUN_TRAINING && m->term && m->term == c->old_term)
-		rc = on_old_progress(c, node, m, now_ns, err);
-	else if (!rc && in_training(c, node, m->term, FTP_METHOD_PROGRESS, a))
-		rc = take_progress(c, node, m, now_ns, a, err);
-	free(m);
-	return rc;
-}
-
 /* What the node is to send, and nothing else. */
 static bool take_digests(struct ftp_coordinator *c, uint32_t node, const struct ftp_held *m)
 {
@@ -161,9 +60,10 @@ static int on_evaluated(struct ftp_coordinator *c, uint32_t node, const json_t *
 	struct ftp_evaluated m;
 	int rc = ftp_evaluated_decode(&m, body, err);
 
-	if (rc || !in_training(c, node, m.term, FTP_METHOD_EVALUATED, a))
+	if (rc || !ftp_coordinator_in_training(c, node, m.term, FTP_METHOD_EVALUATED, a))
 		return rc;
-	if (!is_last(c, node) || !m.n_samples || m.n_correct > m.n_samples || m.step > c->last_step)
+	if (!ftp_coordinator_is_last(c, node) || !m.n_samples || m.n_correct > m.n_samples ||
+		m.step > c->last_step)
 		return ftp_error_set(err, EPROTO, "an evaluation that cannot be");
 	c->evaluated = true;
 	c->evaluation = m;
@@ -181,11 +81,12 @@ static int check_finished(const struct ftp_coordinator *c, uint32_t node,
 			(unsigned long long)m->step, (unsigned long long)c->last_step);
 	if (node == 0 && strlen(m->params_digest) != FTP_DIGEST_HEX - 1)
 		return ftp_error_set(err, EPROTO, "finished without the parameters' digest");
-	if (is_last(c, node) && c->last_row != m->step)
+	if (ftp_coordinator_is_last(c, node) && c->last_row != m->step)
 		return ftp_error_set(err, EPROTO,
 			"finished, but the last loss is that of step %llu",
 			(unsigned long long)c->last_row);
-	if (is_last(c, node) && c->plan.n_eval && (!c->evaluated || c->evaluation.step != m->step))
+	if (ftp_coordinator_is_last(c, node) && c->plan.n_eval &&
+		(!c->evaluated || c->evaluation.step != m->step))
 		return ftp_error_set(err, EPROTO, "finished without the last evaluation");
 	return 0;
 }
@@ -196,7 +97,7 @@ static int on_finished(struct ftp_coordinator *c, uint32_t node, const json_t *b
 	struct ftp_finished m;
 	int rc = ftp_finished_decode(&m, body, err);
 
-	if (rc || !in_training(c, node, m.term, FTP_METHOD_FINISHED, a))
+	if (rc || !ftp_coordinator_in_training(c, node, m.term, FTP_METHOD_FINISHED, a))
 		return rc;
 	rc = check_finished(c, node, &m, err);
 	if (rc)
@@ -238,6 +139,13 @@ static void on_status(struct ftp_coordinator *c, const struct ftp_event *e, uint
 {
 	(void)e;
 	ftp_actions_reply(a, ftp_coordinator_status(c, now_ns));
+}
+
+static void on_plan(struct ftp_coordinator *c, const struct ftp_event *e, uint64_t now_ns,
+	struct ftp_actions *a)
+{
+	(void)e, (void)now_ns;
+	ftp_actions_reply(a, ftp_coordinator_plan_report(c));
 }
 
 static void on_end(struct ftp_coordinator *c, const struct ftp_event *e, uint64_t now_ns,
@@ -306,8 +214,9 @@ static const struct {
 	int (*handle)(struct ftp_coordinator *c, uint32_t node, const json_t *body, uint64_t now_ns,
 		struct ftp_actions *a, struct ftp_error *err);
 } tellings[] = {
-	{FTP_METHOD_PROGRESS, on_progress},
+	{FTP_METHOD_PROGRESS, ftp_coordinator_on_progress},
 	{FTP_METHOD_HELD, on_held},
+	{FTP_METHOD_TRACE, ftp_coordinator_on_trace},
 	{FTP_METHOD_EVALUATED, on_evaluated},
 	{FTP_METHOD_FINISHED, on_finished},
 	{FTP_METHOD_FAILED, on_failed},
@@ -320,6 +229,7 @@ static const struct {
 } askings[] = {
 	{FTP_METHOD_JOIN, ftp_coordinator_join},
 	{FTP_METHOD_STATUS, on_status},
+	{FTP_METHOD_PLAN, on_plan},
 	{FTP_METHOD_END, on_end},
 	{FTP_METHOD_EXITED, on_exited},
 	{FTP_METHOD_REPARTITION, ftp_coordinator_repartition},
@@ -404,7 +314,8 @@ void ftp_coordinator_lost(struct ftp_coordinator *c, const struct ftp_event *e, 
 	if (node == FTP_NO_NODE)
 		return;
 	n = &c->nodes[node];
-	n->live = false;
+	n->live = n->measuring = false;
+	c->newcomers &= ~FTP_NODE_BIT(node);
 	ftp_coordinator_event_node(c, "gone", node, "reason",
 		json_string(n->leaving ? "drained" : e->text), now_ns, a);
 	if (n->leaving)

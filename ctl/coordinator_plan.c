@@ -81,7 +81,8 @@ uint64_t ftp_coordinator_usable(const struct ftp_coordinator *c)
 	uint64_t nodes = 0;
 
 	for (uint32_t i = 0; i < c->n_nodes; i++)
-		if (c->nodes[i].live && !c->nodes[i].draining && !c->nodes[i].leaving)
+		if (c->nodes[i].live && !c->nodes[i].draining && !c->nodes[i].leaving &&
+			!c->nodes[i].measuring)
 			nodes |= FTP_NODE_BIT(i);
 	return nodes;
 }
@@ -159,6 +160,16 @@ static void every_node(const struct ftp_coordinator *c, struct ftp_planner_plan 
 		target->node[i] = i;
 }
 
+static int plan_best(
+	const struct ftp_coordinator *c, struct ftp_planner_plan *target, struct ftp_error *err)
+{
+	struct ftp_planner_answer answer;
+	int rc = ftp_coordinator_best(c, ftp_coordinator_usable(c), NULL, &answer, err);
+
+	*target = answer.plan;
+	return rc;
+}
+
 void ftp_coordinator_plan_first(struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a)
 {
 	const char *cuts = c->config->training.cuts;
@@ -167,7 +178,9 @@ void ftp_coordinator_plan_first(struct ftp_coordinator *c, uint64_t now_ns, stru
 	int rc;
 
 	every_node(c, &target);
-	if (ftp_cuts_measured(cuts))
+	if (c->n_nodes > 1 && !strcmp(cuts, "auto"))
+		rc = plan_best(c, &target, &err);
+	else if (ftp_cuts_measured(cuts))
 		rc = ftp_coordinator_plan_equal(c, &target, &err);
 	else
 		rc = ftp_coordinator_plan_cuts(c, cuts, &target, &err);
@@ -182,6 +195,8 @@ void ftp_coordinator_plan_first(struct ftp_coordinator *c, uint64_t now_ns, stru
 int ftp_coordinator_plan_again(
 	const struct ftp_coordinator *c, struct ftp_planner_plan *target, struct ftp_error *err)
 {
+	if (!strcmp(c->config->training.cuts, "auto"))
+		return plan_best(c, target, err);
 	ftp_coordinator_plan_nodes(c, ftp_coordinator_usable(c), target);
 	return ftp_coordinator_plan_equal(c, target, err);
 }

@@ -63,8 +63,7 @@ const char *ftp_coordinator_schedule_name(const struct ftp_coordinator *c)
 
 json_t *ftp_coordinator_prediction(const struct ftp_coordinator *c)
 {
-	(void)c;
-	return json_null();
+	return c->predicted ? ftp_coordinator_answer_json(c, &c->answer) : json_null();
 }
 
 double ftp_coordinator_busy(const struct ftp_coordinator_node *n)
@@ -83,18 +82,18 @@ static json_t *plan_document(const struct ftp_coordinator *c)
 		const struct ftp_coordinator_node *n = &c->nodes[s->node];
 
 		json_array_append_new(stages,
-			json_pack("{s:i, s:s, s:i, s:i, s:I, s:I, s:f, s:f, s:f, s:f, s:I}",
+			json_pack("{s:i, s:s, s:i, s:i, s:I, s:I, s:f, s:f, s:f, s:f, s:I, s:f}",
 				"stage", (int)i, "node", s->name, "first_unit", (int)s->first_unit,
 				"end_unit", (int)s->end_unit, "step", (json_int_t)n->step,
 				"samples", (json_int_t)n->samples, "compute_seconds", n->compute_s,
 				"wait_seconds", n->wait_s, "poll_seconds", n->poll_s, "busy_ratio",
 				ftp_coordinator_busy(n), "memory_bytes",
-				(json_int_t)n->memory_bytes));
+				(json_int_t)n->memory_bytes, "slowness", n->slowness.value));
 	}
 	return stages;
 }
 
-static const char *node_state(const struct ftp_coordinator *c, uint32_t node)
+const char *ftp_coordinator_node_state(const struct ftp_coordinator *c, uint32_t node)
 {
 	const struct ftp_coordinator_node *n = &c->nodes[node];
 
@@ -116,6 +115,27 @@ static json_t *change_document(const struct ftp_coordinator *c)
 		ftp_coordinator_phase_name(x->phase), "reason", x->reason);
 }
 
+/* Of each sender, as it saw them last. */
+static json_t *links_document(const struct ftp_coordinator *c)
+{
+	json_t *links = json_array();
+
+	for (uint32_t i = 0; i < c->n_nodes; i++) {
+		const struct ftp_coordinator_node *n = &c->nodes[i];
+
+		for (uint32_t k = 0; k < n->n_links; k++)
+			json_array_append_new(links,
+				json_pack("{s:s, s:s, s:f, s:f, s:I, s:I}", "from",
+					c->config->nodes[i].name, "to",
+					c->config->nodes[n->links[k].peer].name, "rtt_seconds",
+					(double)n->links[k].rtt_ns / (double)FTP_NS_PER_S,
+					"bytes_per_second", n->links[k].tx_bytes_per_s, "tx_bytes",
+					(json_int_t)n->links[k].tx_bytes, "rx_bytes",
+					(json_int_t)n->links[k].rx_bytes));
+	}
+	return links;
+}
+
 static json_t *nodes_document(const struct ftp_coordinator *c)
 {
 	json_t *nodes = json_array();
@@ -123,8 +143,11 @@ static json_t *nodes_document(const struct ftp_coordinator *c)
 	for (uint32_t i = 0; i < c->n_nodes; i++) {
 		const struct ftp_coordinator_node *n = &c->nodes[i];
 		json_t *node = json_pack("{s:s, s:s, s:s}", "name", c->config->nodes[i].name,
-			"host", c->config->nodes[i].host, "state", node_state(c, i));
+			"host", c->config->nodes[i].host, "state",
+			ftp_coordinator_node_state(c, i));
 
+		if (n->joined)
+			json_object_set_new(node, "slowness", json_real(n->slowness.value));
 		if (n->joined)
 			json_object_update_new(
 				node, json_pack("{s:I, s:s, s:s, s:s, s:i, s:s}", "pid",
@@ -174,8 +197,11 @@ json_t *ftp_coordinator_status(const struct ftp_coordinator *c, uint64_t now_ns)
 	json_object_set_new(j, "eta_seconds", eta(c));
 	json_object_set_new(j, "measured_step_seconds",
 		number_if(ftp_coordinator_step_seconds(c) > 0, ftp_coordinator_step_seconds(c)));
+	json_object_set_new(
+		j, "predicted_step_seconds", number_if(c->predicted_s > 0, c->predicted_s));
 	json_object_set_new(j, "n_repartitions", json_integer(c->n_committed));
 	json_object_set_new(j, "change", change_document(c));
+	json_object_set_new(j, "links", links_document(c));
 	json_object_set_new(j, "nodes", nodes_document(c));
 	json_object_set_new(j, "stages", plan_document(c));
 	return j;

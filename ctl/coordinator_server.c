@@ -217,12 +217,14 @@ static int request(struct conn *c, const char *method, const json_t *params, jso
 METHOD(on_join, FTP_METHOD_JOIN)
 METHOD(on_progress, FTP_METHOD_PROGRESS)
 METHOD(on_held, FTP_METHOD_HELD)
+METHOD(on_trace, FTP_METHOD_TRACE)
 METHOD(on_evaluated, FTP_METHOD_EVALUATED)
 METHOD(on_finished, FTP_METHOD_FINISHED)
 METHOD(on_failed, FTP_METHOD_FAILED)
 METHOD(on_status, FTP_METHOD_STATUS)
 METHOD(on_end, FTP_METHOD_END)
 METHOD(on_exited, FTP_METHOD_EXITED)
+METHOD(on_plan, FTP_METHOD_PLAN)
 METHOD(on_repartition, FTP_METHOD_REPARTITION)
 METHOD(on_drain, FTP_METHOD_DRAIN)
 METHOD(on_emulate, FTP_METHOD_SET_EMULATE)
@@ -231,6 +233,7 @@ static const struct ftp_jsonrpc_method node_methods[] = {
 	{FTP_METHOD_JOIN, on_join},
 	{FTP_METHOD_PROGRESS, on_progress},
 	{FTP_METHOD_HELD, on_held},
+	{FTP_METHOD_TRACE, on_trace},
 	{FTP_METHOD_EVALUATED, on_evaluated},
 	{FTP_METHOD_FINISHED, on_finished},
 	{FTP_METHOD_FAILED, on_failed},
@@ -241,6 +244,7 @@ static const struct ftp_jsonrpc_method control_methods[] = {
 	{FTP_METHOD_STATUS, on_status},
 	{FTP_METHOD_END, on_end},
 	{FTP_METHOD_EXITED, on_exited},
+	{FTP_METHOD_PLAN, on_plan},
 	{FTP_METHOD_REPARTITION, on_repartition},
 	{FTP_METHOD_DRAIN, on_drain},
 	{FTP_METHOD_SET_EMULATE, on_emulate},

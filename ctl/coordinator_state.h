@@ -8,6 +8,7 @@
 #include "ctl/coordinator.h"
 #include "ctl/planner.h"
 #include "ctl/protocol.h"
+#include "ctl/slowness.h"
 
 #define FTP_NO_NODE UINT32_MAX
 
@@ -16,11 +17,12 @@
 _Static_assert(FTP_CONFIG_MAX_NODES <= 64, "a set of nodes is one word");
 
 struct ftp_coordinator_node {
-	bool joined;   /* ever; conn, join and the rest are valid */
-	bool live;     /* its connection stands */
-	bool draining; /* no new plan may have it */
-	bool leaving;  /* it was told to stop while the run goes on */
-	bool profiled; /* profile is valid */
+	bool joined;	/* ever; conn, join and the rest are valid */
+	bool live;	/* its connection stands */
+	bool draining;	/* no new plan may have it */
+	bool leaving;	/* it was told to stop while the run goes on */
+	bool profiled;	/* profile is valid */
+	bool measuring; /* while the run goes on: no new plan may have it until it has answered */
 	bool finished, stopped;
 	uint32_t conn;
 	struct ftp_join join;
@@ -30,6 +32,20 @@ struct ftp_coordinator_node {
 	uint64_t step, samples;
 	double compute_s, wait_s, poll_s;
 	double train_s;
+	int64_t offset_ns; /* least of our clock minus its own, as progress came: of its events */
+	bool offset_known;
+	struct ftp_slowness slowness;
+	double told_slowness;	 /* in the latest event */
+	double planned_slowness; /* that the plan in force was made with */
+	double judged_slowness;	 /* when better plans were last looked for */
+	uint64_t measured_ns;	 /* idle: when its times were last asked for */
+	struct {
+		uint32_t peer; /* node of the config */
+		uint64_t rtt_ns, tx_bytes, rx_bytes;
+		double tx_bytes_per_s;
+	} links[FTP_CONFIG_MAX_NODES];
+	uint32_t n_links;
+	uint64_t links_ns;
 	char refusal[256];	    /* why its last attempt to join was refused; "" */
 	struct ftp_profile profile; /* the last field: outlives the node's process */
 };
@@ -82,6 +98,19 @@ struct ftp_coordinator_change {
 	bool digested[FTP_PROTOCOL_MAX_UNITS];
 	struct ftp_digest digest[FTP_PROTOCOL_MAX_UNITS];
 	uint64_t began_ns[FTP_N_CHANGE_PHASES]; /* each phase; 0: not reached */
+	double slowness[FTP_CONFIG_MAX_NODES];	/* by node, that the plan was made with */
+	bool predicted;
+	struct ftp_planner_answer answer; /* its nodes are the config's */
+};
+
+/* Where its time went. */
+enum ftp_change_part {
+	FTP_PART_PREPARE,  /* beside training, until the hold was asked for */
+	FTP_PART_HOLD,	   /* until the last stage stood still */
+	FTP_PART_TRANSFER, /* until the last unit state was in place */
+	FTP_PART_COMMIT,   /* until the last member had begun */
+	FTP_PART_PAUSE,	   /* the last two */
+	FTP_N_CHANGE_PARTS,
 };
 
 #define FTP_RATE_SAMPLES 16
@@ -103,10 +132,16 @@ struct ftp_coordinator {
 	} links[FTP_CONFIG_MAX_NODES][FTP_CONFIG_MAX_NODES]; /* from, to */
 	uint64_t last_step;				     /* of the run; 0: not known yet */
 	struct ftp_coordinator_change change;
+	bool predicted;
+	struct ftp_planner_answer answer; /* of the plan in force, as it was made */
+	double predicted_s;		  /* its step time as the nodes are now; 0: unknown */
+	uint64_t judged_ns, told_ns;	  /* better plans looked for; progress event */
+	uint64_t plan_step;		  /* after which the plan in force began */
 	uint64_t retry_step[FTP_N_CHANGE_CAUSES];
 	uint64_t newcomers; /* nodes that joined while it trained and have not been planned for */
-	json_t *plans, *changes;	   /* what the summary tells of them */
-	uint32_t n_committed, n_abandoned; /* changes of the plan after the first */
+	json_t *plans, *changes;	    /* what the summary tells of them */
+	uint32_t n_committed, n_abandoned;  /* changes of the plan after the first */
+	double parts_s[FTP_N_CHANGE_PARTS]; /* of the last one that was committed */
 	uint64_t start_ns, train_start_ns;
 	uint64_t computed_ns; /* when some stage last had computed more */
 
@@ -226,6 +261,9 @@ void ftp_coordinator_change_hold(
 void ftp_coordinator_change_without(struct ftp_coordinator *c, uint32_t node, const char *why,
 	uint64_t now_ns, struct ftp_actions *a);
 void ftp_coordinator_change_time(struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a);
+/* Seconds of each part so far; 0: not reached. */
+void ftp_coordinator_change_parts(const struct ftp_coordinator_change *x, uint64_t now_ns,
+	double parts_s[FTP_N_CHANGE_PARTS]);
 bool ftp_coordinator_change_open(const struct ftp_coordinator *c); /* begun, not committed */
 const char *ftp_coordinator_phase_name(enum ftp_change_phase phase);
 
@@ -239,6 +277,47 @@ void ftp_coordinator_dismiss(
 	struct ftp_coordinator *c, uint32_t node, uint64_t now_ns, struct ftp_actions *a);
 void ftp_coordinator_emulate(struct ftp_coordinator *c, const struct ftp_event *e, uint64_t now_ns,
 	struct ftp_actions *a);
+
+/* coordinator_problem.c: the planner's answers about the nodes as they are now; their nodes are
+ * the config's. -ENODATA: a node has not been measured; else as ctl/planner.h says. */
+/* order: only its nodes, all of them, in its order; else of `nodes`, as is best. */
+int ftp_coordinator_best(const struct ftp_coordinator *c, uint64_t nodes,
+	const struct ftp_planner_plan *order, struct ftp_planner_answer *answer,
+	struct ftp_error *err);
+int ftp_coordinator_predict(const struct ftp_coordinator *c, const struct ftp_planner_plan *plan,
+	struct ftp_planner_answer *answer, struct ftp_error *err);
+void ftp_coordinator_target_in_force(
+	const struct ftp_coordinator *c, struct ftp_planner_plan *target);
+json_t *ftp_coordinator_answer_json(
+	const struct ftp_coordinator *c, const struct ftp_planner_answer *answer);
+/* A step's compute of these units on the node, as profiled; 0: not measured. */
+double ftp_coordinator_profiled_ns(
+	const struct ftp_coordinator *c, uint32_t node, uint32_t first_unit, uint32_t end_unit);
+
+/* coordinator_judge.c: is another plan worth its pause? */
+struct ftp_coordinator_verdict {
+	struct ftp_planner_answer now, best;
+	double gain; /* step time now / best */
+	bool same, pays;
+	char why[256]; /* one sentence */
+};
+
+/* The best plan for `nodes`, or in that order, against the one in force. Errors as of
+ * ftp_coordinator_best(). */
+int ftp_coordinator_judge(const struct ftp_coordinator *c, uint64_t nodes,
+	const struct ftp_planner_plan *order, struct ftp_coordinator_verdict *v,
+	struct ftp_error *err);
+json_t *ftp_coordinator_plan_report(const struct ftp_coordinator *c); /* of run.plan */
+
+/* coordinator_progress.c: what a stage tells of its time. */
+int ftp_coordinator_on_progress(struct ftp_coordinator *c, uint32_t node, const json_t *body,
+	uint64_t now_ns, struct ftp_actions *a, struct ftp_error *err);
+int ftp_coordinator_on_trace(struct ftp_coordinator *c, uint32_t node, const json_t *body,
+	uint64_t now_ns, struct ftp_actions *a, struct ftp_error *err);
+/* The sender is a stage of the plan in force, and the term is its; else the message is late. */
+bool ftp_coordinator_in_training(const struct ftp_coordinator *c, uint32_t node, uint64_t term,
+	const char *method, struct ftp_actions *a);
+bool ftp_coordinator_is_last(const struct ftp_coordinator *c, uint32_t node);
 
 /* coordinator_watch.c: changes of the plan that nobody asked for. */
 void ftp_coordinator_joined_late(
@@ -261,6 +340,10 @@ void ftp_coordinator_event_node(const struct ftp_coordinator *c, const char *kin
 	const char *key, json_t *value, uint64_t now_ns, struct ftp_actions *a);
 void ftp_coordinator_event_emulate(
 	const struct ftp_coordinator *c, uint32_t node, uint64_t now_ns, struct ftp_actions *a);
+void ftp_coordinator_event_progress(
+	const struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a);
+void ftp_coordinator_event_trace(const struct ftp_coordinator *c, uint32_t node,
+	const struct ftp_trace *m, uint64_t now_ns, struct ftp_actions *a);
 void ftp_coordinator_event_plan(
 	const struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a);
 void ftp_coordinator_event_change(
@@ -273,6 +356,7 @@ double ftp_coordinator_samples_per_second(const struct ftp_coordinator *c);
 double ftp_coordinator_step_seconds(const struct ftp_coordinator *c); /* measured; 0: not yet */
 json_t *ftp_coordinator_prediction(const struct ftp_coordinator *c);  /* null: not measured */
 const char *ftp_coordinator_schedule_name(const struct ftp_coordinator *c);
+const char *ftp_coordinator_node_state(const struct ftp_coordinator *c, uint32_t node);
 double ftp_coordinator_busy(const struct ftp_coordinator_node *n); /* compute share of its time */
 
 #endif

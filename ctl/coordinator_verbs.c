@@ -40,6 +40,8 @@ static int parse_nodes(const struct ftp_coordinator *c, char *text, struct ftp_p
 
 		if (node < 0)
 			return node;
+		if (c->nodes[node].measuring)
+			return ftp_error_set(err, EBUSY, "%s is being measured", name);
 		if (seen & FTP_NODE_BIT(node))
 			return ftp_error_set(err, EINVAL, "%s is there twice", name);
 		seen |= FTP_NODE_BIT(node);
@@ -74,19 +76,49 @@ static int default_nodes(const struct ftp_coordinator *c, const char *cuts,
 	return 0;
 }
 
+/* The planner's choice among all nodes, or for those given in their order. */
+static int choose_best(struct ftp_coordinator *c, const struct ftp_repartition *m,
+	struct ftp_planner_plan *target, struct ftp_error *err)
+{
+	struct ftp_coordinator_verdict v;
+	int rc = ftp_coordinator_judge(
+		c, ftp_coordinator_usable(c), m->nodes[0] ? target : NULL, &v, err);
+
+	if (rc)
+		return rc;
+	if (!v.pays && !v.same && !m->force)
+		return ftp_error_set(err, EINVAL, "%s; --force does it all the same", v.why);
+	*target = v.best.plan;
+	return 0;
+}
+
+static bool all_measured(const struct ftp_coordinator *c)
+{
+	uint64_t nodes = ftp_coordinator_usable(c) | ftp_coordinator_stages(&c->plan);
+
+	for (uint32_t i = 0; i < c->n_nodes; i++)
+		if (nodes & FTP_NODE_BIT(i) && !c->nodes[i].profiled)
+			return false;
+	return true;
+}
+
 static int choose(struct ftp_coordinator *c, struct ftp_repartition *m,
 	struct ftp_planner_plan *target, struct ftp_error *err)
 {
+	char nodes[sizeof(m->nodes)];
 	int rc = 0;
 
+	memcpy(nodes, m->nodes, sizeof(nodes));
 	if (m->nodes[0])
-		rc = parse_nodes(c, m->nodes, target, err);
+		rc = parse_nodes(c, nodes, target, err);
 	else if (m->cuts[0])
 		rc = default_nodes(c, m->cuts, target, err);
 	if (rc)
 		return rc;
 	if (m->cuts[0])
 		return ftp_coordinator_plan_cuts(c, m->cuts, target, err);
+	if (all_measured(c))
+		return choose_best(c, m, target, err);
 	if (!m->nodes[0])
 		ftp_coordinator_plan_nodes(c, ftp_coordinator_usable(c), target);
 	return ftp_coordinator_plan_equal(c, target, err);
@@ -103,6 +135,8 @@ void ftp_coordinator_repartition(struct ftp_coordinator *c, const struct ftp_eve
 		ftp_actions_refuse(a, FTP_JSONRPC_PARAMS, err.text);
 		return;
 	}
+	ftp_coordinator_one_line(m.cuts);
+	ftp_coordinator_one_line(m.nodes);
 	if (ftp_coordinator_change_check(c, &err) || choose(c, &m, &target, &err)) {
 		refuse(a, &err);
 	} else if (ftp_coordinator_in_force(c, &target)) {

@@ -79,6 +79,7 @@ static const char full[] =
 	"  schedule: 1f1b\n"
 	"  aggregate_every: 13\n"
 	"  cuts: 3\n"
+	"  repartition: {min_gain: 0.2, horizon: 77}\n"
 	"  optimizer: {kind: sgd, momentum: 0.8, weight_decay: 4e-5, nesterov: true}\n"
 	"  lr: {kind: step, base: 0.1, gamma: 0.3, final: 0.001, warmup: 5, step_every: 9}\n"
 	"  eval_every: 11\n"

@@ -83,6 +83,8 @@ static void on_life(struct life *l, const char *args)
 	l->config.training.batch = 8;
 	l->config.training.micro_batches = 2;
 	l->config.training.epochs = !l->config.training.steps;
+	l->config.training.repartition.min_gain = 0.05;
+	l->config.training.repartition.horizon = 200;
 	l->core = ftp_coordinator_new(&core, 0);
 }
 
@@ -343,9 +345,9 @@ static void on_raw(struct life *l, const char *args)
 	life_request(l, conn, method, body, true);
 }
 
-static void on_wait(struct life *l, const char *args)
+void life_wait(struct life *l, uint64_t ms)
 {
-	uint64_t until_ns = l->now_ns + (uint64_t)atoi(args) * FTP_NS_PER_MS;
+	uint64_t until_ns = l->now_ns + ms * FTP_NS_PER_MS;
 	const struct ftp_event tick = {.kind = FTP_EVENT_TICK};
 
 	while (ftp_coordinator_deadline(l->core) <= until_ns) {
@@ -356,6 +358,40 @@ static void on_wait(struct life *l, const char *args)
 		life_step(l, &tick, false);
 	}
 	l->now_ns = until_ns;
+}
+
+static void on_wait(struct life *l, const char *args)
+{
+	life_wait(l, (uint64_t)atoi(args));
+}
+
+static void on_pace(struct life *l, const char *args)
+{
+	l->pace_ms = (uint64_t)atoi(args);
+}
+
+static void on_slow(struct life *l, const char *args)
+{
+	char name[8];
+	double by;
+
+	ftp_assert(sscanf(args, "%7s %lf", name, &by) == 2);
+	for (unsigned i = 0; i < l->config.n_nodes; i++)
+		if (!strcmp(name, l->names[i]))
+			l->slow[i] = by;
+}
+
+static void on_plan(struct life *l, const char *args)
+{
+	const struct ftp_event e = {
+		.kind = FTP_EVENT_REQUEST, .conn = 99, .method = FTP_METHOD_PLAN};
+
+	(void)args;
+	ftp_coordinator_step(l->core, &e, l->now_ns, &l->actions);
+	fprintf(l->trace, "  ");
+	json_dumpf(l->actions.items[0].body, l->trace, JSON_COMPACT | JSON_REAL_PRECISION(4));
+	fprintf(l->trace, "\n");
+	ftp_actions_clear(&l->actions);
 }
 
 static const struct {
@@ -381,6 +417,9 @@ static const struct {
 	{"status", on_status},
 	{"raw", on_raw},
 	{"wait", on_wait},
+	{"pace", on_pace},
+	{"slow", on_slow},
+	{"plan", on_plan},
 	{"serve", on_serve},
 	{"train", on_train},
 	{"finish", on_finish},

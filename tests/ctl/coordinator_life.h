@@ -15,6 +15,9 @@
  *   drain NAME				 emulate NAME SETTINGS
  *   serve K|all    the K-th call that waits, or all, are answered as a real node does
  *   train N	    all stages do N steps more
+ *   pace MS	    a step of `train` takes so long
+ *   slow NAME X    the node's steps, and its profile, take X times what they took
+ *   plan	    what run.plan answers
  *   finish	    all stages have finished, if the last step is done
  */
 #ifndef FTP_TESTS_COORDINATOR_LIFE_H

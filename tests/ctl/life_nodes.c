@@ -93,6 +93,7 @@ void life_train(struct life *l, uint64_t n_steps)
 
 	while (n_steps-- && l->plan.term && l->step < end) {
 		l->step++;
+		life_wait(l, l->pace_ms);
 		tell_step(l);
 	}
 }
@@ -120,9 +121,11 @@ void life_finish(struct life *l)
 static void serve_profile(struct life *l, const struct life_call *c)
 {
 	struct ftp_profile m = {.n_units = LIFE_UNITS};
+	uint32_t node = node_of(l, c->conn);
+	double slow = node < LIFE_MAX_NODES ? l->slow[node] : 1;
 
 	for (uint32_t i = 0; i < m.n_units; i++) {
-		m.forward_ns[i] = m.backward_ns[i] = unit_ns(i) / 2;
+		m.forward_ns[i] = m.backward_ns[i] = (uint64_t)((double)unit_ns(i) / 2 * slow);
 		m.version_bytes[i] = m.fixed_bytes[i] = m.slot_bytes[i] = 1 << 20;
 	}
 	life_answer(l, c->conn, c->method, ftp_profile_encode(&m), c->term);

@@ -37,6 +37,7 @@ struct life {
 	double slow[LIFE_MAX_NODES];	/* its steps take so many times what it profiled */
 	struct ftp_plan prepared, plan; /* as the nodes know them */
 	uint64_t step;			/* trained */
+	uint64_t pace_ms;		/* of a step */
 	uint64_t hold;			/* no step after it; 0: none */
 };
 
@@ -44,6 +45,8 @@ void life_step(struct life *l, const struct ftp_event *e, bool call);
 /* body is taken. */
 void life_request(struct life *l, unsigned conn, const char *method, json_t *body, bool call);
 void life_answer(struct life *l, unsigned conn, const char *method, json_t *body, uint64_t term);
+
+void life_wait(struct life *l, uint64_t ms);
 
 /* life_print.c; call: the action belongs to a call, whose reply is worth a line. */
 void life_print(FILE *f, const struct ftp_action *a, bool call);

@@ -41,6 +41,8 @@ static void load__defaults(void **state)
 	assert_int_equal(c->training.seed, 1);
 	assert_string_equal(c->training.cuts, "equal");
 	assert_string_equal(c->training.dataset.path, "/usr/share/datasets/fashion-mnist");
+	assert_true(c->training.repartition.min_gain == 0.05);
+	assert_int_equal(c->training.repartition.horizon, 200);
 	assert_true(c->training.optimizer.momentum == 0.9);
 	assert_string_equal(c->metrics_listen, "127.0.0.1:9470");
 	assert_int_equal(c->log_level, FTP_CONFIG_LOG_INFO);
@@ -83,6 +85,8 @@ static void load__every_key(void **state)
 	assert_int_equal(c->training.schedule, FTP_SCHEDULE_1F1B);
 	assert_int_equal(c->training.aggregate_every, 13);
 	assert_string_equal(c->training.cuts, "3");
+	assert_true(c->training.repartition.min_gain == 0.2);
+	assert_int_equal(c->training.repartition.horizon, 77);
 	assert_true(c->training.optimizer.momentum == 0.8);
 	assert_true(c->training.optimizer.weight_decay == 4e-5);
 	assert_true(c->training.optimizer.nesterov);

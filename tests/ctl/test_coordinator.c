@@ -65,7 +65,8 @@ static int draw_line(char *line, size_t bytes, uint64_t key, uint64_t *at)
 		"wait %u", "wait 1%u0", "join %u n1", "join %u n2", "join %u n3", "join 4 n3",
 		"join 5 n2", "repartition 1,%u - 0", "repartition %u - 0", "repartition 2 n1,n%u 1",
 		"repartition - - 0", "repartition 1,2 n1,n3,n2 0", "drain n%u", "drain n3",
-		"emulate n%u slowdown=4", "status"};
+		"emulate n%u slowdown=4", "status", "plan", "slow n%u 5", "slow n%u 1", "pace 300",
+		"pace 300", "train 8", "train 8"};
 	static const char *const rare[] = {"join %u n4", "join %u n1 config", "profile %u 5",
 		"profile %u 4", "prepared %u 1", "prepared %u 2", "transferred %u 1",
 		"transferred %u 2", "committed %u", "held %u 1 3", "held %u 2 4 1",
