@@ -279,7 +279,7 @@ static void commit(struct ftp_coordinator *c, uint64_t now_ns, struct ftp_action
 	c->predicted = c->change.predicted;
 	c->answer = c->change.answer;
 	c->predicted_s = c->predicted ? (double)c->answer.step_ns / (double)FTP_NS_PER_S : 0;
-	c->computed_ns = now_ns;
+	c->computed_ns = c->judged_ns = now_ns;
 	c->rate[0].at_ns = now_ns;
 	c->rate[0].row = c->last_row;
 	c->n_rate = 1;
@@ -290,6 +290,7 @@ static void commit(struct ftp_coordinator *c, uint64_t now_ns, struct ftp_action
 		n->heard_ns = n->measured_ns = now_ns;
 		n->planned_slowness = n->judged_slowness = c->change.slowness[i];
 		ftp_slowness_restart(&n->slowness);
+		n->counted_ns = n->counted_profiled_ns = 0;
 		n->n_links = 0;
 	}
 	ftp_coordinator_event_plan(c, now_ns, a);

@@ -1,5 +1,6 @@
 /* Is another plan worth its pause? */
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -7,6 +8,7 @@
 
 /* Of a pause: what no byte explains, and the rate of a link that was not measured. */
 #define PAUSE_S		 0.05
+#define LEAD_S		 1.0 /* of a change, before its pause, while none was made */
 #define ASSUMED_BYTES_PS 1e9
 
 /* Unit states travel whole while all stages stand still. */
@@ -30,12 +32,22 @@ static double pause_seconds(const struct ftp_coordinator *c, const struct ftp_pl
 	return pause_s;
 }
 
+/* That the run has left when a new plan could be in force: preparing it takes a while. */
+static double steps_left(const struct ftp_coordinator *c, double step_s)
+{
+	const double *last_s = c->parts_s;
+	double lead_s = c->n_committed ? last_s[FTP_PART_PREPARE] + last_s[FTP_PART_HOLD] : LEAD_S;
+	double left = (double)(c->last_step - c->last_row) - (step_s > 0 ? lead_s / step_s : 0);
+
+	return left > 0 ? left : 0;
+}
+
 static void weigh(const struct ftp_coordinator *c, struct ftp_coordinator_verdict *v)
 {
 	const struct ftp_config_repartition *r = &c->config->training.repartition;
-	uint64_t left = c->last_step - c->last_row, n = left < r->horizon ? left : r->horizon;
 	double now_s = (double)v->now.step_ns / 1e9, best_s = (double)v->best.step_ns / 1e9;
-	double pause_s = pause_seconds(c, &v->best.plan), won_s = (now_s - best_s) * (double)n;
+	double pause_s = pause_seconds(c, &v->best.plan);
+	double n = fmin(steps_left(c, now_s), (double)r->horizon), won_s = (now_s - best_s) * n;
 
 	v->same = ftp_coordinator_in_force(c, &v->best.plan);
 	v->gain = best_s > 0 ? now_s / best_s : 1;
@@ -50,9 +62,9 @@ static void weigh(const struct ftp_coordinator *c, struct ftp_coordinator_verdic
 			best_s * 1e3, now_s * 1e3, r->min_gain);
 	else if (!v->pays)
 		snprintf(v->why, sizeof(v->why),
-			"the best plan would win %.2f s within %llu steps, not twice its pause of "
+			"the best plan would win %.2f s within %.0f steps, not twice its pause of "
 			"about %.2f s",
-			won_s, (unsigned long long)n, pause_s);
+			won_s, n, pause_s);
 	else
 		snprintf(v->why, sizeof(v->why),
 			"a step would take %.1f ms instead of %.1f ms, which repays a pause of "
@@ -110,7 +122,7 @@ json_t *ftp_coordinator_plan_report(const struct ftp_coordinator *c)
 			now, "measured_step_seconds", seconds_if(ftp_coordinator_step_seconds(c)));
 	}
 	j = json_pack("{s:I, s:o, s:o, s:o, s:b, s:s, s:o}", "term", (json_int_t)c->plan.term,
-		"in_force", now, "best", best, "gain", known ? json_real(v.gain) : json_null(),
+		"in_force", now, "best", best, "gain", known ? json_real(v.gain - 1) : json_null(),
 		"would_repartition", v.pays && !strcmp(c->config->training.cuts, "auto"), "why",
 		known ? v.why : err.text, "nodes", nodes_of(c));
 	ftp_assert(j);

@@ -5,6 +5,10 @@
 
 #include "ctl/coordinator_state.h"
 
+/* Steps shorter than this count together: what lasts a few of them is the operating system's slice
+ * of another process, no change of the node. */
+#define COUNTED_NS (50.0 * FTP_NS_PER_MS)
+
 /* Of a message of the plan in force; anything else is late. */
 bool ftp_coordinator_in_training(const struct ftp_coordinator *c, uint32_t node, uint64_t term,
 	const char *method, struct ftp_actions *a)
@@ -81,8 +85,14 @@ static void note_slowness(struct ftp_coordinator *c, uint32_t node, const struct
 	double profiled_ns = ftp_coordinator_profiled_ns(c, node, s->first_unit, s->end_unit);
 	struct ftp_coordinator_node *n = &c->nodes[node];
 
-	for (uint32_t i = 0; i < m->n_steps && profiled_ns > 0; i++)
-		ftp_slowness_note(&n->slowness, (double)m->step_compute_ns[i] / profiled_ns);
+	for (uint32_t i = 0; i < m->n_steps && profiled_ns > 0; i++) {
+		n->counted_ns += (double)m->step_compute_ns[i];
+		n->counted_profiled_ns += profiled_ns;
+		if (n->counted_ns < COUNTED_NS)
+			continue;
+		ftp_slowness_note(&n->slowness, n->counted_ns / n->counted_profiled_ns);
+		n->counted_ns = n->counted_profiled_ns = 0;
+	}
 	if (ftp_slowness_differs(n->slowness.value, n->told_slowness, FTP_SLOWNESS_CHANGE)) {
 		ftp_coordinator_event(c, "slowness",
 			json_pack("{s:s, s:f, s:f}", "node", s->name, "value", n->slowness.value,

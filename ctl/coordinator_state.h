@@ -35,10 +35,11 @@ struct ftp_coordinator_node {
 	int64_t offset_ns; /* least of our clock minus its own, as progress came: of its events */
 	bool offset_known;
 	struct ftp_slowness slowness;
-	double told_slowness;	 /* in the latest event */
-	double planned_slowness; /* that the plan in force was made with */
-	double judged_slowness;	 /* when better plans were last looked for */
-	uint64_t measured_ns;	 /* idle: when its times were last asked for */
+	double counted_ns, counted_profiled_ns; /* of steps that are not in it yet */
+	double told_slowness;			/* in the latest event */
+	double planned_slowness;		/* that the plan in force was made with */
+	double judged_slowness;			/* when better plans were last looked for */
+	uint64_t measured_ns;			/* idle: when its times were last asked for */
 	struct {
 		uint32_t peer; /* node of the config */
 		uint64_t rtt_ns, tx_bytes, rx_bytes;

@@ -56,7 +56,7 @@ static uint32_t node_of(const struct life *l, unsigned conn)
 /* The time of a unit, forward and backward together, as profiled. */
 static uint64_t unit_ns(uint32_t unit)
 {
-	return 2000000 * (unit + 1);
+	return 10000000 * (unit + 1);
 }
 
 /* All the stages of the plan tell of step l->step; the last one with its loss. */
