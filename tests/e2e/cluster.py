@@ -121,13 +121,13 @@ class Cluster:
             return f.read()
 
     def events(self, *kinds):
-        """Of these kinds, in order. A last line that is still being written is left out."""
+        """Of these kinds or all, in order. A last line that is still being written is left out."""
         try:
             with open(self.latest("events.jsonl"), encoding="utf-8") as f:
                 lines = f.read().split("\n")[:-1]
         except FileNotFoundError:
             return []
-        return [e for e in map(json.loads, lines) if e["kind"] in kinds]
+        return [e for e in map(json.loads, lines) if not kinds or e["kind"] in kinds]
 
     def status(self):
         """The status document, or None when nothing runs."""

@@ -122,6 +122,31 @@ class Moves(Repartition):
             self.assertIn("n2", [e["node"] for e in c.events("gone")])
 
 
+class Triggers(Repartition):
+    def test_slowness_moves_units_and_back(self):
+        sets = {**MOBILENET, "training.lr": "{kind: constant, base: 0.01}"}
+        with Cluster(3, {**sets, **slowed(3, 2), "training.cuts": "auto",
+                         "training.steps": 1000000}) as c:
+            c.follow(None, "--drill")
+            c.wait_for_steps(20)
+            share = self.share(c, "n2")
+            self.verb(c, "emulate", "n2", "slowdown=12")
+            fewer = wait_for("units to leave n2",
+                             lambda: self.share(c, "n2") < share and self.share(c, "n2") + 1, SECONDS)
+            self.verb(c, "emulate", "n2", "slowdown=2")
+            wait_for("units to return to n2", lambda: self.share(c, "n2") >= fewer, SECONDS)
+            rows = min(c.status()["step"], 600)
+            self.verb(c, "stop")
+            c.wait_until_gone(SECONDS)
+            _, trace = Reference.of({**sets, "training.steps": rows})
+            self.assertEqual(c.loss()[:len(trace)].decode(), trace.decode())
+
+    def share(self, c, node):
+        """Units of a node in the plan in force; 0 when it is idle."""
+        first, end = self.units(c).get(node, (0, 0))
+        return end - first
+
+
 class Refusals(Repartition):
     def test_what_cannot_be(self):
         with Cluster(3, {**LENET5, "training.cuts": "2,4", "training.steps": 1000000}) as c:
