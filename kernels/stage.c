@@ -2,11 +2,14 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "kernels/layout.h"
 #include "kernels/program.h"
 #include "kernels/team.h"
 #include "kernels/versions.h"
+
+#define PAGE_BYTES 4096
 
 struct ftp_slot {
 	float *data;
@@ -365,17 +368,79 @@ void ftp_stage_export(struct ftp_stage *s, int unit, void *state)
 	for_each_tensor(s, unit, state, export_tensor);
 }
 
-void ftp_stage_import(struct ftp_stage *s, int unit, const void *state)
+/* The only version from now on is the one that is about to be written. */
+static void begin_import(struct ftp_stage *s)
 {
+	ftp_assert(!s->task);
 	ftp_versions_reset(&s->versions);
 	point_at(s, s->versions.newest, s->versions.newest);
-	for_each_tensor(s, unit, (char *)state, import_tensor);
+}
+
+static void make_copies(struct ftp_stage *s, int unit)
+{
 	for (int i = 0; i < s->program.n_params; i++) {
 		const struct ftp_param *p = &s->program.params[i];
 
 		if (p->unit == unit && p->make_copy)
 			p->make_copy(p, at(s, p->at), at(s, p->copy), s->run.scratchpad);
 	}
+}
+
+void ftp_stage_import(struct ftp_stage *s, int unit, const void *state)
+{
+	begin_import(s);
+	for_each_tensor(s, unit, (char *)state, import_tensor);
+	make_copies(s, unit);
+}
+
+static const struct ftp_param *find_param(const struct ftp_program *p, int unit, int index)
+{
+	for (int i = 0; i < p->n_params; i++)
+		if (p->params[i].unit == unit && p->params[i].index == index)
+			return &p->params[i];
+	return NULL;
+}
+
+static void copy_tensor(struct ftp_stage *to, const struct ftp_param *p, struct ftp_stage *from,
+	const struct ftp_param *q)
+{
+	const struct ftp_ref moment[] = {
+		{FTP_SPACE_MOMENT, p->at.at}, {FTP_SPACE_MOMENT, q->at.at}};
+
+	ftp_assert(q && q->floats == p->floats && q->pack == p->pack);
+	memcpy(at(to, p->at), at(from, q->at), p->floats * sizeof(float));
+	if (ftp_tensor_is_trained(p->tensor))
+		memcpy(at(to, moment[0]), at(from, moment[1]), p->floats * sizeof(float));
+}
+
+void ftp_stage_copy(struct ftp_stage *to, struct ftp_stage *from, int unit)
+{
+	ftp_assert(!from->task && from->spec.model == to->spec.model);
+	begin_import(to);
+	point_at(from, from->versions.newest, from->versions.newest);
+	for (int i = 0; i < to->program.n_params; i++) {
+		const struct ftp_param *p = &to->program.params[i];
+
+		if (p->unit == unit)
+			copy_tensor(to, p, from, find_param(&from->program, unit, p->index));
+	}
+	make_copies(to, unit);
+}
+
+static void touch(float *data, size_t floats)
+{
+	for (size_t i = 0; i < floats; i += PAGE_BYTES / sizeof(float))
+		((volatile float *)data)[i] = 0;
+}
+
+void ftp_stage_touch(struct ftp_stage *s)
+{
+	for (int i = FTP_SPACE_GRADIENT; i < FTP_N_SPACES; i++)
+		touch(s->spaces[i], s->program.floats[i]);
+	for (int i = 0; i < s->spec.n_versions; i++)
+		touch(s->version_data[i], version_floats(&s->program));
+	for (int i = 0; i < s->spec.n_slots; i++)
+		touch(s->slots[i].data, s->program.floats[FTP_SPACE_SLOT]);
 }
 
 void ftp_stage_gradient(struct ftp_stage *s, int unit, int tensor, float *grad)

@@ -105,6 +105,14 @@ struct ftp_stage_loss ftp_stage_loss(const struct ftp_stage *s, int slot);
 void ftp_stage_export(struct ftp_stage *s, int unit, void *state);
 void ftp_stage_import(struct ftp_stage *s, int unit, const void *state);
 
+/* As an export and an import, between two stages of a model that both have the unit: faster, since
+ * the layouts are the model's. */
+void ftp_stage_copy(struct ftp_stage *to, struct ftp_stage *from, int unit);
+
+/* Writes to every page of a new stage, nothing imported yet: its first use then meets no page
+ * faults, which take longer than the computing. */
+void ftp_stage_touch(struct ftp_stage *s);
+
 /* The step's gradient of one tensor so far, dense and in natural order, for tests. */
 void ftp_stage_gradient(struct ftp_stage *s, int unit, int tensor, float *grad);
 

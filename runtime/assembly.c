@@ -48,6 +48,7 @@ static int build_stage(struct ftp_assembly *a, struct ftp_error *err)
 	rc = ftp_stage_new(&a->stage, &stage, err);
 	if (rc)
 		return rc;
+	ftp_stage_touch(a->stage);
 	ftp_log_debug("kernels:\n%s", ftp_stage_implementations(a->stage));
 	for (uint32_t u = self->first_unit; u < self->end_unit; u++)
 		if (ftp_moves_holder(a->plan, u) == FTP_MOVES_NOBODY)
@@ -171,18 +172,10 @@ int ftp_assembly_receive(struct ftp_assembly *a, uint64_t step, struct ftp_error
 
 void ftp_assembly_copy(struct ftp_assembly *a, struct ftp_assembly *from)
 {
-	for (uint32_t u = 0; u < a->plan->n_units; u++) {
-		void *state;
-
-		if (ftp_moves_holder(a->plan, u) != a->member ||
-			ftp_moves_owner(a->plan, u) != a->member)
-			continue;
-		state = aligned_alloc(64, (a->spec.model->units[u].state_bytes + 63) / 64 * 64);
-		ftp_assert(state);
-		ftp_stage_export(from->stage, (int)u, state);
-		ftp_stage_import(a->stage, (int)u, state);
-		free(state);
-	}
+	for (uint32_t u = 0; u < a->plan->n_units; u++)
+		if (ftp_moves_holder(a->plan, u) == a->member &&
+			ftp_moves_owner(a->plan, u) == a->member)
+			ftp_stage_copy(a->stage, from->stage, (int)u);
 }
 
 int ftp_assembly_n_peers(const struct ftp_assembly *a)

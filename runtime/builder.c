@@ -8,7 +8,7 @@
 
 #include "kernels/team.h"
 
-#define NICENESS 10
+#define NICENESS 5 /* a quarter of a core that the worker keeps busy */
 
 struct list {
 	struct ftp_assembly *first, **last;

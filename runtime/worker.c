@@ -127,6 +127,7 @@ static bool turn(struct ftp_worker *w)
 	worked |= ftp_worker_plan_serve(w, now_ns);
 	worked |= ftp_worker_train_turn(w, now_ns);
 	worked |= ftp_worker_plan_turn(w, now_ns);
+	worked |= ftp_worker_plan_tidy(w, !worked, now_ns);
 	if (w->now)
 		ftp_measures_publish(&w->measures, w->now, now_ns);
 	return worked;

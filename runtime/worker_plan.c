@@ -12,7 +12,8 @@
 #include "runtime/worker_state.h"
 
 #define CONNECT_DEADLINE_NS (15 * FTP_NS_PER_S)
-#define MAX_NET_TURNS	    16 /* before the next primitive, while packets keep coming */
+#define TIDY_NS		    FTP_NS_PER_S /* even if the worker is never idle */
+#define MAX_NET_TURNS	    16		 /* before the next primitive, while packets keep coming */
 
 static void happen(struct ftp_worker *w, const struct ftp_transition_event *e);
 
@@ -48,6 +49,7 @@ static void take_down(struct ftp_worker *w, struct ftp_assembly **a)
 static void do_build(struct ftp_worker *w, const struct ftp_transition_action *action)
 {
 	(void)action;
+	take_down(w, &w->retired); /* its ports are needed */
 	w->change = (struct ftp_worker_change){.prepare_ns = ftp_clock_now_ns()};
 	ftp_builder_build(w->builder, w->next);
 }
@@ -143,7 +145,10 @@ static void do_copy(struct ftp_worker *w, const struct ftp_transition_action *ac
 static void do_retire(struct ftp_worker *w, const struct ftp_transition_action *action)
 {
 	(void)action;
-	take_down(w, &w->now);
+	ftp_assert(!w->retired);
+	w->retired = w->now;
+	w->retired_ns = ftp_clock_now_ns();
+	w->now = NULL;
 }
 
 static void do_start(struct ftp_worker *w, const struct ftp_transition_action *action)
@@ -422,6 +427,14 @@ bool ftp_worker_plan_turn(struct ftp_worker *w, uint64_t now_ns)
 	return worked;
 }
 
+bool ftp_worker_plan_tidy(struct ftp_worker *w, bool is_idle, uint64_t now_ns)
+{
+	if (!w->retired || (!is_idle && now_ns < w->retired_ns + TIDY_NS))
+		return false;
+	take_down(w, &w->retired);
+	return true;
+}
+
 void ftp_worker_plan_ended(struct ftp_worker *w)
 {
 	happen_kind(w, FTP_TRANSITION_ENDED);
@@ -429,7 +442,7 @@ void ftp_worker_plan_ended(struct ftp_worker *w)
 
 void ftp_worker_plan_tear_down(struct ftp_worker *w)
 {
-	struct ftp_assembly *const all[] = {w->now, w->next};
+	struct ftp_assembly *const all[] = {w->now, w->next, w->retired};
 	bool is_building = w->transition.next == FTP_NEXT_BUILDING;
 
 	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
@@ -438,6 +451,7 @@ void ftp_worker_plan_tear_down(struct ftp_worker *w)
 	ftp_gather_free(w->gather);
 	ftp_builder_stop(w->builder);
 	ftp_assembly_free(w->now);
+	ftp_assembly_free(w->retired);
 	if (!is_building)
 		ftp_assembly_free(w->next);
 }

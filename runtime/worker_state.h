@@ -32,7 +32,9 @@ struct ftp_worker {
 	struct ftp_transition transition;
 	struct ftp_builder *builder;
 	struct ftp_assembly *now, *next; /* of the transition's plans; next: NULL when BROKEN */
-	int n_unheard;			 /* peers of next, not yet established */
+	struct ftp_assembly *retired;	 /* was now; to be taken down when there is time for it */
+	uint64_t retired_ns;
+	int n_unheard; /* peers of next, not yet established */
 	uint64_t connect_deadline_ns;
 	struct ftp_worker_change change;
 
@@ -58,6 +60,8 @@ void ftp_worker_plan_command(struct ftp_worker *w, struct ftp_command *c, uint64
 bool ftp_worker_plan_serve(struct ftp_worker *w, uint64_t now_ns);
 /* Building and connecting go on; the plan in force may have come to stand still. */
 bool ftp_worker_plan_turn(struct ftp_worker *w, uint64_t now_ns);
+/* What can wait until there is nothing else to do; true: there was something. */
+bool ftp_worker_plan_tidy(struct ftp_worker *w, bool is_idle, uint64_t now_ns);
 void ftp_worker_plan_ended(struct ftp_worker *w); /* the last step is done */
 void ftp_worker_plan_tear_down(struct ftp_worker *w);
 

@@ -56,7 +56,14 @@ static void move_state(struct net *to, struct net *from)
 	}
 }
 
-static void import__continues_elsewhere(struct ftp_model *m, enum ftp_stage_impl impl)
+static void copy_state(struct net *to, struct net *from)
+{
+	for (int u = 0; u < from->model->n_units; u++)
+		ftp_stage_copy(net_stage(to, u), net_stage(from, u), u);
+}
+
+static void continue_elsewhere(struct ftp_model *m, enum ftp_stage_impl impl,
+	void (*move)(struct net *to, struct net *from))
 {
 	const int cuts[] = {m->n_units / 2};
 	struct net whole, cut;
@@ -65,34 +72,40 @@ static void import__continues_elsewhere(struct ftp_model *m, enum ftp_stage_impl
 	net_init(&cut, m, cuts, 1, 4, 2, impl, seed + 1);
 	step(&whole, 0);
 	step(&whole, 1);
-	move_state(&cut, &whole);
+	move(&cut, &whole);
 	step(&whole, 2);
 	step(&cut, 2);
 	assert_memory_equal((struct ftp_digest[]){net_digest(&whole)},
 		(struct ftp_digest[]){net_digest(&cut)}, sizeof(struct ftp_digest));
 	net_deinit(&whole);
 	net_deinit(&cut);
+}
+
+static void import_and_copy__continue_elsewhere(struct ftp_model *m, enum ftp_stage_impl impl)
+{
+	continue_elsewhere(m, impl, move_state);
+	continue_elsewhere(m, impl, copy_state);
 	ftp_model_free(m);
 }
 
-static void import__continues_elsewhere_lenet5(void **state)
+static void import_and_copy__continue_elsewhere_lenet5(void **state)
 {
 	(void)state;
-	import__continues_elsewhere(
+	import_and_copy__continue_elsewhere(
 		model_of("lenet5", 1, FTP_STRIDES_CIFAR, true), FTP_IMPL_ONEDNN);
 }
 
-static void import__continues_elsewhere_mobilenetv2(void **state)
+static void import_and_copy__continue_elsewhere_mobilenetv2(void **state)
 {
 	(void)state;
-	import__continues_elsewhere(
+	import_and_copy__continue_elsewhere(
 		model_of("mobilenetv2", 0.25, FTP_STRIDES_CIFAR, true), FTP_IMPL_ONEDNN);
 }
 
-static void import__continues_elsewhere_reference(void **state)
+static void import_and_copy__continue_elsewhere_reference(void **state)
 {
 	(void)state;
-	import__continues_elsewhere(
+	import_and_copy__continue_elsewhere(
 		model_of("mlp", 1, FTP_STRIDES_CIFAR, true), FTP_IMPL_REFERENCE);
 }
 
@@ -353,9 +366,9 @@ static int set_up(void **state)
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		cmocka_unit_test(import__continues_elsewhere_lenet5),
-		cmocka_unit_test(import__continues_elsewhere_mobilenetv2),
-		cmocka_unit_test(import__continues_elsewhere_reference),
+		cmocka_unit_test(import_and_copy__continue_elsewhere_lenet5),
+		cmocka_unit_test(import_and_copy__continue_elsewhere_mobilenetv2),
+		cmocka_unit_test(import_and_copy__continue_elsewhere_reference),
 		cmocka_unit_test(export__gives_back_what_was_imported),
 		cmocka_unit_test(run__allocates_nothing),
 		cmocka_unit_test(run__allocates_nothing_for_versions),
