@@ -240,7 +240,7 @@ static void print_plan(const struct ftp_options *o, const struct site *s,
 		printf("no run is going on; times: %s\n", source);
 		json_array_foreach (assumed, i, text)
 			printf("assumed: %s\n", json_string_value(text));
-		ftp_plan_view_plan(stdout, best);
+		ftp_plan_view_best(stdout, best);
 		if (equal_s > 0 && step_s > 0)
 			printf("an equal split in the order of the nodes: %.1f ms, %.2f times as "
 			       "long\n",

@@ -92,7 +92,7 @@ static void print_absorbs(FILE *f, const json_t *plan)
 	fprintf(f, "%s\n", *before == ',' ? "" : "could go on without none of the nodes");
 }
 
-void ftp_plan_view_plan(FILE *f, const json_t *plan)
+static void print_plan(FILE *f, const json_t *plan)
 {
 	double step_s = ftp_document_number_or_0(plan, "step_seconds");
 
@@ -103,11 +103,21 @@ void ftp_plan_view_plan(FILE *f, const json_t *plan)
 	fputc('\n', f);
 	print_cuts(f, plan, step_s);
 	print_absorbs(f, plan);
+}
+
+static void print_search(FILE *f, const json_t *plan)
+{
 	fprintf(f, "%s; %.1f MB to move\n",
 		json_is_true(json_object_get(plan, "exact"))
 			? "no plan of these nodes is better"
 			: "the best plan that a bounded search found",
 		ftp_document_number_or_0(plan, "move_bytes") / 1e6);
+}
+
+void ftp_plan_view_best(FILE *f, const json_t *plan)
+{
+	print_plan(f, plan);
+	print_search(f, plan);
 }
 
 void ftp_plan_view_live(FILE *f, const json_t *answer)
@@ -118,7 +128,7 @@ void ftp_plan_view_live(FILE *f, const json_t *answer)
 
 	if (json_is_object(now)) {
 		fputs("in force\n", f);
-		ftp_plan_view_plan(f, now);
+		print_plan(f, now);
 		if (ftp_document_number(now, "measured_step_seconds", &measured_s) ||
 			ftp_document_number(answer, "measured_step_seconds", &measured_s))
 			fprintf(f, "measured: %.1f ms a step\n", measured_s * 1e3);
@@ -126,10 +136,10 @@ void ftp_plan_view_live(FILE *f, const json_t *answer)
 	if (json_is_object(best) && !json_equal((json_t *)json_object_get(now, "stages"),
 					    (json_t *)json_object_get(best, "stages"))) {
 		fputs("\nbest\n", f);
-		ftp_plan_view_plan(f, best);
+		ftp_plan_view_best(f, best);
 	}
 	if (ftp_document_number(answer, "gain", &gain))
-		fprintf(f, "\n%.2f times as long as the best; would repartition: %s", gain,
+		fprintf(f, "\ngain %.1f %%; would repartition: %s", gain * 100,
 			json_is_true(json_object_get(answer, "would_repartition")) ? "yes" : "no");
 	if (ftp_document_text(answer, "why")[0])
 		fprintf(f, ": %s", ftp_document_text(answer, "why"));

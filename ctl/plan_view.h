@@ -8,8 +8,8 @@
 #include "kernels/model.h"
 
 /* A document of ctl/planner_json.h: stages, what bounds the step, why each cut is where it is,
- * whose loss the others could absorb. */
-void ftp_plan_view_plan(FILE *f, const json_t *plan);
+ * whose loss the others could absorb, and how good the search was. */
+void ftp_plan_view_best(FILE *f, const json_t *plan);
 
 /* The answer of run.plan: the plan in force, the best one, and whether it would be changed. */
 void ftp_plan_view_live(FILE *f, const json_t *answer);

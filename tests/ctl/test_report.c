@@ -156,6 +156,30 @@ static void write__malformed(void **state)
 	free(text);
 }
 
+/* A run that was recorded, with what it says cut short. */
+static void write__recorded_run(void **state)
+{
+	static const char *const parts[] = {"mobilenetv2, 1F1B with flush, batch 64 in 4",
+		"stopped by the operator", "<h2>Slowness</h2>", "<p>Term 4</p>",
+		"<td>n1 0-10, n2 11-16, n3 17-19</td>", "<h2>Repartitions</h2>",
+		"n2 emulates: slowdown 5", NULL};
+	const struct ftp_rundir recorded = {.path = FTP_SOURCE_DIR "/tests/ctl/run", .id = "run"};
+	struct ftp_report_data *d = ftp_report_data_read(&recorded);
+	char *text = NULL;
+	size_t bytes;
+	FILE *f = open_memstream(&text, &bytes);
+
+	(void)state;
+	ftp_report_write(f, d);
+	fclose(f);
+	expect(text, parts);
+	assert_int_equal(d->n_terms, 4);
+	assert_true(ftp_report_data_step_s(d, 4) > 0.1 && ftp_report_data_step_s(d, 4) < 0.3);
+	assert_int_equal(d->loss.n, 40);
+	ftp_report_data_free(d);
+	free(text);
+}
+
 static void html__escapes(void **state)
 {
 	char *text = NULL;
@@ -194,6 +218,7 @@ int main(void)
 		cmocka_unit_test(write__full_run),
 		cmocka_unit_test(write__what_is_there),
 		cmocka_unit_test(write__malformed),
+		cmocka_unit_test(write__recorded_run),
 		cmocka_unit_test(html__escapes),
 	};
 
