@@ -21,6 +21,7 @@ struct site {
 	struct ftp_config *config;
 	struct ftp_model *model;
 	json_t *measured;
+	bool live; /* of a run that is going on */
 };
 
 static void free_site(struct site *s)
@@ -80,6 +81,7 @@ static int profile_of_run(struct site *s, const struct ftp_ftpctl_run *r,
 {
 	int rc = load_run(s, r, o);
 
+	s->live = true;
 	if (rc)
 		return rc;
 	s->measured = ftp_measured_of_run(&r->dir);
@@ -237,7 +239,8 @@ static void print_plan(const struct ftp_options *o, const struct site *s,
 			"run", "source", source, "assumptions", assumed, "in_force", "best", best,
 			"equal_step_seconds", equal_s));
 	} else {
-		printf("no run is going on; times: %s\n", source);
+		printf("times: %s%s\n", source,
+			s->live ? " at its start, not as slow as its nodes are now" : "");
 		json_array_foreach (assumed, i, text)
 			printf("assumed: %s\n", json_string_value(text));
 		ftp_plan_view_best(stdout, best);
