@@ -40,7 +40,9 @@ static void set_units(struct view *v, const struct ftp_coordinator *c)
 				.fixed_bytes = p->fixed_bytes[u],
 				.slot_bytes = p->slot_bytes[u],
 				.shared_bytes = p->shared_bytes[u],
-				.scratch_bytes = p->scratch_bytes[u]};
+				.scratch_bytes = {p->scratch1_bytes[u], p->scratch2_bytes[u],
+					p->scratch3_bytes[u]},
+				.scratchpad_bytes = p->scratchpad_bytes[u]};
 }
 
 static uint64_t scaled(uint64_t ns, double by)

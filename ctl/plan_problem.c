@@ -67,7 +67,9 @@ static void take_units(struct ftp_plan_problem *p, const struct ftp_config *c,
 			.fixed_bytes = profile->fixed_bytes[u],
 			.slot_bytes = profile->slot_bytes[u],
 			.shared_bytes = profile->shared_bytes[u],
-			.scratch_bytes = profile->scratch_bytes[u]};
+			.scratch_bytes = {profile->scratch1_bytes[u], profile->scratch2_bytes[u],
+				profile->scratch3_bytes[u]},
+			.scratchpad_bytes = profile->scratchpad_bytes[u]};
 }
 
 /* false: nobody measured it. */

@@ -28,6 +28,7 @@
 #define FTP_PLANNER_MAX_UNITS	256
 #define FTP_PLANNER_MAX_NODES	FTP_CONFIG_MAX_NODES
 #define FTP_PLANNER_EXACT_NODES 10
+#define FTP_PLANNER_RUN		3
 
 /* A unit's times on one node, now: measured, times the node's slowness. */
 struct ftp_planner_times {
@@ -37,8 +38,10 @@ struct ftp_planner_times {
 
 /* What a unit takes, the same on every node. A stage of units [i, j) holds
  *   sum of fixed + n_versions * sum of version + n_slots * (sum of slot - sum of shared inside)
- *   + max of scratch
- * with n_slots and n_versions as runtime/schedule.h says. */
+ *   + max of scratch_bytes[k - 1] over the runs of k units in it, k = 1 ... min(3, its length)
+ *   + max of scratchpad
+ * with n_slots and n_versions as runtime/schedule.h says (kernels/memory_model.h: where two units
+ * meet, what was in the slots is scratch). */
 struct ftp_planner_unit {
 	uint64_t input_bytes; /* the cut before it, per micro-batch: activation, and its gradient */
 	uint64_t state_bytes; /* what travels when it moves */
@@ -46,7 +49,8 @@ struct ftp_planner_unit {
 	uint64_t fixed_bytes;	/* gradients, moments, statistics */
 	uint64_t slot_bytes;	/* of one micro-batch in flight */
 	uint64_t shared_bytes;	/* of slot_bytes, with the unit after, when both are in one stage */
-	uint64_t scratch_bytes;
+	uint64_t scratch_bytes[FTP_PLANNER_RUN]; /* [k]: of units [this, this + k] */
+	uint64_t scratchpad_bytes;
 };
 
 struct ftp_planner_node {

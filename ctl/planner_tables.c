@@ -55,7 +55,9 @@ static int check(const struct ftp_planner_problem *p, struct ftp_error *err)
 
 		if (u->input_bytes > MAX_BYTES || u->state_bytes > MAX_BYTES ||
 			u->version_bytes > MAX_BYTES || u->fixed_bytes > MAX_BYTES ||
-			u->slot_bytes > MAX_BYTES || u->scratch_bytes > MAX_BYTES)
+			u->slot_bytes > MAX_BYTES || u->scratchpad_bytes > MAX_BYTES ||
+			u->scratch_bytes[0] > MAX_BYTES || u->scratch_bytes[1] > MAX_BYTES ||
+			u->scratch_bytes[2] > MAX_BYTES)
 			return ftp_error_set(
 				err, EINVAL, "planner: unit %u has more than 2^48 bytes", i);
 	}
@@ -72,6 +74,58 @@ static uint64_t shared_bytes(const struct ftp_planner_unit *u)
 	return u->shared_bytes < least ? u->shared_bytes : least;
 }
 
+static uint64_t larger(uint64_t a, uint64_t b)
+{
+	return a > b ? a : b;
+}
+
+/* From level 0, of n places, the levels above. */
+static void fill_levels(uint64_t levels[9][FTP_PLANNER_MAX_UNITS], uint32_t n)
+{
+	for (uint32_t l = 1; 1u << l <= n; l++)
+		for (uint32_t i = 0; i + (1u << l) <= n; i++)
+			levels[l][i] = larger(levels[l - 1][i], levels[l - 1][i + (1u << (l - 1))]);
+}
+
+static uint64_t largest(
+	const uint64_t levels[9][FTP_PLANNER_MAX_UNITS], uint32_t first, uint32_t end)
+{
+	unsigned level = 31 - (unsigned)__builtin_clz(end - first);
+
+	return larger(levels[level][first], levels[level][end - (1u << level)]);
+}
+
+/* A run counts those within it, so that a longer stage never takes less. */
+static void fill_scratch(struct ftp_planner_tables *t)
+{
+	const struct ftp_planner_problem *p = t->problem;
+
+	for (uint32_t k = 0; k < FTP_PLANNER_RUN && k < p->n_units; k++) {
+		uint32_t n = p->n_units - k;
+
+		for (uint32_t i = 0; i < n; i++) {
+			uint64_t bytes = p->units[i].scratch_bytes[k];
+
+			if (k)
+				bytes = larger(bytes, larger(t->scratch_bytes[k - 1][0][i],
+							      t->scratch_bytes[k - 1][0][i + 1]));
+			t->scratch_bytes[k][0][i] = bytes;
+		}
+		fill_levels(t->scratch_bytes[k], n);
+	}
+	for (uint32_t i = 0; i < p->n_units; i++)
+		t->scratchpad_bytes[0][i] = p->units[i].scratchpad_bytes;
+	fill_levels(t->scratchpad_bytes, p->n_units);
+}
+
+static uint64_t scratch_bytes(const struct ftp_planner_tables *t, uint32_t first, uint32_t end)
+{
+	uint32_t k = (end - first < FTP_PLANNER_RUN ? end - first : FTP_PLANNER_RUN) - 1;
+
+	return largest(t->scratch_bytes[k], first, end - k) +
+	       largest(t->scratchpad_bytes, first, end);
+}
+
 static void sum_bytes(struct ftp_planner_tables *t)
 {
 	const struct ftp_planner_problem *p = t->problem;
@@ -85,15 +139,8 @@ static void sum_bytes(struct ftp_planner_tables *t)
 		t->slot_bytes[i + 1] = t->slot_bytes[i] + u->slot_bytes;
 		t->shared_bytes[i + 1] =
 			t->shared_bytes[i] + (i + 1 < p->n_units ? shared_bytes(u) : 0);
-		t->scratch_bytes[0][i] = u->scratch_bytes;
 	}
-	for (uint32_t l = 1; 1u << l <= p->n_units; l++)
-		for (uint32_t i = 0; i + (1u << l) <= p->n_units; i++) {
-			uint64_t a = t->scratch_bytes[l - 1][i];
-			uint64_t b = t->scratch_bytes[l - 1][i + (1u << (l - 1))];
-
-			t->scratch_bytes[l][i] = a > b ? a : b;
-		}
+	fill_scratch(t);
 }
 
 static void sum_moves(struct ftp_planner_tables *t)
@@ -116,9 +163,6 @@ uint64_t ftp_planner_tables_bytes(
 	const struct ftp_planner_tables *t, uint32_t n_after, uint32_t first, uint32_t end)
 {
 	uint64_t ahead = n_after + 1, n_slots, n_versions;
-	unsigned level = 31 - (unsigned)__builtin_clz(end - first);
-	uint64_t a = t->scratch_bytes[level][first];
-	uint64_t b = t->scratch_bytes[level][end - (1u << level)];
 
 	if (t->problem->schedule == FTP_PLANNER_FLUSH) {
 		n_slots =
@@ -132,7 +176,7 @@ uint64_t ftp_planner_tables_bytes(
 	       n_versions * (t->version_bytes[end] - t->version_bytes[first]) +
 	       n_slots * (t->slot_bytes[end] - t->slot_bytes[first] -
 				 (t->shared_bytes[end - 1] - t->shared_bytes[first])) +
-	       (a > b ? a : b);
+	       scratch_bytes(t, first, end);
 }
 
 uint64_t ftp_planner_tables_limit(const struct ftp_planner_tables *t, uint32_t node)

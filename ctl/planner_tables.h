@@ -30,7 +30,9 @@ struct ftp_planner_tables {
 	uint64_t version_bytes[FTP_PLANNER_MAX_UNITS + 1];
 	uint64_t slot_bytes[FTP_PLANNER_MAX_UNITS + 1];
 	uint64_t shared_bytes[FTP_PLANNER_MAX_UNITS + 1];
-	uint64_t scratch_bytes[9][FTP_PLANNER_MAX_UNITS]; /* [l][i]: largest of [i, i + 2^l) */
+	/* [k][l][i]: the largest that runs of up to k + 1 units within [i, i + k + 2^l) take. */
+	uint64_t scratch_bytes[FTP_PLANNER_RUN][9][FTP_PLANNER_MAX_UNITS];
+	uint64_t scratchpad_bytes[9][FTP_PLANNER_MAX_UNITS]; /* [l][i]: largest of [i, i + 2^l) */
 	uint64_t moved_bytes[FTP_PLANNER_MAX_NODES][FTP_PLANNER_MAX_UNITS + 1]; /* of [0, i), what
 										   is elsewhere */
 	bool has_current; /* a valid plan of the problem is in force */

@@ -97,7 +97,10 @@ static const struct ftp_field ftp_profile_fields[] = {
 	VALUES(ftp_profile, fixed_bytes, n_units, FTP_FIELD_U64),
 	VALUES(ftp_profile, slot_bytes, n_units, FTP_FIELD_U64),
 	VALUES(ftp_profile, shared_bytes, n_units, FTP_FIELD_U64),
-	VALUES(ftp_profile, scratch_bytes, n_units, FTP_FIELD_U64),
+	VALUES(ftp_profile, scratch1_bytes, n_units, FTP_FIELD_U64),
+	VALUES(ftp_profile, scratch2_bytes, n_units, FTP_FIELD_U64),
+	VALUES(ftp_profile, scratch3_bytes, n_units, FTP_FIELD_U64),
+	VALUES(ftp_profile, scratchpad_bytes, n_units, FTP_FIELD_U64),
 	{.name = NULL},
 };
 MESSAGE(ftp_profile)

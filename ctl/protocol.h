@@ -121,7 +121,11 @@ struct ftp_profile {
 	uint64_t fixed_bytes[FTP_PROTOCOL_MAX_UNITS];
 	uint64_t slot_bytes[FTP_PROTOCOL_MAX_UNITS];
 	uint64_t shared_bytes[FTP_PROTOCOL_MAX_UNITS]; /* with the unit after */
-	uint64_t scratch_bytes[FTP_PROTOCOL_MAX_UNITS];
+	/* Of the stage of one, two, three units that begins with this one. */
+	uint64_t scratch1_bytes[FTP_PROTOCOL_MAX_UNITS];
+	uint64_t scratch2_bytes[FTP_PROTOCOL_MAX_UNITS];
+	uint64_t scratch3_bytes[FTP_PROTOCOL_MAX_UNITS];
+	uint64_t scratchpad_bytes[FTP_PROTOCOL_MAX_UNITS];
 };
 
 /* A node as its peers see it: stage of a plan, or without units one that only sends or probes. */

@@ -161,25 +161,6 @@ static int measure_times(struct measurement *m, int first, int end, struct ftp_e
 	return is_stopped(m) ? ftp_error_set(err, ECANCELED, "stopped") : 0;
 }
 
-/* Scratch has one number here, of which a stage takes the largest: the longest run of units that
- * begins with this one, and the model's largest scratchpad of oneDNN. Never too little. */
-static void fill_scratch(struct ftp_profile *out, const struct ftp_memory_unit *units)
-{
-	size_t scratchpad_bytes = 0;
-
-	for (uint32_t u = 0; u < out->n_units; u++)
-		if (units[u].scratchpad_bytes > scratchpad_bytes)
-			scratchpad_bytes = units[u].scratchpad_bytes;
-	for (uint32_t u = 0; u < out->n_units; u++) {
-		size_t bytes = 0;
-
-		for (int k = 0; k < FTP_MEMORY_MODEL_RUN; k++)
-			if (units[u].scratch_bytes[k] > bytes)
-				bytes = units[u].scratch_bytes[k];
-		out->scratch_bytes[u] = bytes + scratchpad_bytes;
-	}
-}
-
 static int measure_memory(
 	struct ftp_profile *out, const struct ftp_stage_spec *spec, struct ftp_error *err)
 {
@@ -193,9 +174,11 @@ static int measure_memory(
 		out->fixed_bytes[u] = units[u].fixed_bytes;
 		out->slot_bytes[u] = units[u].slot_bytes;
 		out->shared_bytes[u] = units[u].shared_bytes;
+		out->scratch1_bytes[u] = units[u].scratch_bytes[0];
+		out->scratch2_bytes[u] = units[u].scratch_bytes[1];
+		out->scratch3_bytes[u] = units[u].scratch_bytes[2];
+		out->scratchpad_bytes[u] = units[u].scratchpad_bytes;
 	}
-	if (!rc)
-		fill_scratch(out, units);
 	free(units);
 	return rc;
 }

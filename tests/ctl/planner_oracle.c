@@ -105,7 +105,8 @@ uint64_t oracle_step(const struct ftp_planner_problem *p, const struct ftp_plann
 uint64_t oracle_bytes(
 	const struct ftp_planner_problem *p, const struct ftp_planner_plan *plan, uint32_t s)
 {
-	uint64_t ahead = plan->n_stages - s, bytes = 0, scratch = 0, versions = 1, slots;
+	uint64_t ahead = plan->n_stages - s, bytes = 0, scratch = 0, scratchpad = 0, versions = 1,
+		 slots;
 
 	if (p->schedule == FTP_PLANNER_1F1B)
 		versions = ahead;
@@ -118,9 +119,11 @@ uint64_t oracle_bytes(
 		bytes += u->fixed_bytes + versions * u->version_bytes + slots * u->slot_bytes;
 		if (i + 1 < plan->first_unit[s + 1])
 			bytes -= slots * u->shared_bytes;
-		scratch = max(scratch, u->scratch_bytes);
+		scratchpad = max(scratchpad, u->scratchpad_bytes);
+		for (uint32_t k = 0; k < FTP_PLANNER_RUN && i + k < plan->first_unit[s + 1]; k++)
+			scratch = max(scratch, u->scratch_bytes[k]);
 	}
-	return bytes + scratch;
+	return bytes + scratch + scratchpad;
 }
 
 bool oracle_same(const struct ftp_planner_plan *a, const struct ftp_planner_plan *b)
@@ -279,7 +282,9 @@ void oracle_draw_problem(
 			.fixed_bytes = oracle_draw(c, 20),
 			.slot_bytes = 5 + oracle_draw(c, 15),
 			.shared_bytes = oracle_draw(c, 6),
-			.scratch_bytes = oracle_draw(c, 30)};
+			.scratch_bytes = {oracle_draw(c, 30), oracle_draw(c, 30),
+				oracle_draw(c, 30)},
+			.scratchpad_bytes = oracle_draw(c, 10)};
 	for (uint32_t v = 0; v < n_nodes; v++) {
 		uint64_t slowness = 1 + oracle_draw(c, 5);
 
