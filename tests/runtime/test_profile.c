@@ -123,7 +123,7 @@ static void profile_measure__memory(void **state)
 				(int)plan.first_unit[s + 1],
 				ftp_schedule_n_slots(FTP_SCHEDULE_FLUSH, 2, s, 4));
 
-			assert_in_range(answer.stage_bytes[s], need, need + need / 25);
+			assert_in_range(answer.stage_bytes[s], need, need + need / 20);
 		}
 	}
 	tear_down(&f);
