@@ -9,6 +9,9 @@
  * of another process, no change of the node. */
 #define COUNTED_NS (50.0 * FTP_NS_PER_MS)
 
+/* First steps of a plan: the memory of its stages is new. */
+#define COLD_STEPS 2
+
 /* Of a message of the plan in force; anything else is late. */
 bool ftp_coordinator_in_training(const struct ftp_coordinator *c, uint32_t node, uint64_t term,
 	const char *method, struct ftp_actions *a)
@@ -86,6 +89,8 @@ static void note_slowness(struct ftp_coordinator *c, uint32_t node, const struct
 	struct ftp_coordinator_node *n = &c->nodes[node];
 
 	for (uint32_t i = 0; i < m->n_steps && profiled_ns > 0; i++) {
+		if (m->step + i < c->plan_step + COLD_STEPS + m->n_steps)
+			continue;
 		n->counted_ns += (double)m->step_compute_ns[i];
 		n->counted_profiled_ns += profiled_ns;
 		if (n->counted_ns < COUNTED_NS)
@@ -111,7 +116,7 @@ static void note_links(
 	if (seconds < 0.5 && n->n_links == m->n_links)
 		return;
 	for (uint32_t i = 0; i < m->n_links; i++) {
-		bool same = i < n->n_links && n->links[i].peer == m->link_peer[i] &&
+		bool same = seconds > 0 && i < n->n_links && n->links[i].peer == m->link_peer[i] &&
 			    m->link_tx_bytes[i] >= n->links[i].tx_bytes;
 
 		n->links[i].tx_bytes_per_s =

@@ -11,6 +11,7 @@
 #include "tests/ctl/coordinator_life.h"
 
 #define MAX_LIVES 128
+#define N_SWEEPS  2
 
 static const char *lives_dir;
 
@@ -147,6 +148,65 @@ static void step__random_lives(void **state)
 		assert_true(n[i] > 30); /* the draw gets far enough to matter */
 }
 
+/* n3 leaves the plan, or comes into it. */
+static const struct {
+	const char *begin;
+	bool n3_leaves;
+} changes[] = {
+	{"serve all\ntrain 3\nrepartition 2 n1,n2 0\n", true},
+	{"serve all\ntrain 3\nrepartition 2 n1,n2 0\nserve all\nrepartition 1,3 n1,n2,n3 0\n",
+		false},
+};
+
+static void loss_script(char *script, size_t bytes, size_t change, int n_served, int lost)
+{
+	int n = snprintf(script, bytes, "life 3 equal auto 30\njoin 1 n1\njoin 2 n2\njoin 3 n3\n%s",
+		changes[change].begin);
+
+	while (n_served--)
+		n += snprintf(script + n, bytes - (size_t)n, "serve 0\n");
+	snprintf(script + n, bytes - (size_t)n,
+		"lost %d\nexited n%d 9 0\nserve all\ntrain 40\nfinish\nserve all\nwait 400000\n",
+		lost, lost);
+}
+
+/* Does the run end as it must? Adds to n_lost[] what the loss did: nothing, abandoned, failed. */
+static void lose_one(size_t change, int n_served, int lost, unsigned n_lost[3])
+{
+	char script[2048], ends[32], *trace, *gone;
+	const char *begun;
+	bool in_force;
+
+	loss_script(script, sizeof(script), change, n_served, lost);
+	trace = life_trace(script);
+	begun = strstr(trace, changes[change].n3_leaves ? "\nrepartition 2" : "\nrepartition 1,3");
+	gone = strstr(begun, "\nlost ");
+	*gone = 0;
+	in_force = lost < 3 || (strstr(begun, "node.commit") == NULL) == changes[change].n3_leaves;
+	*gone = '\n';
+	snprintf(ends, sizeof(ends), "\n  end failed: n%d (pid", lost);
+	if (!strstr(trace, in_force ? ends : "\n  end completed"))
+		fail_msg("n%d %s the plan in force, but:\n%s", lost,
+			in_force ? "is of" : "is not of", trace);
+	n_lost[in_force ? 2 : strstr(gone, " abandoned while ") != NULL]++;
+	free(trace);
+}
+
+/* A node is lost between any two messages of a change: a node of the plan in force ends the run by
+ * name, any other one at most the change. */
+static void step__a_node_lost_at_every_message(void **state)
+{
+	unsigned n_lost[3] = {0};
+
+	(void)state;
+	for (size_t change = 0; change < sizeof(changes) / sizeof(*changes); change++)
+		for (int at = 0; at < 2 * 3 * 13; at++)
+			lose_one(change, at / 3, 1 + at % 3, n_lost);
+	print_message(
+		"%u went on, %u abandoned the change, %u ended\n", n_lost[0], n_lost[1], n_lost[2]);
+	assert_true(n_lost[0] > 5 && n_lost[1] > 5 && n_lost[2] > 5);
+}
+
 static int is_life(const struct dirent *d)
 {
 	size_t n = strlen(d->d_name);
@@ -156,7 +216,8 @@ static int is_life(const struct dirent *d)
 
 int main(int argc, char **argv)
 {
-	struct CMUnitTest tests[1 + MAX_LIVES] = {cmocka_unit_test(step__random_lives)};
+	struct CMUnitTest tests[N_SWEEPS + MAX_LIVES] = {cmocka_unit_test(step__random_lives),
+		cmocka_unit_test(step__a_node_lost_at_every_message)};
 	struct dirent **files;
 	int failed, n = argc == 2 ? scandir(argv[1], &files, is_life, alphasort) : -1;
 
@@ -166,9 +227,9 @@ int main(int argc, char **argv)
 	}
 	lives_dir = argv[1];
 	for (int i = 0; i < n; i++)
-		tests[1 + i] = (struct CMUnitTest){
+		tests[N_SWEEPS + i] = (struct CMUnitTest){
 			files[i]->d_name, step__life, NULL, NULL, files[i]->d_name};
-	failed = _cmocka_run_group_tests("lives", tests, 1 + (size_t)n, NULL, NULL);
+	failed = _cmocka_run_group_tests("lives", tests, N_SWEEPS + (size_t)n, NULL, NULL);
 	while (n--)
 		free(files[n]);
 	free(files);
