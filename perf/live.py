@@ -95,32 +95,34 @@ class Live:
         found = self.events(kind)
         return found[-1] if found else None
 
-    def wait_quiet(self, calm_s, seconds=60):
-        """Until the plan has not changed for a while, as after the first measurements."""
+    def wait_quiet(self, calm_s, seconds=30):
+        """Until the plan has not changed for a while, as after the first measurements; no longer than
+        that, as on a busy machine it may never come to rest."""
         deadline = time.monotonic() + seconds
         count, since = len(self.events("plan")), time.monotonic()
-        while time.monotonic() - since < calm_s:
+        while time.monotonic() - since < calm_s and time.monotonic() < deadline:
             time.sleep(0.25)
             self.check_alive()
             if len(self.events("plan")) != count:
                 count, since = len(self.events("plan")), time.monotonic()
-            if time.monotonic() > deadline:
-                raise SystemExit("the plan does not come to rest:\n" + self.cluster.said()[-3000:])
 
-    def rate(self, seconds, min_steps):
-        """Samples per second between two edges, at least that far apart, under one plan."""
-        for _ in range(4):
+    def rate(self, seconds, min_steps, tries=4):
+        """Samples per second between two edges, at least that far apart; under one plan if one of the
+        tries allows it."""
+        for _ in range(tries):
             plans = len(self.events("plan"))
             window = common.Window(self.cluster.processes())
             first, first_step = self.edge()
             time.sleep(seconds)
             self.wait_steps(first_step + min_steps - 1)
             last, last_step = self.edge()
-            if len(self.events("plan")) == plans:
-                return {"samples_per_second": (last_step - first_step) * self.batch / (last - first),
-                        "step_s": (last - first) / (last_step - first_step),
-                        "steps": last_step - first_step, "foreign": window.foreign()}
-        raise SystemExit("the plan changes in every window:\n" + self.cluster.said()[-3000:])
+            changes = len(self.events("plan")) - plans
+            if not changes:
+                break
+        return {"samples_per_second": (last_step - first_step) * self.batch / (last - first),
+                "step_s": (last - first) / (last_step - first_step),
+                "steps": last_step - first_step, "plan_changes": changes,
+                "foreign": window.foreign()}
 
     def losses(self):
         rows = self.cluster.loss().decode().splitlines()[1:]
