@@ -279,7 +279,7 @@ static void commit(struct ftp_coordinator *c, uint64_t now_ns, struct ftp_action
 	c->predicted = c->change.predicted;
 	c->answer = c->change.answer;
 	c->predicted_s = c->predicted ? (double)c->answer.step_ns / (double)FTP_NS_PER_S : 0;
-	c->computed_ns = c->judged_ns = now_ns;
+	c->computed_ns = c->judged_ns = c->plan_ns = now_ns;
 	c->rate[0].at_ns = now_ns;
 	c->rate[0].row = c->last_row;
 	c->n_rate = 1;

@@ -7,7 +7,7 @@
 
 /* Steps shorter than this count together: what lasts a few of them is the operating system's slice
  * of another process, no change of the node. */
-#define COUNTED_NS (50.0 * FTP_NS_PER_MS)
+#define COUNTED_NS (100.0 * FTP_NS_PER_MS)
 
 /* First steps of a plan: the memory of its stages is new. */
 #define COLD_STEPS 2

@@ -137,6 +137,7 @@ struct ftp_coordinator {
 	struct ftp_planner_answer answer; /* of the plan in force, as it was made */
 	double predicted_s;		  /* its step time as the nodes are now; 0: unknown */
 	uint64_t judged_ns, told_ns;	  /* better plans looked for; progress event */
+	uint64_t plan_ns;		  /* of its commit */
 	uint64_t plan_step;		  /* after which the plan in force began */
 	uint64_t retry_step[FTP_N_CHANGE_CAUSES];
 	uint64_t newcomers; /* nodes that joined while it trained and have not been planned for */

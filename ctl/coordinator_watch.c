@@ -6,8 +6,9 @@
 #include "ctl/coordinator_state.h"
 
 /* Steps of a plan before it is judged, so that every stage's slowness is known. */
-#define SETTLE_STEPS 5
-#define YOUNG_STEPS  20.0
+#define SETTLE_STEPS  5
+#define YOUNG_STEPS   20.0
+#define YOUNG_SECONDS 5.0
 /* Between two judgements, and two that find no node to be different. */
 #define JUDGE_NS	FTP_NS_PER_S
 #define JUDGE_AGAIN_NS	(10 * FTP_NS_PER_S)
@@ -111,11 +112,13 @@ static uint32_t most_changed(const struct ftp_coordinator *c, uint64_t now_ns)
 
 /* The younger the plan in force, the more a change must win: speeds that change all the time are
  * not worth a pause each. */
-static double least_gain(const struct ftp_coordinator *c)
+static double least_gain(const struct ftp_coordinator *c, uint64_t now_ns)
 {
-	double age = (double)(c->last_row - c->plan_step);
+	double steps = (double)(c->last_row - c->plan_step);
+	double seconds = (double)(now_ns - c->plan_ns) / (double)FTP_NS_PER_S;
 
-	return 1 + c->config->training.repartition.min_gain * (1 + YOUNG_STEPS / age);
+	return 1 + c->config->training.repartition.min_gain *
+			   (1 + YOUNG_STEPS / steps + YOUNG_SECONDS / seconds);
 }
 
 static void judge_slowness(struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a)
@@ -142,7 +145,7 @@ static void judge_slowness(struct ftp_coordinator *c, uint64_t now_ns, struct ft
 		n->slowness.value > n->planned_slowness ? "slower" : "faster");
 	if (ftp_coordinator_judge(c, ftp_coordinator_usable(c), NULL, &v, &err))
 		ftp_actions_log(a, FTP_LOG_WARNING, "%s; no new plan: %s", reason, err.text);
-	else if (v.pays && v.gain >= least_gain(c))
+	else if (v.pays && v.gain >= least_gain(c, now_ns))
 		ftp_coordinator_change_begin(
 			c, FTP_CAUSE_SLOWNESS, reason, &v.best.plan, now_ns, a);
 	else
