@@ -49,6 +49,7 @@ static void forget_next(struct ftp_transition *t)
 {
 	t->next = FTP_NEXT_NONE;
 	t->next_plan = NULL;
+	t->next_term = 0;
 	t->next_member = FTP_MOVES_NOBODY;
 	t->has_step = false;
 	t->is_receiving = false;
@@ -72,6 +73,7 @@ static void end_next(struct ftp_transition *t, struct ftp_transition_actions *a,
 		return;
 	}
 	t->next = FTP_NEXT_BROKEN;
+	t->next_plan = NULL; /* it goes with the drop */
 	snprintf(t->broken, sizeof(t->broken), "%s", why);
 }
 
@@ -116,6 +118,7 @@ static void prepare(struct ftp_transition *t, const struct ftp_transition_event 
 	t->newest_term = e->plan->term;
 	t->next = FTP_NEXT_BUILDING;
 	t->next_plan = e->plan;
+	t->next_term = e->plan->term;
 	t->next_member = member;
 	for (uint32_t u = 0; u < e->plan->n_units; u++)
 		t->n_missing += ftp_transition_fetches(t, u);
@@ -240,9 +243,8 @@ static void transfer(struct ftp_transition *t, const struct ftp_transition_event
 {
 	const struct ftp_transfer *m = e->transfer;
 
-	if (m->term != t->next_plan->term)
-		answer(t, a, FTP_CALL_TRANSFER, "term: the one prepared is %" PRIu64,
-			t->next_plan->term);
+	if (m->term != t->next_term)
+		answer(t, a, FTP_CALL_TRANSFER, "term: the one prepared is %" PRIu64, t->next_term);
 	else if (t->next == FTP_NEXT_BROKEN)
 		answer(t, a, FTP_CALL_TRANSFER, "%s", t->broken);
 	else if (m->step >= t->next_plan->last_step)
@@ -284,17 +286,17 @@ static void fetched(struct ftp_transition *t, const struct ftp_transition_event 
 static void commit(struct ftp_transition *t, const struct ftp_transition_event *e,
 	struct ftp_transition_actions *a)
 {
-	bool is_stage = ftp_moves_is_stage(t->next_plan, t->next_member);
+	bool is_stage;
 
-	if (t->next_plan->term != e->term) {
-		answer(t, a, FTP_CALL_COMMIT, "term: the one prepared is %" PRIu64,
-			t->next_plan->term);
+	if (t->next_term != e->term) {
+		answer(t, a, FTP_CALL_COMMIT, "term: the one prepared is %" PRIu64, t->next_term);
 		return;
 	}
 	if (t->next == FTP_NEXT_BROKEN) {
 		answer(t, a, FTP_CALL_COMMIT, "%s", t->broken);
 		return;
 	}
+	is_stage = ftp_moves_is_stage(t->next_plan, t->next_member);
 	if (t->now_plan)
 		act(a, FTP_DO_RETIRE);
 	act(a, is_stage ? FTP_DO_START : FTP_DO_DROP);
@@ -314,7 +316,7 @@ static void abandon(struct ftp_transition *t, const struct ftp_transition_event 
 		answer(t, a, FTP_CALL_ABANDON, "term: %" PRIu64 " is in force", e->term);
 		return;
 	}
-	if (!t->next_plan || t->next_plan->term != e->term) {
+	if (t->next == FTP_NEXT_NONE || t->next_term != e->term) {
 		answer(t, a, FTP_CALL_ABANDON, "%s", "");
 		return;
 	}
@@ -324,7 +326,7 @@ static void abandon(struct ftp_transition *t, const struct ftp_transition_event 
 	if (t->next != FTP_NEXT_BROKEN)
 		act(a, FTP_DO_DROP);
 	forget_next(t);
-	if (orphaned[0]) {
+	if (orphaned[0] && t->now != FTP_NOW_FAILED) {
 		t->now = FTP_NOW_FAILED;
 		snprintf(act(a, FTP_DO_FAIL)->text, sizeof(a->items[0].text), "%s", orphaned);
 	} else if (t->now == FTP_NOW_HOLDING || t->now == FTP_NOW_HELD) {
@@ -402,9 +404,10 @@ static void check(const struct ftp_transition *t)
 
 	ftp_assert(beside[t->now] & 1u << t->next);
 	ftp_assert((t->now == FTP_NOW_IDLE) == !t->now_plan || t->now == FTP_NOW_FAILED);
-	ftp_assert((t->next == FTP_NEXT_NONE) == !t->next_plan);
+	ftp_assert((t->next == FTP_NEXT_NONE) == !t->next_term);
+	ftp_assert((t->next == FTP_NEXT_NONE || t->next == FTP_NEXT_BROKEN) == !t->next_plan);
 	ftp_assert(!t->now_plan || ftp_moves_is_stage(t->now_plan, t->now_member));
-	ftp_assert(!t->now_plan || !t->next_plan || t->next_plan->term > t->now_plan->term);
+	ftp_assert(!t->now_plan || !t->next_term || t->next_term > t->now_plan->term);
 	ftp_assert(t->next != FTP_NEXT_READY || (t->is_receiving && !t->n_missing));
 	ftp_assert(t->next != FTP_NEXT_BROKEN || t->broken[0]);
 	ftp_assert(!t->orphaned[0] || t->next == FTP_NEXT_READY || t->next == FTP_NEXT_BROKEN);

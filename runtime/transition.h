@@ -120,7 +120,8 @@ struct ftp_transition { /* read by everyone, written by ftp_transition_step() */
 	uint32_t node;	/* index in the config */
 	enum ftp_now_state now;
 	enum ftp_next_state next;
-	const struct ftp_plan *now_plan, *next_plan; /* NULL: none */
+	const struct ftp_plan *now_plan, *next_plan; /* NULL: none, or BROKEN */
+	uint64_t next_term;			     /* also when BROKEN; 0: no next */
 	int now_member, next_member;
 	uint64_t newest_term;	     /* ever accepted */
 	uint64_t step;		     /* of the hold or transfer */
