@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "ctl/coordinator_state.h"
+#include "ctl/plan_problem.h"
 #include "ctl/planner_json.h"
 
 struct view {
@@ -33,16 +34,8 @@ static void set_units(struct view *v, const struct ftp_coordinator *c)
 	const struct ftp_profile *p = &c->nodes[0].profile;
 
 	for (uint32_t u = 0; u < c->settings.n_units; u++)
-		v->units[u] =
-			(struct ftp_planner_unit){.input_bytes = c->settings.units[u].input_bytes,
-				.state_bytes = c->settings.units[u].state_bytes,
-				.version_bytes = p->version_bytes[u],
-				.fixed_bytes = p->fixed_bytes[u],
-				.slot_bytes = p->slot_bytes[u],
-				.shared_bytes = p->shared_bytes[u],
-				.scratch_bytes = {p->scratch1_bytes[u], p->scratch2_bytes[u],
-					p->scratch3_bytes[u]},
-				.scratchpad_bytes = p->scratchpad_bytes[u]};
+		v->units[u] = ftp_plan_problem_unit(
+			p, u, c->settings.units[u].input_bytes, c->settings.units[u].state_bytes);
 }
 
 static uint64_t scaled(uint64_t ns, double by)

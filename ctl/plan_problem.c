@@ -6,7 +6,6 @@
 
 #include "ctl/document.h"
 #include "ctl/measured.h"
-#include "ctl/protocol.h"
 
 /* Is the name in "n1,n3"? */
 static bool is_listed(const char *list, const char *name)
@@ -60,16 +59,9 @@ static void take_units(struct ftp_plan_problem *p, const struct ftp_config *c,
 	int samples = (int)(c->training.batch / c->training.micro_batches);
 
 	for (int u = 0; u < m->n_units; u++)
-		p->units[u] = (struct ftp_planner_unit){
-			.input_bytes = ftp_model_cut_floats(m, u, samples) * sizeof(float),
-			.state_bytes = m->units[u].state_bytes,
-			.version_bytes = profile->version_bytes[u],
-			.fixed_bytes = profile->fixed_bytes[u],
-			.slot_bytes = profile->slot_bytes[u],
-			.shared_bytes = profile->shared_bytes[u],
-			.scratch_bytes = {profile->scratch1_bytes[u], profile->scratch2_bytes[u],
-				profile->scratch3_bytes[u]},
-			.scratchpad_bytes = profile->scratchpad_bytes[u]};
+		p->units[u] = ftp_plan_problem_unit(profile, (uint32_t)u,
+			ftp_model_cut_floats(m, u, samples) * sizeof(float),
+			m->units[u].state_bytes);
 }
 
 /* false: nobody measured it. */

@@ -7,6 +7,7 @@
 
 #include "ctl/config.h"
 #include "ctl/planner.h"
+#include "ctl/protocol.h"
 #include "kernels/model.h"
 
 /* Of a link that nobody measured. */
@@ -30,5 +31,19 @@ struct ftp_plan_problem {
 int ftp_plan_problem_new(struct ftp_plan_problem **out, const struct ftp_config *c,
 	const struct ftp_model *m, const json_t *measured, const char *nodes,
 	struct ftp_error *err);
+
+/* Of a unit, what a node's profile says; input_bytes and state_bytes are the model's. */
+static inline struct ftp_planner_unit ftp_plan_problem_unit(
+	const struct ftp_profile *p, uint32_t u, uint64_t input_bytes, uint64_t state_bytes)
+{
+	return (struct ftp_planner_unit){.input_bytes = input_bytes,
+		.state_bytes = state_bytes,
+		.version_bytes = p->version_bytes[u],
+		.fixed_bytes = p->fixed_bytes[u],
+		.slot_bytes = p->slot_bytes[u],
+		.shared_bytes = p->shared_bytes[u],
+		.scratch_bytes = {p->scratch1_bytes[u], p->scratch2_bytes[u], p->scratch3_bytes[u]},
+		.scratchpad_bytes = p->scratchpad_bytes[u]};
+}
 
 #endif

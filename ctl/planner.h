@@ -28,7 +28,7 @@
 #define FTP_PLANNER_MAX_UNITS	256
 #define FTP_PLANNER_MAX_NODES	FTP_CONFIG_MAX_NODES
 #define FTP_PLANNER_EXACT_NODES 10
-#define FTP_PLANNER_RUN		3
+#define FTP_PLANNER_RUN		3 /* units whose scratch is known together */
 
 /* A unit's times on one node, now: measured, times the node's slowness. */
 struct ftp_planner_times {
@@ -38,10 +38,11 @@ struct ftp_planner_times {
 
 /* What a unit takes, the same on every node. A stage of units [i, j) holds
  *   sum of fixed + n_versions * sum of version + n_slots * (sum of slot - sum of shared inside)
- *   + max of scratch_bytes[k - 1] over the runs of k units in it, k = 1 ... min(3, its length)
- *   + max of scratchpad
- * with n_slots and n_versions as runtime/schedule.h says (kernels/memory_model.h: where two units
- * meet, what was in the slots is scratch). */
+ *   + max of scratch[k - 1] of its runs of k = min(j - i, 3) units + max of scratchpad
+ * with n_slots and n_versions as runtime/schedule.h says. Scratch is reused from unit to unit, so
+ * it is known of short runs only (kernels/memory_model.h). Where two units meet, two boundaries of
+ * two tensors become one tensor, and a small unit may save more than it has: a longer stage may
+ * take less. A plan fits only where any part of a stage does too, on which the search relies. */
 struct ftp_planner_unit {
 	uint64_t input_bytes; /* the cut before it, per micro-batch: activation, and its gradient */
 	uint64_t state_bytes; /* what travels when it moves */
@@ -49,7 +50,7 @@ struct ftp_planner_unit {
 	uint64_t fixed_bytes;	/* gradients, moments, statistics */
 	uint64_t slot_bytes;	/* of one micro-batch in flight */
 	uint64_t shared_bytes;	/* of slot_bytes, with the unit after, when both are in one stage */
-	uint64_t scratch_bytes[FTP_PLANNER_RUN]; /* [k]: of units [this, this + k] */
+	uint64_t scratch_bytes[FTP_PLANNER_RUN]; /* [k - 1]: of the k units from this one on */
 	uint64_t scratchpad_bytes;
 };
 

@@ -28,7 +28,7 @@ void ftp_planner_fit_limits(struct ftp_planner_tables *t, uint64_t extra_bytes)
 			for (uint32_t i = 0; i < p->n_units; i++) {
 				end = end > i ? end : i;
 				while (end < p->n_units &&
-					ftp_planner_tables_bytes(t, n_after, i, end + 1) <= limit)
+					ftp_planner_tables_room(t, n_after, i, end + 1) <= limit)
 					end++;
 				ends[i] = (uint16_t)end;
 			}
@@ -125,7 +125,7 @@ int ftp_planner_fit_refuse(
 	struct ftp_planner_tables *t, const struct ftp_planner_space *space, struct ftp_error *err)
 {
 	const struct ftp_planner_problem *p = t->problem;
-	uint64_t enough = ftp_planner_tables_bytes(t, p->n_nodes - 1, 0, p->n_units);
+	uint64_t enough = ftp_planner_tables_room(t, p->n_nodes - 1, 0, p->n_units);
 	uint64_t few = 0, lacking = 0, needed = 0;
 	struct ftp_planner_plan plan;
 	uint32_t node = 0;
@@ -143,7 +143,7 @@ int ftp_planner_fit_refuse(
 	ftp_planner_fit_limits(t, enough);
 	ftp_assert(ftp_planner_fit_any(t, space, &plan));
 	for (uint32_t s = 0; s < plan.n_stages; s++) {
-		uint64_t bytes = ftp_planner_tables_bytes(
+		uint64_t bytes = ftp_planner_tables_room(
 			t, plan.n_stages - 1 - s, plan.first_unit[s], plan.first_unit[s + 1]);
 		uint64_t limit = ftp_planner_tables_limit(t, plan.node[s]);
 

@@ -144,13 +144,6 @@ static bool in_force(const struct ftp_planner_tables *t, const struct ftp_planne
 		       plan->n_stages * sizeof(plan->first_unit[0]));
 }
 
-static uint64_t bytes_of(
-	const struct ftp_planner_tables *t, const struct ftp_planner_plan *plan, uint32_t s)
-{
-	return ftp_planner_tables_bytes(
-		t, plan->n_stages - 1 - s, plan->first_unit[s], plan->first_unit[s + 1]);
-}
-
 static uint64_t limit_of(
 	const struct ftp_planner_tables *t, const struct ftp_planner_plan *plan, uint32_t s)
 {
@@ -163,13 +156,17 @@ int ftp_planner_predict_fits(const struct ftp_planner_tables *t,
 {
 	char text[24];
 
-	for (uint32_t s = 0; s < plan->n_stages; s++)
-		if (bytes_of(t, plan, s) > limit_of(t, plan, s))
+	for (uint32_t s = 0; s < plan->n_stages; s++) {
+		uint64_t bytes = ftp_planner_tables_room(
+			t, plan->n_stages - 1 - s, plan->first_unit[s], plan->first_unit[s + 1]);
+
+		if (bytes > limit_of(t, plan, s))
 			return ftp_error_set(err, ENOSPC,
 				"plan: stage %u needs %llu bytes on %s, which has %llu", s,
-				(unsigned long long)bytes_of(t, plan, s),
+				(unsigned long long)bytes,
 				ftp_planner_fit_name(t->problem, plan->node[s], text),
 				(unsigned long long)limit_of(t, plan, s));
+	}
 	return 0;
 }
 
@@ -213,7 +210,8 @@ void ftp_planner_predict_fill(struct ftp_planner_tables *t, const struct ftp_pla
 		answer->plan.first_unit[s] = plan->first_unit[s];
 		answer->stage_ns[s] = ftp_planner_busy_ns(
 			t, plan->node[s], plan->first_unit[s], plan->first_unit[s + 1]);
-		answer->stage_bytes[s] = bytes_of(t, plan, s);
+		answer->stage_bytes[s] = ftp_planner_tables_bytes(
+			t, plan->n_stages - 1 - s, plan->first_unit[s], plan->first_unit[s + 1]);
 		answer->limit_bytes[s] = limit_of(t, plan, s);
 		if (!s)
 			continue;

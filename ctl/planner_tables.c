@@ -32,6 +32,14 @@ int ftp_planner_tables_sum(struct ftp_planner_sums *sums, const struct ftp_plann
 	return 0;
 }
 
+static bool scratch_is_bounded(const struct ftp_planner_unit *u)
+{
+	for (int k = 0; k < FTP_PLANNER_RUN; k++)
+		if (u->scratch_bytes[k] > MAX_BYTES)
+			return false;
+	return true;
+}
+
 static int check(const struct ftp_planner_problem *p, struct ftp_error *err)
 {
 	if (!p->n_units || p->n_units > FTP_PLANNER_MAX_UNITS)
@@ -56,91 +64,77 @@ static int check(const struct ftp_planner_problem *p, struct ftp_error *err)
 		if (u->input_bytes > MAX_BYTES || u->state_bytes > MAX_BYTES ||
 			u->version_bytes > MAX_BYTES || u->fixed_bytes > MAX_BYTES ||
 			u->slot_bytes > MAX_BYTES || u->scratchpad_bytes > MAX_BYTES ||
-			u->scratch_bytes[0] > MAX_BYTES || u->scratch_bytes[1] > MAX_BYTES ||
-			u->scratch_bytes[2] > MAX_BYTES)
+			!scratch_is_bounded(u))
 			return ftp_error_set(
 				err, EINVAL, "planner: unit %u has more than 2^48 bytes", i);
 	}
 	return 0;
 }
 
-/* Where two units meet, two boundaries of two tensors become one tensor: a small unit may save more
- * than it has. It counts as what it has, so that a longer stage never takes less, on which the
- * search for what fits relies; that says a little too much for such a stage. */
-static uint64_t shared_bytes(const struct ftp_planner_unit *u)
-{
-	uint64_t least = u->slot_bytes < u[1].slot_bytes ? u->slot_bytes : u[1].slot_bytes;
-
-	return u->shared_bytes < least ? u->shared_bytes : least;
-}
-
-static uint64_t larger(uint64_t a, uint64_t b)
+static uint64_t max(uint64_t a, uint64_t b)
 {
 	return a > b ? a : b;
 }
 
-/* From level 0, of n places, the levels above. */
-static void fill_levels(uint64_t levels[9][FTP_PLANNER_MAX_UNITS], uint32_t n)
+/* Units first, first + 1 ... as one stage. */
+struct stage_sum {
+	uint64_t fixed, version, slot, scratchpad, scratch;
+};
+
+static void add_unit(
+	struct stage_sum *sum, const struct ftp_planner_unit *units, uint32_t first, uint32_t unit)
 {
-	for (uint32_t l = 1; 1u << l <= n; l++)
-		for (uint32_t i = 0; i + (1u << l) <= n; i++)
-			levels[l][i] = larger(levels[l - 1][i], levels[l - 1][i + (1u << (l - 1))]);
+	const struct ftp_planner_unit *u = &units[unit];
+	uint64_t shared = unit > first ? u[-1].shared_bytes : 0;
+	uint32_t run = unit - first < FTP_PLANNER_RUN ? unit - first : FTP_PLANNER_RUN - 1;
+	uint64_t scratch = u[-(int)run].scratch_bytes[run];
+
+	sum->fixed += u->fixed_bytes;
+	sum->version += u->version_bytes;
+	sum->slot += u->slot_bytes;
+	sum->slot -= shared < sum->slot ? shared : sum->slot;
+	sum->scratchpad = max(sum->scratchpad, u->scratchpad_bytes);
+	sum->scratch = unit - first < FTP_PLANNER_RUN ? scratch : max(sum->scratch, scratch);
 }
 
-static uint64_t largest(
-	const uint64_t levels[9][FTP_PLANNER_MAX_UNITS], uint32_t first, uint32_t end)
+static uint64_t bytes_of(
+	const struct ftp_planner_problem *p, uint32_t n_after, const struct stage_sum *sum)
 {
-	unsigned level = 31 - (unsigned)__builtin_clz(end - first);
+	uint64_t ahead = n_after + 1, n_versions = ahead;
 
-	return larger(levels[level][first], levels[level][end - (1u << level)]);
+	if (p->schedule == FTP_PLANNER_FLUSH) {
+		n_versions = 1;
+		ahead = ahead < p->micro_batches ? ahead : p->micro_batches;
+	}
+	return sum->fixed + n_versions * sum->version + (ahead + 1) * sum->slot + sum->scratch +
+	       sum->scratchpad;
 }
 
-/* A run counts those within it, so that a longer stage never takes less. */
-static void fill_scratch(struct ftp_planner_tables *t)
+uint64_t ftp_planner_tables_bytes(
+	const struct ftp_planner_tables *t, uint32_t n_after, uint32_t first, uint32_t end)
+{
+	struct stage_sum sum = {0};
+
+	for (uint32_t u = first; u < end; u++)
+		add_unit(&sum, t->problem->units, first, u);
+	return bytes_of(t->problem, n_after, &sum);
+}
+
+static void fill_room(struct ftp_planner_tables *t, uint32_t n_after)
 {
 	const struct ftp_planner_problem *p = t->problem;
 
-	for (uint32_t k = 0; k < FTP_PLANNER_RUN && k < p->n_units; k++) {
-		uint32_t n = p->n_units - k;
+	for (uint32_t i = p->n_units; i-- > 0;) {
+		uint64_t *row = t->room_bytes + (n_after * p->n_units + i) * p->n_units;
+		struct stage_sum sum = {0};
 
-		for (uint32_t i = 0; i < n; i++) {
-			uint64_t bytes = p->units[i].scratch_bytes[k];
+		for (uint32_t j = i; j < p->n_units; j++) {
+			uint64_t part = j > i ? max(row[j - 1], row[p->n_units + j]) : 0;
 
-			if (k)
-				bytes = larger(bytes, larger(t->scratch_bytes[k - 1][0][i],
-							      t->scratch_bytes[k - 1][0][i + 1]));
-			t->scratch_bytes[k][0][i] = bytes;
+			add_unit(&sum, p->units, i, j);
+			row[j] = max(part, bytes_of(p, n_after, &sum));
 		}
-		fill_levels(t->scratch_bytes[k], n);
 	}
-	for (uint32_t i = 0; i < p->n_units; i++)
-		t->scratchpad_bytes[0][i] = p->units[i].scratchpad_bytes;
-	fill_levels(t->scratchpad_bytes, p->n_units);
-}
-
-static uint64_t scratch_bytes(const struct ftp_planner_tables *t, uint32_t first, uint32_t end)
-{
-	uint32_t k = (end - first < FTP_PLANNER_RUN ? end - first : FTP_PLANNER_RUN) - 1;
-
-	return largest(t->scratch_bytes[k], first, end - k) +
-	       largest(t->scratchpad_bytes, first, end);
-}
-
-static void sum_bytes(struct ftp_planner_tables *t)
-{
-	const struct ftp_planner_problem *p = t->problem;
-
-	t->fixed_bytes[0] = t->version_bytes[0] = t->slot_bytes[0] = t->shared_bytes[0] = 0;
-	for (uint32_t i = 0; i < p->n_units; i++) {
-		const struct ftp_planner_unit *u = &p->units[i];
-
-		t->fixed_bytes[i + 1] = t->fixed_bytes[i] + u->fixed_bytes;
-		t->version_bytes[i + 1] = t->version_bytes[i] + u->version_bytes;
-		t->slot_bytes[i + 1] = t->slot_bytes[i] + u->slot_bytes;
-		t->shared_bytes[i + 1] =
-			t->shared_bytes[i] + (i + 1 < p->n_units ? shared_bytes(u) : 0);
-	}
-	fill_scratch(t);
 }
 
 static void sum_moves(struct ftp_planner_tables *t)
@@ -157,26 +151,6 @@ static void sum_moves(struct ftp_planner_tables *t)
 				t->moved_bytes[v][i + 1] =
 					t->moved_bytes[v][i] +
 					(v == p->current->node[s] ? 0 : p->units[i].state_bytes);
-}
-
-uint64_t ftp_planner_tables_bytes(
-	const struct ftp_planner_tables *t, uint32_t n_after, uint32_t first, uint32_t end)
-{
-	uint64_t ahead = n_after + 1, n_slots, n_versions;
-
-	if (t->problem->schedule == FTP_PLANNER_FLUSH) {
-		n_slots =
-			(ahead < t->problem->micro_batches ? ahead : t->problem->micro_batches) + 1;
-		n_versions = 1;
-	} else {
-		n_slots = ahead + 1;
-		n_versions = ahead;
-	}
-	return t->fixed_bytes[end] - t->fixed_bytes[first] +
-	       n_versions * (t->version_bytes[end] - t->version_bytes[first]) +
-	       n_slots * (t->slot_bytes[end] - t->slot_bytes[first] -
-				 (t->shared_bytes[end - 1] - t->shared_bytes[first])) +
-	       scratch_bytes(t, first, end);
 }
 
 uint64_t ftp_planner_tables_limit(const struct ftp_planner_tables *t, uint32_t node)
@@ -255,7 +229,8 @@ struct ftp_planner_tables *ftp_planner_tables_new(
 	const struct ftp_planner_problem *p, bool search, int *rc, struct ftp_error *err)
 {
 	struct ftp_planner_tables *t;
-	size_t n_rows, n_units, n_ends, starts, hops = 0, values = 0, time_ends = 0, reaches = 0;
+	size_t n_rows, n_units, n_ends, starts, rooms, hops = 0, values = 0, time_ends = 0,
+						       reaches = 0;
 	char *at;
 
 	*rc = check(p, err);
@@ -265,13 +240,14 @@ struct ftp_planner_tables *ftp_planner_tables_new(
 	n_units = p->n_units;
 	n_ends = (size_t)p->n_nodes * p->n_nodes * n_units;
 	starts = n_rows * sizeof(*t->starts);
+	rooms = p->n_nodes * n_units * n_units * sizeof(*t->room_bytes);
 	if (search) {
 		hops = n_ends * sizeof(*t->hops);
 		values = n_rows * n_units * sizeof(*t->value_ns);
 		reaches = n_rows * sizeof(*t->reach);
 		time_ends = p->n_nodes * n_units * sizeof(*t->time_end);
 	}
-	t = malloc(sizeof(*t) + starts + hops + 3 * values + reaches +
+	t = malloc(sizeof(*t) + starts + rooms + hops + 3 * values + reaches +
 		   n_ends * sizeof(*t->fit_end) + time_ends);
 	if (!t) {
 		*rc = ftp_error_set(err, ENOMEM, "planner: no memory for the tables");
@@ -280,7 +256,8 @@ struct ftp_planner_tables *ftp_planner_tables_new(
 	at = (char *)(t + 1);
 	t->problem = p;
 	t->starts = (void *)at;
-	t->hops = (void *)(at += starts);
+	t->room_bytes = (void *)(at += starts);
+	t->hops = (void *)(at += rooms);
 	t->value_ns = (void *)(at += hops);
 	t->trip_ns = (void *)(at += values);
 	t->least_bytes = (void *)(at += values);
@@ -295,7 +272,8 @@ struct ftp_planner_tables *ftp_planner_tables_new(
 		free(t);
 		return NULL;
 	}
-	sum_bytes(t);
+	for (uint32_t n_after = 0; n_after < p->n_nodes; n_after++)
+		fill_room(t, n_after);
 	sum_moves(t);
 	if (search) {
 		sum_fastest(t);

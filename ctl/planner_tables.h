@@ -26,17 +26,12 @@ struct ftp_planner_hop {  /* of one cut between two nodes */
 struct ftp_planner_tables {
 	const struct ftp_planner_problem *problem; /* lent */
 	struct ftp_planner_sums nodes[FTP_PLANNER_MAX_NODES];
-	uint64_t fixed_bytes[FTP_PLANNER_MAX_UNITS + 1]; /* units [0, i) */
-	uint64_t version_bytes[FTP_PLANNER_MAX_UNITS + 1];
-	uint64_t slot_bytes[FTP_PLANNER_MAX_UNITS + 1];
-	uint64_t shared_bytes[FTP_PLANNER_MAX_UNITS + 1];
-	/* [k][l][i]: the largest that runs of up to k + 1 units within [i, i + k + 2^l) take. */
-	uint64_t scratch_bytes[FTP_PLANNER_RUN][9][FTP_PLANNER_MAX_UNITS];
-	uint64_t scratchpad_bytes[9][FTP_PLANNER_MAX_UNITS]; /* [l][i]: largest of [i, i + 2^l) */
 	uint64_t moved_bytes[FTP_PLANNER_MAX_NODES][FTP_PLANNER_MAX_UNITS + 1]; /* of [0, i), what
 										   is elsewhere */
 	bool has_current; /* a valid plan of the problem is in force */
 
+	/* [(stages that follow * n_units + first) * n_units + end - 1] */
+	uint64_t *room_bytes;
 	/* [(node * n_nodes + stages that follow) * n_units + first]: where the longest stage that
 	 * fits the memory ends; first: none does. */
 	uint16_t *fit_end;
@@ -127,9 +122,18 @@ static inline uint64_t ftp_planner_span_own_ns(const struct ftp_planner_span *s,
 	return s->micro_batches * (forward_ns + backward_ns) + wait_ns;
 }
 
-/* Memory of a stage that n_after stages follow. Grows with the range. */
+/* Memory of a stage that n_after stages follow. */
 uint64_t ftp_planner_tables_bytes(
 	const struct ftp_planner_tables *t, uint32_t n_after, uint32_t first, uint32_t end);
+
+/* The most that it or any part of it takes. Grows with the range. */
+static inline uint64_t ftp_planner_tables_room(
+	const struct ftp_planner_tables *t, uint32_t n_after, uint32_t first, uint32_t end)
+{
+	uint32_t n_units = t->problem->n_units;
+
+	return t->room_bytes[(n_after * n_units + first) * n_units + end - 1];
+}
 
 /* What a node has for a new plan. */
 uint64_t ftp_planner_tables_limit(const struct ftp_planner_tables *t, uint32_t node);

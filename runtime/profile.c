@@ -16,6 +16,8 @@
 #define DEADLINE_NS (60 * FTP_NS_PER_S)
 #define MIN_DEBT_NS (200 * FTP_NS_PER_US)
 
+_Static_assert(FTP_MEMORY_MODEL_RUN == 3, "struct ftp_profile has a field for each length");
+
 enum { FORWARD, BACKWARD, UPDATE, N_PASSES };
 
 static const enum ftp_pass passes[N_PASSES] = {
@@ -161,13 +163,14 @@ static int measure_times(struct measurement *m, int first, int end, struct ftp_e
 	return is_stopped(m) ? ftp_error_set(err, ECANCELED, "stopped") : 0;
 }
 
-static int measure_memory(
+int ftp_profile_memory(
 	struct ftp_profile *out, const struct ftp_stage_spec *spec, struct ftp_error *err)
 {
-	struct ftp_memory_unit *units = calloc(out->n_units, sizeof(*units));
+	struct ftp_memory_unit *units = calloc((size_t)spec->model->n_units, sizeof(*units));
 	int rc;
 
-	ftp_assert(units);
+	ftp_assert(units && spec->model->n_units <= FTP_PROTOCOL_MAX_UNITS);
+	out->n_units = (uint32_t)spec->model->n_units;
 	rc = ftp_memory_model_measure(spec, units, err);
 	for (uint32_t u = 0; !rc && u < out->n_units; u++) {
 		out->version_bytes[u] = units[u].version_bytes;
@@ -190,13 +193,12 @@ int ftp_profile_measure(
 	struct measurement *m = calloc(1, sizeof(*m));
 	int rc;
 
-	ftp_assert(m && model->n_units <= FTP_PROTOCOL_MAX_UNITS);
+	ftp_assert(m);
 	memset(out, 0, sizeof(*out));
-	out->n_units = (uint32_t)model->n_units;
 	m->spec = spec;
 	m->out = out;
 	m->deadline_ns = ftp_clock_now_ns() + DEADLINE_NS;
-	rc = measure_memory(out, &spec->stage, err);
+	rc = ftp_profile_memory(out, &spec->stage, err);
 	if (!rc)
 		rc = measure_times(m, 0, model->n_units, err);
 	free(m);

@@ -23,4 +23,9 @@ struct ftp_profile_spec {
 int ftp_profile_measure(
 	struct ftp_profile *out, const struct ftp_profile_spec *spec, struct ftp_error *err);
 
+/* Fills n_units and the bytes alone, without running anything; of spec as
+ * ftp_memory_model_measure(). */
+int ftp_profile_memory(
+	struct ftp_profile *out, const struct ftp_stage_spec *spec, struct ftp_error *err);
+
 #endif

@@ -102,28 +102,53 @@ uint64_t oracle_step(const struct ftp_planner_problem *p, const struct ftp_plann
 	return ns;
 }
 
-uint64_t oracle_bytes(
-	const struct ftp_planner_problem *p, const struct ftp_planner_plan *plan, uint32_t s)
+/* Of units [first, end) alone. */
+static uint64_t bytes_of(const struct ftp_planner_problem *p, uint64_t versions, uint64_t slots,
+	uint32_t first, uint32_t end)
 {
-	uint64_t ahead = plan->n_stages - s, bytes = 0, scratch = 0, scratchpad = 0, versions = 1,
-		 slots;
+	uint64_t bytes = 0, slot = 0, scratch = 0, scratchpad = 0;
+	uint32_t run = end - first < 3 ? end - first : 3;
+
+	for (uint32_t i = first; i < end; i++) {
+		const struct ftp_planner_unit *u = &p->units[i];
+
+		bytes += u->fixed_bytes + versions * u->version_bytes;
+		slot += u->slot_bytes;
+		slot -= i == first ? 0 : u[-1].shared_bytes < slot ? u[-1].shared_bytes : slot;
+		if (i + run <= end)
+			scratch = max(scratch, u->scratch_bytes[run - 1]);
+		scratchpad = max(scratchpad, u->scratchpad_bytes);
+	}
+	return bytes + slots * slot + scratch + scratchpad;
+}
+
+/* Of units [first, end) as stage s. */
+static uint64_t bytes_as(const struct ftp_planner_problem *p, const struct ftp_planner_plan *plan,
+	uint32_t s, uint32_t first, uint32_t end)
+{
+	uint64_t ahead = plan->n_stages - s, versions = 1;
 
 	if (p->schedule == FTP_PLANNER_1F1B)
 		versions = ahead;
 	else if (ahead > p->micro_batches)
 		ahead = p->micro_batches;
-	slots = ahead + 1;
-	for (uint32_t i = plan->first_unit[s]; i < plan->first_unit[s + 1]; i++) {
-		const struct ftp_planner_unit *u = &p->units[i];
+	return bytes_of(p, versions, ahead + 1, first, end);
+}
 
-		bytes += u->fixed_bytes + versions * u->version_bytes + slots * u->slot_bytes;
-		if (i + 1 < plan->first_unit[s + 1])
-			bytes -= slots * u->shared_bytes;
-		scratchpad = max(scratchpad, u->scratchpad_bytes);
-		for (uint32_t k = 0; k < FTP_PLANNER_RUN && i + k < plan->first_unit[s + 1]; k++)
-			scratch = max(scratch, u->scratch_bytes[k]);
-	}
-	return bytes + scratch + scratchpad;
+uint64_t oracle_bytes(
+	const struct ftp_planner_problem *p, const struct ftp_planner_plan *plan, uint32_t s)
+{
+	return bytes_as(p, plan, s, plan->first_unit[s], plan->first_unit[s + 1]);
+}
+
+static bool every_part_fits(const struct ftp_planner_problem *p,
+	const struct ftp_planner_plan *plan, uint32_t s, uint64_t limit)
+{
+	for (uint32_t i = plan->first_unit[s]; i < plan->first_unit[s + 1]; i++)
+		for (uint32_t j = i + 1; j <= plan->first_unit[s + 1]; j++)
+			if (bytes_as(p, plan, s, i, j) > limit)
+				return false;
+	return true;
 }
 
 bool oracle_same(const struct ftp_planner_plan *a, const struct ftp_planner_plan *b)
@@ -139,7 +164,9 @@ bool oracle_fits(const struct ftp_planner_problem *p, const struct ftp_planner_p
 		const struct ftp_planner_node *n = &p->nodes[plan->node[s]];
 		bool in_force = p->current && oracle_same(p->current, plan);
 
-		if (oracle_bytes(p, plan, s) + (in_force ? 0 : n->held_bytes) > n->memory_bytes)
+		uint64_t held = in_force ? 0 : n->held_bytes;
+
+		if (held > n->memory_bytes || !every_part_fits(p, plan, s, n->memory_bytes - held))
 			return false;
 	}
 	return true;
@@ -281,9 +308,9 @@ void oracle_draw_problem(
 			.version_bytes = oracle_draw(c, 10),
 			.fixed_bytes = oracle_draw(c, 20),
 			.slot_bytes = 5 + oracle_draw(c, 15),
-			.shared_bytes = oracle_draw(c, 6),
-			.scratch_bytes = {oracle_draw(c, 30), oracle_draw(c, 30),
-				oracle_draw(c, 30)},
+			.shared_bytes = oracle_draw(c, 12),
+			.scratch_bytes = {oracle_draw(c, 30), oracle_draw(c, 40),
+				oracle_draw(c, 50)},
 			.scratchpad_bytes = oracle_draw(c, 10)};
 	for (uint32_t v = 0; v < n_nodes; v++) {
 		uint64_t slowness = 1 + oracle_draw(c, 5);

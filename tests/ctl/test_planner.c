@@ -273,23 +273,27 @@ static void refused(const char *reason)
 	draw_plain(FTP_PLANNER_1F1B);
 }
 
-/* A unit that saves more than it has counts as if it saved all it has. */
+/* Nothing is less than nothing; and a part of a stage must fit too. */
 static void best__bounds_what_is_shared(void **state)
 {
-	struct ftp_planner_answer much, all;
+	struct ftp_planner_answer a;
 	struct ftp_error err;
 
 	(void)state;
 	draw_plain(FTP_PLANNER_1F1B);
-	drawn.units[1].shared_bytes = UINT64_MAX;
-	assert_int_equal(ftp_planner_best(&drawn.problem, &much, &err), 0);
-	drawn.units[1].shared_bytes = drawn.units[1].slot_bytes < drawn.units[2].slot_bytes
-					      ? drawn.units[1].slot_bytes
-					      : drawn.units[2].slot_bytes;
-	assert_int_equal(ftp_planner_best(&drawn.problem, &all, &err), 0);
-	assert_int_equal(much.step_ns, all.step_ns);
-	assert_memory_equal(
-		much.stage_bytes, all.stage_bytes, all.plan.n_stages * sizeof(*all.stage_bytes));
+	drawn.units[0].shared_bytes = 60;
+	drawn.units[2].shared_bytes = UINT64_MAX;
+	assert_int_equal(ftp_planner_best(&drawn.problem, &a, &err), 0);
+	assert_int_equal(a.plan.first_unit[1], 2);
+	assert_int_equal(a.stage_bytes[0], 2 * 2 * 100 + 3 * (2 * 50 - 60));
+	assert_int_equal(a.stage_bytes[1], 2 * 100);
+	drawn.problem.n_nodes = 1;
+	drawn.units[0].scratch_bytes[0] = 1000;
+	assert_int_equal(ftp_planner_best(&drawn.problem, &a, &err), -ENOSPC);
+	assert_non_null(strstr(err.text, "needs 1200 bytes on n1, 200 more"));
+	drawn.nodes[0].memory_bytes = 1200;
+	assert_int_equal(ftp_planner_best(&drawn.problem, &a, &err), 0);
+	assert_int_equal(a.stage_bytes[0], 4 * 100);
 }
 
 static void best__refuses(void **state)

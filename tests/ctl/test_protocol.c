@@ -63,8 +63,14 @@ static const struct ftp_join join = {.protocol = 2,
 	.n_test = 10000};
 static const struct ftp_joined joined = {.node = 1, .run = 0x8000000000000001, .isa = ""};
 static const struct ftp_profile_ask profile_ask = {"avx2"};
-static const struct ftp_profile profile = {
-	.n_units = 2, .forward_ns = {1, 2}, .backward_ns = {3, 4}, .update_ns = {5, INT64_MAX}};
+static const struct ftp_profile profile = {.n_units = 2,
+	.forward_ns = {1, 2},
+	.backward_ns = {3, 4},
+	.update_ns = {5, INT64_MAX},
+	.scratch1_bytes = {6, 7},
+	.scratch2_bytes = {8, 9},
+	.scratch3_bytes = {10, 11},
+	.scratchpad_bytes = {12, 13}};
 static const struct ftp_plan plan = {.run = 7,
 	.term = (1ull << 32) + 1,
 	.isa = "avx512",
