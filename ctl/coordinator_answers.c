@@ -43,6 +43,7 @@ static int on_hold(struct ftp_coordinator *c, uint32_t node, const struct ftp_ev
 			(unsigned long long)(node ? c->change.step : c->last_row));
 	if (node == 0)
 		ftp_coordinator_change_hold(c, m.step, now_ns, a);
+	ftp_coordinator_change_held(c, node, now_ns, a);
 	return 0;
 }
 
@@ -104,6 +105,18 @@ static void abandon(struct ftp_coordinator *c, uint32_t node, enum ftp_evidence 
 	ftp_coordinator_change_abandon(c, evidence, now_ns, a, "%s", text);
 }
 
+/* A stage that does not answer holds up all others. */
+static void does_not_hold(struct ftp_coordinator *c, uint32_t node, enum ftp_evidence evidence,
+	const char *text, uint64_t now_ns, struct ftp_actions *a)
+{
+	if (evidence == FTP_EVIDENCE_CERTAIN && c->change.unheld & FTP_NODE_BIT(node)) {
+		blame(c, node, evidence, text, now_ns, a);
+		return;
+	}
+	abandon(c, node, evidence, text, now_ns, a);
+	ftp_coordinator_change_held(c, node, now_ns, a);
+}
+
 static int on_stopped(struct ftp_coordinator *c, uint32_t node, const struct ftp_event *e,
 	uint64_t now_ns, struct ftp_actions *a, struct ftp_error *err)
 {
@@ -124,7 +137,7 @@ static const struct {
 		blame},
 	{FTP_METHOD_PROBE, "measure its links", FTP_CHANGE_NONE, ftp_coordinator_on_links, blame},
 	{FTP_METHOD_PREPARE, "prepare the plan", FTP_CHANGE_PREPARING, on_prepared, abandon},
-	{FTP_METHOD_HOLD, "hold", FTP_CHANGE_HOLDING, on_hold, abandon},
+	{FTP_METHOD_HOLD, "hold", FTP_CHANGE_HOLDING, on_hold, does_not_hold},
 	{FTP_METHOD_TRANSFER, "take over the unit states", FTP_CHANGE_TRANSFERRING, on_transferred,
 		abandon},
 	{FTP_METHOD_COMMIT, "commit the plan", FTP_CHANGE_NONE, on_committed, blame},

@@ -207,6 +207,8 @@ static void hold(struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions 
 	const struct ftp_hold ask = {.term = c->plan.term};
 
 	enter(c, FTP_CHANGE_HOLDING, ftp_coordinator_stages(&c->plan), now_ns);
+	if (c->config->training.schedule == FTP_SCHEDULE_1F1B)
+		c->change.unheld = c->change.awaited;
 	call_nodes(c, FTP_NODE_BIT(0), FTP_METHOD_HOLD, ftp_hold_encode(&ask), ask.term, a);
 }
 
@@ -216,6 +218,8 @@ void ftp_coordinator_change_hold(
 	const struct ftp_hold ask = {.term = c->plan.term, .step = step};
 
 	c->change.step = step;
+	if (step >= c->last_step)
+		c->change.unheld = 0;
 	if (step >= c->last_step)
 		ftp_coordinator_change_abandon(c, FTP_EVIDENCE_NONE, now_ns, a,
 			"the run ends with step %llu", (unsigned long long)c->last_step);
@@ -377,6 +381,29 @@ void ftp_coordinator_change_done(
 		go_on[c->change.phase](c, now_ns, a);
 }
 
+/* With 1f1b all stages must empty at the same step, or none: a hold that one stage was told of is
+ * told to all before it is given up (runtime/schedule.h). The first reason stands. */
+static void doom(struct ftp_coordinator_change *x, enum ftp_evidence evidence, const char *why)
+{
+	if (x->doomed)
+		return;
+	x->doomed = true;
+	x->doom = evidence;
+	snprintf(x->why, sizeof(x->why), "%s", why);
+}
+
+void ftp_coordinator_change_held(
+	struct ftp_coordinator *c, uint32_t node, uint64_t now_ns, struct ftp_actions *a)
+{
+	struct ftp_coordinator_change *x = &c->change;
+
+	if (x->phase != FTP_CHANGE_HOLDING)
+		return;
+	x->unheld &= x->step ? ~FTP_NODE_BIT(node) : 0; /* no step: nobody else was told */
+	if (x->doomed && !x->unheld)
+		ftp_coordinator_change_abandon(c, x->doom, now_ns, a, "%s", x->why);
+}
+
 void ftp_coordinator_change_abandon(struct ftp_coordinator *c, enum ftp_evidence evidence,
 	uint64_t now_ns, struct ftp_actions *a, const char *fmt, ...)
 {
@@ -392,6 +419,10 @@ void ftp_coordinator_change_abandon(struct ftp_coordinator *c, enum ftp_evidence
 	if (!c->plan.term || c->verdict_ns != FTP_NS_NEVER) {
 		if (evidence != FTP_EVIDENCE_NONE)
 			ftp_coordinator_suspect(c, evidence, now_ns, a, "%s", why);
+		return;
+	}
+	if (x->phase == FTP_CHANGE_HOLDING && x->unheld) {
+		doom(x, evidence, why);
 		return;
 	}
 	memcpy(x->why, why, sizeof(why));
@@ -431,14 +462,14 @@ void ftp_coordinator_change_time(struct ftp_coordinator *c, uint64_t now_ns, str
 {
 	const struct ftp_coordinator_change *x = &c->change;
 	enum ftp_change_phase phase = x->phase;
-	uint64_t awaited = x->awaited, waited_s;
+	uint64_t awaited = x->unheld ? x->unheld : x->awaited, waited_s;
 	char who[256];
 
 	if (phase == FTP_CHANGE_NONE || now_ns < x->deadline_ns || c->verdict_ns != FTP_NS_NEVER)
 		return;
 	waited_s = (x->deadline_ns - x->began_ns[phase]) / FTP_NS_PER_S;
 	ftp_coordinator_list(c, awaited, who, sizeof(who));
-	if (ftp_coordinator_change_open(c)) {
+	if (ftp_coordinator_change_open(c) && !x->unheld) {
 		ftp_coordinator_change_abandon(c, FTP_EVIDENCE_CERTAIN, now_ns, a,
 			"%s did not %s within %llu s", who, phases[phase].doing,
 			(unsigned long long)waited_s);

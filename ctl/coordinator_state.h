@@ -87,10 +87,13 @@ struct ftp_coordinator_change {
 	enum ftp_change_phase phase;
 	enum ftp_change_cause cause;
 	char reason[256]; /* of the change, for people */
-	char why[512];	  /* ABANDONING */
+	char why[512];	  /* ABANDONING, or doomed */
 	struct ftp_plan plan;
 	uint64_t members; /* nodes */
 	uint64_t awaited; /* of them, who has still to answer in this phase */
+	uint64_t unheld;  /* HOLDING, 1f1b: stages that have not said that they will hold */
+	bool doomed;	  /* to be abandoned, because of why, once unheld is empty */
+	enum ftp_evidence doom;
 	uint64_t deadline_ns;
 	uint64_t step;				     /* s, 0: not named yet */
 	uint64_t memory_bytes[FTP_CONFIG_MAX_NODES]; /* by node, of its new stage */
@@ -259,6 +262,9 @@ void ftp_coordinator_change_abandon(struct ftp_coordinator *c, enum ftp_evidence
 /* The central node has named s. */
 void ftp_coordinator_change_hold(
 	struct ftp_coordinator *c, uint64_t step, uint64_t now_ns, struct ftp_actions *a);
+/* The node will hold, or has refused to: an abandon may have waited for that. */
+void ftp_coordinator_change_held(
+	struct ftp_coordinator *c, uint32_t node, uint64_t now_ns, struct ftp_actions *a);
 /* No answer will come from this node, which the run does not need. */
 void ftp_coordinator_change_without(struct ftp_coordinator *c, uint32_t node, const char *why,
 	uint64_t now_ns, struct ftp_actions *a);

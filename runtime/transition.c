@@ -153,8 +153,6 @@ static void hold(struct ftp_transition *t, const struct ftp_transition_event *e,
 	if (e->term != t->now_plan->term)
 		answer(t, a, FTP_CALL_HOLD, "term: the one in force is %" PRIu64,
 			t->now_plan->term);
-	else if (t->next == FTP_NEXT_BROKEN)
-		answer(t, a, FTP_CALL_HOLD, "%s", t->broken);
 	else if (!e->step && t->now_member)
 		answer(t, a, FTP_CALL_HOLD, "step: only the central node can name it");
 	else
@@ -168,7 +166,8 @@ static void receive(struct ftp_transition *t, uint64_t step, struct ftp_transiti
 	act(a, FTP_DO_RECEIVE)->step = step;
 }
 
-/* A hold at the last step is no different from the end of the run. */
+/* A hold at the last step is no different from the end of the run. With a broken next it is granted
+ * too: other stages hold already, and with 1f1b all must, before any goes on (schedule.h). */
 static void holding(struct ftp_transition *t, const struct ftp_transition_event *e,
 	struct ftp_transition_actions *a)
 {
@@ -346,7 +345,8 @@ static void now_lost(struct ftp_transition *t, const struct ftp_transition_event
 		return;
 	}
 	t->now = FTP_NOW_FAILED;
-	snprintf(act(a, FTP_DO_FAIL)->text, sizeof(a->items[0].text), "%s", e->text);
+	snprintf(act(a, FTP_DO_FAIL)->text, sizeof(a->items[0].text), "%s%s%s", e->text,
+		t->broken[0] ? "; before that, in the next plan: " : "", t->broken);
 }
 
 static void ended(struct ftp_transition *t, const struct ftp_transition_event *e,
@@ -377,7 +377,7 @@ static const struct {
 	[FTP_TRANSITION_BUILT] = {ANY_NOW, NEXT(BUILDING), built, NULL},
 	[FTP_TRANSITION_CONNECTED] = {ANY_NOW, NEXT(CONNECTING), connected, NULL},
 	[FTP_TRANSITION_NEXT_FAILED] = {ANY_NOW, UNDER_WAY, next_failed, NULL},
-	[FTP_TRANSITION_HOLDING] = {NOW(TRAINING), NEXT(PREPARED), holding, NULL},
+	[FTP_TRANSITION_HOLDING] = {NOW(TRAINING), NEXT(PREPARED) | NEXT(BROKEN), holding, NULL},
 	[FTP_TRANSITION_HELD] = {NOW(HOLDING), NEXT(PREPARED) | NEXT(BROKEN), held, NULL},
 	[FTP_TRANSITION_RECEIVING] = {ANY_NOW, NEXT(PREPARED) | NEXT(MOVING), receiving, NULL},
 	[FTP_TRANSITION_FETCHED] = {ANY_NOW, NEXT(PREPARED) | NEXT(MOVING), fetched, NULL},

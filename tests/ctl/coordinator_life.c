@@ -60,11 +60,13 @@ static void on_life(struct life *l, const char *args)
 		.id = "run",
 		.n_units = LIFE_UNITS,
 		.units = l->units};
-	char drill[8] = "";
+	char option[8] = "";
 
 	ftp_assert(sscanf(args, "%u %15s %15s %" SCNu64 " %7s", &l->config.n_nodes, l->cuts, l->isa,
-			   &l->config.training.steps, drill) >= 4);
-	core.drill = !strcmp(drill, "drill");
+			   &l->config.training.steps, option) >= 4);
+	core.drill = !strcmp(option, "drill");
+	if (!strcmp(option, "1f1b"))
+		l->config.training.schedule = FTP_SCHEDULE_1F1B;
 	for (unsigned i = 0; i < LIFE_UNITS; i++)
 		l->units[i] = (struct ftp_coordinator_unit){1 << 20, 1000000, 1000};
 	for (unsigned i = 0; i < l->config.n_nodes; i++) {
@@ -81,7 +83,7 @@ static void on_life(struct life *l, const char *args)
 	l->config.training.cuts = l->cuts;
 	l->config.training.isa = l->isa;
 	l->config.training.batch = 8;
-	l->config.training.micro_batches = 2;
+	l->config.training.micro_batches = l->config.training.schedule == FTP_SCHEDULE_1F1B ? 1 : 2;
 	l->config.training.epochs = !l->config.training.steps;
 	l->config.training.repartition.min_gain = 0.05;
 	l->config.training.repartition.horizon = 200;

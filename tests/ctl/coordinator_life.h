@@ -2,7 +2,7 @@
  * what it did comes out. The trace repeats the script, so that a trace is its own script: lines
  * that begin with two blanks are what the core did. One word per event:
  *
- *   life N_NODES CUTS ISA STEPS [drill]   first; STEPS 0: one epoch of 4 steps
+ *   life N_NODES CUTS ISA STEPS [drill|1f1b]   first; STEPS 0: one epoch of 4 steps
  *   join CONN NAME [protocol|config|data|isa|small]   the last breaks that field
  *   profile CONN N_UNITS		 prepared CONN TERM	committed CONN	   stopped CONN
  *   error CONN METHOD CODE TEXT	 lost CONN		failed CONN TEXT
