@@ -63,14 +63,17 @@ static void do_connect(struct ftp_worker *w, const struct ftp_transition_action 
 	ftp_log_debug("plan of term %" PRIu64 ": built in %.1f ms", w->next->plan->term,
 		(double)(now_ns - w->change.prepare_ns) * 1e-6);
 	w->next->spec.impair = w->impair;
-	w->n_unheard = ftp_assembly_n_peers(w->next);
+	w->unheard = 0;
+	for (int i = 0; i < ftp_moves_n_members(w->next->plan); i++)
+		if (ftp_moves_connects(w->next->plan, w->next->member, i))
+			w->unheard |= UINT64_C(1) << i;
 	w->connect_deadline_ns = now_ns + CONNECT_DEADLINE_NS;
 	if (ftp_assembly_connect(w->next, now_ns, &err)) {
 		next_fails(w, err.text);
 		return;
 	}
 	ftp_log_debug("plan of term %" PRIu64 ": %d links opened in %.1f ms", w->next->plan->term,
-		w->n_unheard, (double)since(now_ns) * 1e-6);
+		ftp_assembly_n_peers(w->next), (double)since(now_ns) * 1e-6);
 }
 
 static void do_hold(struct ftp_worker *w, const struct ftp_transition_action *action)
@@ -342,7 +345,7 @@ static void take_event(struct ftp_worker *w, bool of_next, const struct ftp_netl
 	if (e->event.kind == FTP_CONNECTION_LOST) {
 		lose_peer(w, of_next, e);
 	} else if (e->event.kind == FTP_CONNECTION_ESTABLISHED) {
-		w->n_unheard--;
+		w->unheard &= ~(UINT64_C(1) << e->peer);
 	} else if (ftp_states_event(a->states, e, &unit)) {
 		if (unit >= 0)
 			take_unit(w, e, unit);
@@ -398,16 +401,21 @@ static bool take_built(struct ftp_worker *w)
 
 static bool await_peers(struct ftp_worker *w, uint64_t now_ns)
 {
-	char text[128];
+	char text[256];
+	size_t at = 0;
 
-	if (!w->n_unheard) {
+	if (!w->unheard) {
 		happen_kind(w, FTP_TRANSITION_CONNECTED);
 		return true;
 	}
 	if (now_ns < w->connect_deadline_ns)
 		return false;
-	snprintf(text, sizeof(text), "%d of this stage's peers did not answer within %llu s",
-		w->n_unheard, CONNECT_DEADLINE_NS / FTP_NS_PER_S);
+	for (int i = 0; i < ftp_moves_n_members(w->next->plan) && at + 80 < sizeof(text); i++)
+		if (w->unheard & UINT64_C(1) << i)
+			at += (size_t)snprintf(text + at, sizeof(text) - at, "%s%s", at ? ", " : "",
+				ftp_plan_member(w->next->plan, (uint32_t)i)->name);
+	snprintf(text + at, sizeof(text) - at, " did not answer this stage within %llu s",
+		CONNECT_DEADLINE_NS / FTP_NS_PER_S);
 	next_fails(w, text);
 	return true;
 }

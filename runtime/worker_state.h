@@ -34,7 +34,7 @@ struct ftp_worker {
 	struct ftp_assembly *now, *next; /* of the transition's plans; next: NULL when BROKEN */
 	struct ftp_assembly *retired;	 /* was now; to be taken down when there is time for it */
 	uint64_t retired_ns;
-	int n_unheard; /* peers of next, not yet established */
+	uint64_t unheard; /* members: peers of next, not yet established */
 	uint64_t connect_deadline_ns;
 	struct ftp_worker_change change;
 
