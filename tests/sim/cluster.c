@@ -1,0 +1,400 @@
+#include "tests/sim/cluster.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "ctl/coordinator_state.h"
+#include "runtime/base/prng.h"
+
+#define LIMIT_NS	 (400 * FTP_NS_PER_S)
+#define OPERATOR_WAIT_NS (20 * FTP_NS_PER_S) /* until a frozen coordinator is killed */
+#define REAP_NS		 (5 * FTP_NS_PER_S)
+#define TELL_NS		 (20 * FTP_NS_PER_MS) /* a child's end, at most */
+#define MAX_MOMENTS	 4096
+#define MAX_TRIES	 10
+
+uint64_t sim_cluster_unit_ns(const struct sim_cluster *c, uint32_t unit)
+{
+	return c->spec.unit_ns * (1 + unit % 3);
+}
+
+void sim_cluster_failed(struct sim_cluster *c, const struct sim_node *n, const char *reason)
+{
+	char *fate = c->fates[n->index];
+	size_t at = strlen(fate);
+
+	snprintf(fate + at, sizeof(c->fates[0]) - at, "%s; ", reason);
+}
+
+void sim_cluster_exited(struct sim_cluster *c, const struct sim_node *n, uint32_t code,
+	uint32_t signal, const char *reason)
+{
+	struct ftp_exited m = {.pid = n->pid, .code = code, .signal = signal};
+
+	sim_cluster_failed(c, n, reason);
+	snprintf(m.who, sizeof(m.who), "%s", n->process->name);
+	snprintf(m.reason, sizeof(m.reason), "%s", reason);
+	if (c->coordinator.process->alive)
+		sim_coordinator_ask(&c->coordinator, FTP_METHOD_EXITED, ftp_exited_encode(&m),
+			sim_draw(&c->world, TELL_NS));
+}
+
+static const struct sim_node *node_of(const struct sim_cluster *c, const struct sim_process *p)
+{
+	for (uint32_t i = 0; i < c->spec.n_nodes; i++)
+		if (c->nodes[i] && c->nodes[i]->process == p)
+			return c->nodes[i];
+	return NULL;
+}
+
+static struct sim_process *process_of(struct sim_cluster *c, uint32_t victim)
+{
+	if (victim == SIM_COORDINATOR)
+		return c->coordinator.process;
+	return c->nodes[victim] ? c->nodes[victim]->process : NULL;
+}
+
+static void kill_process(struct sim_cluster *c, struct sim_process *p)
+{
+	const struct sim_node *n = node_of(c, p);
+
+	sim_process_end(&c->world, p);
+	if (n)
+		sim_cluster_exited(c, n, 0, 9, "");
+}
+
+static void hit(struct sim_cluster *c, const struct sim_process *p)
+{
+	const struct sim_node *n = node_of(c, p);
+
+	if (n)
+		c->hit |= FTP_NODE_BIT(n->index);
+}
+
+static bool strike(struct sim_cluster *c, const struct sim_fault *f, struct sim_conn *conn)
+{
+	static const char *const names[] = {
+		[SIM_KILL] = "is killed",
+		[SIM_FREEZE] = "freezes for ever",
+		[SIM_FREEZE_1S] = "freezes for a second",
+	};
+	struct sim_process *p;
+
+	if (f->kind == SIM_DROP) {
+		if (!conn)
+			return false;
+		sim_say(&c->world, "***", "the connection of %s and %s breaks",
+			conn->ends[0].process->name, conn->ends[1].process->name);
+		hit(c, conn->ends[0].process);
+		hit(c, conn->ends[1].process);
+		return true;
+	}
+	p = process_of(c, f->victim);
+	if (!p || !p->alive)
+		return false;
+	sim_say(&c->world, "***", "%s %s", p->name, names[f->kind]);
+	if (f->kind != SIM_FREEZE_1S) {
+		hit(c, p);
+		c->is_coordinator_hit |= f->victim == SIM_COORDINATOR;
+	}
+	if (f->kind == SIM_KILL)
+		kill_process(c, p);
+	else
+		sim_process_freeze(&c->world, p,
+			f->kind == SIM_FREEZE ? FTP_NS_NEVER : c->world.now_ns + FTP_NS_PER_S);
+	return false;
+}
+
+static bool moment(void *arg, struct sim_conn *conn, const char *what)
+{
+	struct sim_cluster *c = arg;
+	uint32_t at = c->n_moments;
+	bool breaks = false;
+
+	if (!c->counts)
+		return false;
+	c->n_moments++;
+	if (c->moments && at < MAX_MOMENTS) {
+		c->moments[at].is_message = conn;
+		snprintf(c->moments[at].what, sizeof(c->moments[at].what), "%s%s",
+			conn ? "sending " : "", what);
+	}
+	for (uint32_t i = 0; i < c->spec.n_faults; i++)
+		if (c->spec.faults[i].moment == at)
+			breaks |= strike(c, &c->spec.faults[i], conn);
+	return breaks;
+}
+
+/* The coordinator tells a node to commit: from the first one on, the plan is in force. */
+static void committed(struct sim_cluster *c, uint64_t term)
+{
+	const struct ftp_plan *plan = &c->coordinator.core->plan;
+
+	if (term == c->now_term)
+		return;
+	if (plan->term != term)
+		oracle_fail(&c->oracle, "term %llu is committed, but is not in force",
+			(unsigned long long)term);
+	for (uint32_t i = 0; i < plan->n_stages + plan->n_leaving; i++) {
+		const struct sim_node *n = c->nodes[ftp_plan_member(plan, i)->node];
+
+		if (n->ready_term != term)
+			oracle_fail(&c->oracle,
+				"term %llu is committed, but %s has not all it needs",
+				(unsigned long long)term, n->process->name);
+	}
+	oracle_committed(&c->oracle, term, plan->n_stages);
+	c->now_term = term;
+	c->now_stages = ftp_coordinator_stages(plan);
+}
+
+void sim_cluster_called(struct sim_cluster *c, const char *method, uint64_t term)
+{
+	if (!strcmp(method, FTP_METHOD_COMMIT))
+		committed(c, term);
+	else if (!strcmp(method, FTP_METHOD_ABANDON))
+		oracle_abandoned(&c->oracle, term);
+}
+
+void sim_cluster_event(struct sim_cluster *c, const json_t *event)
+{
+	const char *outcome = json_string_value(json_object_get(event, "outcome"));
+
+	if (strcmp(json_string_value(json_object_get(event, "kind")), "repartition"))
+		return;
+	if (outcome && !strcmp(outcome, "committed"))
+		c->n_committed++;
+	else
+		c->n_abandoned++;
+	c->counts = c->spec.always_counts;
+}
+
+/* At any moment, one plan at most is being trained. */
+static void check(struct sim_cluster *c)
+{
+	uint64_t term = 0;
+
+	for (uint32_t i = 0; i < c->spec.n_nodes; i++) {
+		const struct ftp_transition *t = &c->nodes[i]->transition;
+
+		if (!c->nodes[i]->process->alive ||
+			(t->now != FTP_NOW_TRAINING && t->now != FTP_NOW_HOLDING))
+			continue;
+		if (term && t->now_plan->term != term)
+			oracle_fail(&c->oracle, "terms %llu and %llu train at once",
+				(unsigned long long)term, (unsigned long long)t->now_plan->term);
+		term = t->now_plan->term;
+	}
+}
+
+static void give(struct sim_cluster *c, const struct sim_order *o)
+{
+	struct ftp_emulate_ask emulate;
+	struct ftp_repartition plan;
+	struct ftp_named named;
+	json_t *body;
+
+	memset(&emulate, 0, sizeof(emulate));
+	memset(&plan, 0, sizeof(plan));
+	memset(&named, 0, sizeof(named));
+	plan.force = 1;
+	memcpy(plan.cuts, o->cuts, sizeof(o->cuts));
+	memcpy(plan.nodes, o->nodes, sizeof(o->nodes));
+	memcpy(named.name, c->names[o->node], sizeof(c->names[0]));
+	memcpy(emulate.name, c->names[o->node], sizeof(c->names[0]));
+	snprintf(emulate.settings, sizeof(emulate.settings), "slowdown=%u", o->slowdown);
+	if (o->kind == SIM_REPARTITION)
+		body = ftp_repartition_encode(&plan);
+	else if (o->kind == SIM_DRAIN)
+		body = ftp_named_encode(&named);
+	else
+		body = ftp_emulate_ask_encode(&emulate);
+	c->asked = sim_coordinator_ask(&c->coordinator,
+		o->kind == SIM_REPARTITION ? FTP_METHOD_REPARTITION
+		: o->kind == SIM_DRAIN	   ? FTP_METHOD_DRAIN
+					   : FTP_METHOD_SET_EMULATE,
+		body, 0);
+	c->counts |= o->opens_window;
+	if (o->opens_window)
+		c->world.trace = c->spec.trace;
+}
+
+/* false: it has to be asked again later. */
+static bool was_taken(struct sim_cluster *c, struct sim_order *o)
+{
+	if (!c->coordinator.asks[c->asked].is_refused || ++c->n_tries == MAX_TRIES)
+		return true;
+	o->step = c->oracle.last_row + 2;
+	if (o->opens_window && !c->spec.always_counts) {
+		c->counts = false;
+		c->n_moments = 0;
+	}
+	return false;
+}
+
+static void give_orders(struct sim_cluster *c)
+{
+	struct sim_order *o = &c->spec.orders[c->n_given];
+
+	if (c->n_given == c->spec.n_orders || !c->coordinator.process->alive)
+		return;
+	if (c->asked >= 0) {
+		if (!c->coordinator.asks[c->asked].is_done)
+			return;
+		if (was_taken(c, o)) {
+			c->n_given++;
+			c->n_tries = 0;
+		}
+		c->asked = -1;
+	} else if (c->oracle.last_row >= o->step && o->kind != SIM_JOIN) {
+		give(c, o);
+	} else if (c->oracle.last_row >= o->step) {
+		if (!c->nodes[o->node]->process->alive)
+			sim_node_new(c, o->node);
+		c->n_given++;
+	}
+}
+
+/* The operator kills a coordinator that does not answer; the supervisor ends what outlives it. */
+static bool is_over(struct sim_cluster *c)
+{
+	struct sim_process *p = c->coordinator.process;
+	bool is_over = !p->alive;
+
+	if (p->alive && p->frozen_until_ns == FTP_NS_NEVER && !c->reap_ns)
+		c->reap_ns = c->world.now_ns + OPERATOR_WAIT_NS;
+	if (p->alive && (!c->reap_ns || c->world.now_ns < c->reap_ns))
+		return false;
+	if (p->alive) {
+		sim_process_end(&c->world, p);
+		c->reap_ns = 0;
+	}
+	if (!c->reap_ns)
+		c->reap_ns = c->world.now_ns + REAP_NS;
+	for (uint32_t i = 0; i < c->spec.n_nodes; i++) {
+		struct sim_process *node = c->nodes[i]->process;
+
+		is_over &= !node->alive;
+		if (!node->alive || c->world.now_ns < c->reap_ns)
+			continue;
+		if (!sim_process_is_frozen(&c->world, node))
+			oracle_fail(&c->oracle, "%s outlives the run", node->name);
+		sim_process_end(&c->world, node);
+	}
+	return is_over;
+}
+
+/* A node that the plan in force needs and a fault has hit is to blame; or one that ended for a
+ * reason that names another, who is: its complaint may come before the other's. */
+static bool names_a_victim(struct sim_cluster *c, const char *reason, uint64_t seen)
+{
+	for (uint32_t i = 0; i < c->spec.n_nodes; i++)
+		if (c->hit & FTP_NODE_BIT(i) && (!c->now_term || c->now_stages & FTP_NODE_BIT(i)) &&
+			strstr(reason, c->names[i]))
+			return true;
+	for (uint32_t i = 0; i < c->spec.n_nodes; i++) {
+		if (seen & FTP_NODE_BIT(i) || !strstr(reason, c->names[i]) ||
+			!names_a_victim(c, c->fates[i], seen | FTP_NODE_BIT(i)))
+			continue;
+		c->is_blame_indirect = true;
+		return true;
+	}
+	return false;
+}
+
+static void judge(struct sim_cluster *c)
+{
+	const struct sim_coordinator *s = &c->coordinator;
+	struct oracle *o = &c->oracle;
+
+	if (s->outcome == FTP_END_COMPLETED) {
+		if (o->last_row != c->spec.n_steps || !o->is_gathered)
+			oracle_fail(o, "the run completed with the row of step %llu",
+				(unsigned long long)o->last_row);
+		for (uint64_t step = 1; step <= c->spec.n_steps; step++)
+			if (!oracle_is_complete(o, step))
+				oracle_fail(o, "step %llu was not trained by every stage",
+					(unsigned long long)step);
+	} else if (s->outcome == FTP_END_FAILED && !names_a_victim(c, s->reason, 0)) {
+		oracle_fail(o, "no node of the plan in force was hit, or another is blamed: %s",
+			s->reason);
+	} else if (s->outcome == FTP_END_NONE && !c->is_coordinator_hit) {
+		oracle_fail(o, "the coordinator is gone without an outcome");
+	}
+}
+
+static void configure(struct sim_cluster *c, struct ftp_coordinator_settings *core)
+{
+	struct ftp_config_training *t = &c->config.training;
+
+	c->config.n_nodes = c->spec.n_nodes;
+	c->config.nodes = c->config_nodes;
+	c->config.cluster.name = "sim";
+	t->model = "mlp";
+	t->isa = "auto";
+	t->batch = 8 * c->spec.n_micro;
+	t->micro_batches = c->spec.n_micro;
+	t->schedule = c->spec.schedule;
+	t->steps = c->spec.n_steps;
+	t->cuts = c->spec.cuts;
+	t->seed = c->spec.seed;
+	for (uint32_t i = 0; i < c->spec.n_nodes; i++) {
+		snprintf(c->names[i], sizeof(c->names[i]), "n%u", i + 1);
+		c->config_nodes[i].name = c->names[i];
+		c->config_nodes[i].host = "127.0.0.1";
+		c->config_nodes[i].memory_bytes = 1 << 30;
+		c->config_nodes[i].emulate.slowdown = 1;
+	}
+	for (uint32_t u = 0; u < c->spec.n_units; u++)
+		c->units[u] = (struct ftp_coordinator_unit){1000, 1000000, 1 + u % 3};
+	*core = (struct ftp_coordinator_settings){.config = &c->config,
+		.config_digest = {1, 2},
+		.run = 1,
+		.id = "sim",
+		.n_units = c->spec.n_units,
+		.units = c->units,
+		.drill = true};
+}
+
+bool sim_cluster_run(struct sim_cluster *c, const struct sim_spec *spec, bool keep_moments)
+{
+	struct ftp_coordinator_settings core;
+
+	memset(c, 0, sizeof(*c));
+	c->spec = *spec;
+	c->asked = -1;
+	c->counts = spec->always_counts;
+	if (keep_moments)
+		c->moments = calloc(MAX_MOMENTS, sizeof(*c->moments));
+	configure(c, &core);
+	sim_world_init(&c->world, spec->seed);
+	c->world.trace = spec->traces_window ? NULL : spec->trace;
+	c->world.is_heard = spec->trace || keep_moments;
+	c->world.moment = moment;
+	c->world.arg = c;
+	oracle_init(&c->oracle, &c->world, spec->seed, spec->n_units, spec->n_steps);
+	sim_coordinator_start(&c->coordinator, c, &core);
+	for (uint32_t i = 0; i < spec->n_nodes; i++)
+		sim_node_new(c, i);
+	while (!c->oracle.failure[0] && !is_over(c)) {
+		if (!sim_world_turn(&c->world)) {
+			if (!c->reap_ns)
+				oracle_fail(&c->oracle, "nothing happens any more");
+			c->world.now_ns = c->reap_ns; /* only the frozen are left */
+		}
+		check(c);
+		give_orders(c);
+		if (c->world.now_ns > LIMIT_NS)
+			oracle_fail(&c->oracle, "the run does not end");
+	}
+	if (!c->oracle.failure[0])
+		judge(c);
+	return !c->oracle.failure[0];
+}
+
+void sim_cluster_free(struct sim_cluster *c)
+{
+	sim_world_free(&c->world);
+	oracle_free(&c->oracle);
+	free(c->moments);
+}

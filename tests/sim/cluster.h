@@ -1,0 +1,99 @@
+/* A whole run: the coordinator, its nodes, an operator with a script, a supervisor, and faults, in
+ * virtual time. One spec gives one life, always. */
+#ifndef FTP_TESTS_SIM_CLUSTER_H
+#define FTP_TESTS_SIM_CLUSTER_H
+
+#include "ctl/config.h"
+#include "tests/sim/coordinator_shell.h"
+#include "tests/sim/node.h"
+
+#define SIM_MAX_NODES	8
+#define SIM_MAX_ORDERS	16
+#define SIM_MAX_FAULTS	4
+#define SIM_COORDINATOR SIM_MAX_NODES /* as a victim */
+
+enum sim_order_kind { SIM_REPARTITION, SIM_DRAIN, SIM_JOIN, SIM_EMULATE };
+
+struct sim_order { /* of the operator, once the row of a step is written */
+	enum sim_order_kind kind;
+	uint64_t step;
+	uint32_t node;	   /* DRAIN, JOIN, EMULATE */
+	char cuts[32];	   /* REPARTITION */
+	char nodes[32];	   /* "n1,n3" */
+	uint32_t slowdown; /* EMULATE */
+	bool opens_window; /* moments are counted from here, until the change has settled */
+};
+
+enum sim_fault_kind { SIM_KILL, SIM_FREEZE, SIM_FREEZE_1S, SIM_DROP };
+
+struct sim_fault {
+	enum sim_fault_kind kind;
+	uint32_t moment; /* from 0 */
+	uint32_t victim; /* node of the config, or SIM_COORDINATOR; DROP: none */
+};
+
+struct sim_spec {
+	uint64_t seed;
+	uint32_t n_nodes, n_units;
+	char cuts[32];
+	enum ftp_config_schedule schedule;
+	uint32_t n_micro;
+	uint64_t n_steps;
+	uint64_t unit_ns;  /* the forward of a micro-batch through a small unit */
+	uint64_t build_ns; /* mean */
+	struct sim_order orders[SIM_MAX_ORDERS];
+	uint32_t n_orders;
+	struct sim_fault faults[SIM_MAX_FAULTS];
+	uint32_t n_faults;
+	bool always_counts; /* moments are counted from the start */
+	bool logs;	    /* the coordinator's log is part of the trace */
+	FILE *trace;
+	bool traces_window; /* not what comes before it */
+};
+
+struct sim_moment {
+	char what[120];
+	bool is_message; /* being sent: it can be dropped */
+};
+
+struct sim_cluster {
+	struct sim_spec spec;
+	struct sim_world world;
+	struct oracle oracle;
+	struct ftp_config config;
+	struct ftp_config_node config_nodes[SIM_MAX_NODES];
+	char names[SIM_MAX_NODES][8];
+	struct ftp_coordinator_unit units[ORACLE_MAX_UNITS];
+	struct sim_coordinator coordinator;
+	struct sim_node *nodes[SIM_MAX_NODES]; /* the latest process of each name */
+	int64_t last_pid;
+	uint64_t now_term;   /* the plan that was committed last */
+	uint64_t now_stages; /* its nodes */
+	uint32_t n_given;    /* orders */
+	uint32_t n_tries;    /* of the order under way */
+	int64_t asked;	     /* the order under way, in the coordinator's asks; -1 */
+	bool counts;
+	uint32_t n_moments;
+	struct sim_moment *moments; /* NULL: not kept */
+	uint64_t hit;		    /* nodes that a fault may have ended */
+	bool is_coordinator_hit;
+	uint64_t reap_ns;		 /* the supervisor ends what is left */
+	char fates[SIM_MAX_NODES][1024]; /* what went wrong since its latest plan, in its words */
+	bool is_blame_indirect;		 /* the run's reason names one that was not hit */
+	uint32_t n_committed, n_abandoned;
+};
+
+/* Runs to the end. false: an invariant broke; c->oracle.failure says which. c is to be freed. */
+bool sim_cluster_run(struct sim_cluster *c, const struct sim_spec *spec, bool keep_moments);
+void sim_cluster_free(struct sim_cluster *c);
+
+/* For the processes. */
+uint64_t sim_cluster_unit_ns(const struct sim_cluster *c, uint32_t unit);
+void sim_cluster_called(struct sim_cluster *c, const char *method, uint64_t term);
+void sim_cluster_event(struct sim_cluster *c, const json_t *event);
+/* What the node says of its failure, or of that of a plan. */
+void sim_cluster_failed(struct sim_cluster *c, const struct sim_node *n, const char *reason);
+void sim_cluster_exited(struct sim_cluster *c, const struct sim_node *n, uint32_t code,
+	uint32_t signal, const char *reason);
+
+#endif

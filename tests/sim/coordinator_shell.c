@@ -1,0 +1,232 @@
+#include "tests/sim/coordinator_shell.h"
+
+#include <string.h>
+
+#include "ctl/protocol.h"
+#include "tests/sim/cluster.h"
+
+enum timer { TICK, DEADLINE, CLOSE, ASK };
+
+static struct sim_world *world_of(struct sim_coordinator *s)
+{
+	return &s->cluster->world;
+}
+
+static void do_call(struct sim_coordinator *s, struct ftp_action *a)
+{
+	uint64_t id = ++s->n_calls;
+
+	sim_cluster_called(s->cluster, a->method, a->term);
+	sim_rpc_call(&s->conns[a->conn - 1], id, a->method, a->body, a->term);
+	a->body = NULL;
+	sim_timer(world_of(s), s->process, a->deadline_ns, DEADLINE, id << 8 | (a->conn - 1));
+}
+
+static void do_reply(struct sim_coordinator *s, struct ftp_action *a)
+{
+	if (s->asked)
+		s->asked->is_refused = a->code;
+}
+
+static void do_close(struct sim_coordinator *s, struct ftp_action *a)
+{
+	sim_timer(world_of(s), s->process, world_of(s)->now_ns, CLOSE, a->conn - 1);
+}
+
+static void do_row(struct sim_coordinator *s, struct ftp_action *a)
+{
+	oracle_row(&s->cluster->oracle, a->step, a->loss);
+}
+
+static void do_event(struct sim_coordinator *s, struct ftp_action *a)
+{
+	sim_cluster_event(s->cluster, a->body);
+}
+
+static void do_log(struct sim_coordinator *s, struct ftp_action *a)
+{
+	if (s->cluster->spec.logs && a->level <= FTP_LOG_INFO)
+		sim_say(world_of(s), "coordinator", "says: %s", a->text);
+}
+
+static void do_summary(struct sim_coordinator *s, struct ftp_action *a)
+{
+	(void)s, (void)a;
+}
+
+static void do_end(struct sim_coordinator *s, struct ftp_action *a)
+{
+	s->outcome = a->outcome;
+	snprintf(s->reason, sizeof(s->reason), "%s", a->text);
+	sim_milestone(world_of(s), s->process, "ends the run: %s%s%s",
+		ftp_coordinator_outcome_name(a->outcome), a->text[0] ? ": " : "", a->text);
+	sim_process_end(world_of(s), s->process);
+}
+
+static void step(struct sim_coordinator *s, const struct ftp_event *e)
+{
+	static void (*const doers[])(struct sim_coordinator *, struct ftp_action *) = {
+		[FTP_ACTION_CALL] = do_call,
+		[FTP_ACTION_REPLY] = do_reply,
+		[FTP_ACTION_CLOSE] = do_close,
+		[FTP_ACTION_ROW] = do_row,
+		[FTP_ACTION_EVENT] = do_event,
+		[FTP_ACTION_LOG] = do_log,
+		[FTP_ACTION_SUMMARY] = do_summary,
+		[FTP_ACTION_END] = do_end,
+	};
+	uint64_t deadline_ns;
+
+	ftp_coordinator_step(s->core, e, world_of(s)->now_ns, &s->actions);
+	for (uint32_t i = 0; i < s->actions.n && s->process->alive; i++)
+		doers[s->actions.items[i].kind](s, &s->actions.items[i]);
+	ftp_actions_clear(&s->actions);
+	deadline_ns = ftp_coordinator_deadline(s->core);
+	if (!s->process->alive || deadline_ns == FTP_NS_NEVER)
+		return;
+	if (deadline_ns < s->tick_ns || s->tick_ns <= world_of(s)->now_ns) {
+		s->tick_ns = deadline_ns;
+		sim_timer(world_of(s), s->process, deadline_ns, TICK, 0);
+	}
+}
+
+static void answered(struct sim_coordinator *s, uint32_t at, const struct sim_rpc_message *m)
+{
+	step(s, &(struct ftp_event){.kind = FTP_EVENT_ANSWER,
+			.conn = at + 1,
+			.method = m->method,
+			.body = m->body,
+			.code = m->code,
+			.term = m->term,
+			.text = m->text});
+}
+
+/* A call's answer is a reply of the core, which only node.join waits for. */
+static void requested(struct sim_coordinator *s, uint32_t at, const struct sim_rpc_message *m)
+{
+	struct sim_ask call = {.method = m->method};
+
+	s->asked = &call;
+	step(s, &(struct ftp_event){.kind = FTP_EVENT_REQUEST,
+			.conn = at + 1,
+			.method = m->method,
+			.body = m->body});
+	s->asked = NULL;
+	if (m->kind == SIM_RPC_CALL)
+		sim_rpc_answer(&s->conns[at], m->id, m->method, call.is_refused ? -1 : 0, NULL,
+			"not admitted");
+}
+
+static void on_message(void *self, struct sim_conn *c, const void *data)
+{
+	struct sim_coordinator *s = self;
+	struct sim_rpc_message m;
+	uint32_t at = 0;
+
+	while (s->conns[at].conn != c)
+		at++;
+	if (!sim_rpc_take(&s->conns[at], data, &m))
+		return;
+	(m.kind == SIM_RPC_ANSWER ? answered : requested)(s, at, &m);
+	json_decref(m.document);
+}
+
+static void lose(struct sim_coordinator *s, uint32_t at, const char *why)
+{
+	if (s->is_closed[at])
+		return;
+	s->is_closed[at] = true;
+	step(s, &(struct ftp_event){.kind = FTP_EVENT_LOST, .conn = at + 1, .text = why});
+}
+
+static void on_lost(void *self, struct sim_conn *c, const char *why)
+{
+	struct sim_coordinator *s = self;
+	uint32_t at = 0;
+
+	while (s->conns[at].conn != c)
+		at++;
+	lose(s, at, why);
+}
+
+static void ask(struct sim_coordinator *s, uint32_t at)
+{
+	s->asked = &s->asks[at];
+	sim_say(world_of(s), "coordinator", "is asked: %s", s->asked->method);
+	step(s, &(struct ftp_event){.kind = FTP_EVENT_REQUEST,
+			.conn = SIM_MAX_CONNS + 1,
+			.method = s->asked->method,
+			.body = s->asked->body});
+	s->asked->is_done = true;
+	s->asked = NULL;
+}
+
+static void on_timer(void *self, int kind, uint64_t tag)
+{
+	struct sim_coordinator *s = self;
+	struct sim_rpc_message m;
+	uint32_t at = tag & 0xff;
+
+	switch ((enum timer)kind) {
+	case TICK:
+		step(s, &(struct ftp_event){.kind = FTP_EVENT_TICK});
+		break;
+	case DEADLINE:
+		if (!s->is_closed[at] && sim_rpc_expire(&s->conns[at], tag >> 8, &m))
+			answered(s, at, &m);
+		break;
+	case CLOSE:
+		lose(s, at, "closed by the coordinator");
+		sim_close(world_of(s), s->conns[at].conn, s->process);
+		break;
+	case ASK:
+		ask(s, (uint32_t)tag);
+		break;
+	}
+}
+
+static void free_shell(void *self)
+{
+	struct sim_coordinator *s = self;
+
+	for (uint32_t i = 0; i < s->n_asks; i++)
+		json_decref(s->asks[i].body);
+	ftp_actions_free(&s->actions);
+	ftp_coordinator_free(s->core);
+}
+
+static const struct sim_process_ops ops = {
+	.message = on_message, .lost = on_lost, .timer = on_timer, .free = free_shell};
+
+void sim_coordinator_start(struct sim_coordinator *s, struct sim_cluster *c,
+	const struct ftp_coordinator_settings *core)
+{
+	memset(s, 0, sizeof(*s));
+	s->cluster = c;
+	s->process = sim_process_new(&c->world, "coordinator", &ops, s);
+	s->core = ftp_coordinator_new(core, c->world.now_ns);
+	s->tick_ns = ftp_coordinator_deadline(s->core);
+	sim_timer(&c->world, s->process, s->tick_ns, TICK, 0);
+}
+
+struct sim_conn *sim_coordinator_accept(struct sim_coordinator *s, struct sim_process *node)
+{
+	struct sim_rpc *r = &s->conns[s->n_conns++];
+
+	ftp_assert(s->n_conns <= SIM_MAX_CONNS);
+	*r = (struct sim_rpc){.world = world_of(s),
+		.process = s->process,
+		.conn = sim_connect(world_of(s), node, NULL, s->process, NULL)};
+	return r->conn;
+}
+
+uint32_t sim_coordinator_ask(
+	struct sim_coordinator *s, const char *method, json_t *body, uint64_t after_ns)
+{
+	uint32_t at = s->n_asks++;
+
+	ftp_assert(s->n_asks <= SIM_MAX_ASKS);
+	s->asks[at] = (struct sim_ask){.method = method, .body = body};
+	sim_timer(world_of(s), s->process, world_of(s)->now_ns + after_ns, ASK, at);
+	return at;
+}

@@ -1,0 +1,45 @@
+/* The coordinator's process: the real core (ctl/coordinator.h) between simulated connections, after
+ * ctl/coordinator_server.c. What the operator and the supervisor ask reaches it at once. */
+#ifndef FTP_TESTS_SIM_COORDINATOR_SHELL_H
+#define FTP_TESTS_SIM_COORDINATOR_SHELL_H
+
+#include "ctl/coordinator.h"
+#include "tests/sim/rpc.h"
+
+#define SIM_MAX_CONNS 128
+#define SIM_MAX_ASKS  256
+
+struct sim_cluster;
+
+struct sim_ask { /* of the operator or the supervisor */
+	const char *method;
+	json_t *body;
+	bool is_done, is_refused;
+};
+
+struct sim_coordinator {
+	struct sim_cluster *cluster;
+	struct sim_process *process;
+	struct ftp_coordinator *core;
+	struct ftp_actions actions;
+	struct sim_rpc conns[SIM_MAX_CONNS]; /* a connection's number is its index + 1 */
+	bool is_closed[SIM_MAX_CONNS];
+	uint32_t n_conns;
+	uint64_t n_calls;
+	uint64_t tick_ns; /* of the timer that is set */
+	struct sim_ask asks[SIM_MAX_ASKS];
+	uint32_t n_asks;
+	struct sim_ask *asked; /* the one being stepped */
+	enum ftp_coordinator_outcome outcome;
+	char reason[1100];
+};
+
+void sim_coordinator_start(struct sim_coordinator *s, struct sim_cluster *c,
+	const struct ftp_coordinator_settings *core);
+/* A node's process connects. */
+struct sim_conn *sim_coordinator_accept(struct sim_coordinator *s, struct sim_process *node);
+/* body is taken. Returns the place in asks. */
+uint32_t sim_coordinator_ask(
+	struct sim_coordinator *s, const char *method, json_t *body, uint64_t after_ns);
+
+#endif

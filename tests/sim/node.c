@@ -1,0 +1,445 @@
+#include "tests/sim/node.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "ctl/jsonrpc.h"
+#include "runtime/base/prng.h"
+#include "runtime/moves.h"
+#include "tests/sim/cluster.h"
+
+#define TELL_EVERY_NS (900 * FTP_NS_PER_MS)
+
+static struct sim_world *world_of(struct sim_node *n)
+{
+	return &n->cluster->world;
+}
+
+static void after(struct sim_node *n, uint64_t ns, enum sim_node_timer kind, uint64_t tag)
+{
+	sim_timer(world_of(n), n->process, world_of(n)->now_ns + ns, (int)kind, tag);
+}
+
+void sim_node_work(struct sim_node *n, uint64_t serial, uint64_t ns)
+{
+	after(n, ns, SIM_TASK, serial);
+	n->compute_s += (double)ns * 1e-9;
+}
+
+void sim_node_progress(struct sim_node *n)
+{
+	struct ftp_progress *p = &n->ledger.progress;
+
+	if (!n->term)
+		return;
+	p->term = n->term;
+	p->now_ns = world_of(n)->now_ns;
+	p->samples = 8 * p->step;
+	p->compute_s = n->compute_s;
+	sim_rpc_notify(&n->rpc, FTP_METHOD_PROGRESS, ftp_progress_encode(p));
+	ftp_ledger_flush(&n->ledger);
+}
+
+static void leave(struct sim_node *n, uint32_t code, const char *reason)
+{
+	sim_process_end(world_of(n), n->process);
+	sim_cluster_exited(n->cluster, n, code, 0, reason);
+}
+
+void sim_node_fail(struct sim_node *n, const char *text)
+{
+	struct ftp_failed f;
+
+	snprintf(f.reason, sizeof(f.reason), "%s", text);
+	sim_milestone(world_of(n), n->process, "fails: %s", text);
+	sim_node_progress(n);
+	for (int i = 0; i < FTP_N_TRANSITION_CALLS; i++)
+		if (n->calls[i])
+			sim_node_answer(n, (enum ftp_transition_call)i, NULL, f.reason);
+	sim_rpc_notify(&n->rpc, FTP_METHOD_FAILED, ftp_failed_encode(&f));
+	leave(n, 1, text);
+}
+
+static const char *const call_names[] = {[FTP_CALL_PREPARE] = FTP_METHOD_PREPARE,
+	[FTP_CALL_HOLD] = FTP_METHOD_HOLD,
+	[FTP_CALL_TRANSFER] = FTP_METHOD_TRANSFER,
+	[FTP_CALL_COMMIT] = FTP_METHOD_COMMIT,
+	[FTP_CALL_ABANDON] = FTP_METHOD_ABANDON};
+
+void sim_node_answer(
+	struct sim_node *n, enum ftp_transition_call call, json_t *result, const char *text)
+{
+	if (!result)
+		sim_cluster_failed(n->cluster, n, text);
+	if (n->calls[call])
+		sim_rpc_answer(&n->rpc, n->calls[call], call_names[call],
+			result ? 0 : FTP_JSONRPC_STATE, result, text);
+	n->calls[call] = 0;
+}
+
+/* The units of the last step go to the central node. */
+static void finish(struct sim_node *n)
+{
+	struct ftp_finished f = {.term = n->term, .step = n->cluster->oracle.last_step};
+
+	if (n->index == 0) {
+		n->cluster->oracle.is_gathered = true;
+		strcpy(f.params_digest, "0123456789abcdef0123456789abcdef");
+	}
+	n->finished = true;
+	sim_node_progress(n);
+	sim_rpc_notify(&n->rpc, FTP_METHOD_FINISHED, ftp_finished_encode(&f));
+}
+
+static void finish_if_gathered(struct sim_node *n)
+{
+	uint32_t u = n->now->plan.stages[0].end_unit;
+
+	while (u < n->now->plan.n_units && n->has_gathered[u])
+		u++;
+	if (u == n->now->plan.n_units && n->transition.now == FTP_NOW_ENDED && !n->finished)
+		finish(n);
+}
+
+static void end(struct sim_node *n)
+{
+	const struct sim_stage *s = n->now;
+
+	sim_node_happen(n, &(struct ftp_transition_event){.kind = FTP_TRANSITION_ENDED});
+	if (s->member == 0) {
+		finish_if_gathered(n);
+		return;
+	}
+	for (uint32_t u = s->plan.stages[s->member].first_unit;
+		u < s->plan.stages[s->member].end_unit; u++)
+		sim_stage_send(n->now, 0,
+			&(struct sim_packet){.kind = SIM_GATHER,
+				.unit = u,
+				.step = s->units[u].step,
+				.state = s->units[u].state});
+}
+
+static void gather(struct sim_node *n, int from, const struct sim_packet *p)
+{
+	const struct sim_packet thanks = {.kind = SIM_GATHERED};
+	const struct ftp_plan_stage *there = &n->now->plan.stages[from];
+	uint32_t u = there->first_unit;
+
+	oracle_has(&n->cluster->oracle, n->process->name, p->unit, p->step, p->state);
+	if (p->step != n->cluster->oracle.last_step)
+		oracle_fail(
+			&n->cluster->oracle, "unit %u is gathered before the last step", p->unit);
+	n->has_gathered[p->unit] = true;
+	while (u < there->end_unit && n->has_gathered[u])
+		u++;
+	if (u == there->end_unit)
+		sim_stage_send(n->now, from, &thanks);
+	finish_if_gathered(n);
+}
+
+/* Whatever can be done now. */
+static void turn(struct sim_node *n)
+{
+	bool trains = n->transition.now == FTP_NOW_TRAINING || n->transition.now == FTP_NOW_HOLDING;
+
+	if (!n->process->alive || !n->now || !trains)
+		return;
+	if (sim_stage_turn(n->now))
+		end(n);
+	else
+		sim_node_stand(n);
+}
+
+static void end_task(struct sim_node *n, uint64_t serial)
+{
+	struct sim_stage *s = n->now;
+	uint64_t step;
+
+	if (!s || s->serial != serial || !sim_stage_end_task(s))
+		return;
+	step = s->schedule.updated_step;
+	while (!ftp_ledger_add_step(&n->ledger, step, s->compute_ns))
+		sim_node_progress(n);
+	s->compute_ns = 0;
+	if (s->member == (int)s->plan.n_stages - 1)
+		ftp_ledger_add_row(
+			&n->ledger, step, oracle_loss(s->units[s->plan.n_units - 1].state));
+}
+
+static void answer_profile(struct sim_node *n, uint64_t id)
+{
+	struct ftp_profile *m = calloc(1, sizeof(*m));
+
+	ftp_assert(m);
+	m->n_units = n->cluster->spec.n_units;
+	for (uint32_t u = 0; u < m->n_units; u++) {
+		m->forward_ns[u] = sim_cluster_unit_ns(n->cluster, u);
+		m->backward_ns[u] = 2 * m->forward_ns[u];
+		m->update_ns[u] = m->forward_ns[u] / 5;
+		m->version_bytes[u] = m->fixed_bytes[u] = m->slot_bytes[u] = 1 << 20;
+	}
+	sim_rpc_answer(&n->rpc, id, FTP_METHOD_PROFILE, 0, ftp_profile_encode(m), "");
+	free(m);
+}
+
+static void answer_probe(struct sim_node *n, uint64_t id)
+{
+	struct ftp_links m = {.n_peers = 0};
+
+	for (uint32_t i = 0; i < n->cluster->spec.n_nodes; i++) {
+		if (i == n->index)
+			continue;
+		m.peer[m.n_peers] = i;
+		m.rtt_ns[m.n_peers] = 100000;
+		m.bytes_per_s[m.n_peers++] = 100000000;
+	}
+	sim_rpc_answer(&n->rpc, id, FTP_METHOD_PROBE, 0, ftp_links_encode(&m), "");
+}
+
+static void on_timer(void *self, int kind, uint64_t tag)
+{
+	struct sim_node *n = self;
+
+	switch ((enum sim_node_timer)kind) {
+	case SIM_TELL:
+		sim_node_progress(n);
+		after(n, TELL_EVERY_NS, SIM_TELL, 0);
+		break;
+	case SIM_BUILT:
+		sim_node_built(n, tag);
+		break;
+	case SIM_CONNECT_DEADLINE:
+		sim_node_connect_deadline(n, tag);
+		break;
+	case SIM_TASK:
+		end_task(n, tag);
+		break;
+	case SIM_PROFILED:
+		answer_profile(n, tag);
+		break;
+	case SIM_PROBED:
+		answer_probe(n, tag);
+		break;
+	}
+	turn(n);
+}
+
+static void call(struct sim_node *n, const struct sim_rpc_message *m, enum ftp_transition_call c,
+	const struct ftp_transition_event *e)
+{
+	if (n->calls[c]) {
+		sim_rpc_answer(&n->rpc, m->id, m->method, FTP_JSONRPC_STATE, NULL,
+			"the node is busy with the call before");
+		return;
+	}
+	n->calls[c] = m->id;
+	if (e->kind == FTP_TRANSITION_PREPARE)
+		sim_node_prepare(n, e->plan);
+	else
+		sim_node_happen(n, e);
+}
+
+static void on_prepare(struct sim_node *n, const struct sim_rpc_message *m)
+{
+	struct ftp_plan *plan = calloc(1, sizeof(*plan));
+
+	ftp_assert(plan && !ftp_plan_decode(plan, m->body, NULL));
+	call(n, m, FTP_CALL_PREPARE,
+		&(struct ftp_transition_event){.kind = FTP_TRANSITION_PREPARE, .plan = plan});
+	free(plan);
+}
+
+static void on_hold(struct sim_node *n, const struct sim_rpc_message *m)
+{
+	struct ftp_hold h;
+
+	ftp_assert(!ftp_hold_decode(&h, m->body, NULL));
+	call(n, m, FTP_CALL_HOLD,
+		&(struct ftp_transition_event){
+			.kind = FTP_TRANSITION_HOLD, .term = h.term, .step = h.step});
+}
+
+static void on_transfer(struct sim_node *n, const struct sim_rpc_message *m)
+{
+	struct ftp_transfer *t = calloc(1, sizeof(*t));
+
+	ftp_assert(t && !ftp_transfer_decode(t, m->body, NULL));
+	call(n, m, FTP_CALL_TRANSFER,
+		&(struct ftp_transition_event){.kind = FTP_TRANSITION_TRANSFER, .transfer = t});
+	free(t);
+}
+
+static void on_commit(struct sim_node *n, const struct sim_rpc_message *m)
+{
+	struct ftp_commit c;
+
+	ftp_assert(!ftp_commit_decode(&c, m->body, NULL));
+	call(n, m, FTP_CALL_COMMIT,
+		&(struct ftp_transition_event){.kind = FTP_TRANSITION_COMMIT, .term = c.term});
+}
+
+static void on_abandon(struct sim_node *n, const struct sim_rpc_message *m)
+{
+	struct ftp_abandon a;
+
+	ftp_assert(!ftp_abandon_decode(&a, m->body, NULL));
+	call(n, m, FTP_CALL_ABANDON,
+		&(struct ftp_transition_event){.kind = FTP_TRANSITION_ABANDON, .term = a.term});
+}
+
+static void on_profile(struct sim_node *n, const struct sim_rpc_message *m)
+{
+	after(n, FTP_NS_PER_S, SIM_PROFILED, m->id);
+}
+
+static void on_probe(struct sim_node *n, const struct sim_rpc_message *m)
+{
+	after(n, FTP_NS_PER_S, SIM_PROBED, m->id);
+}
+
+static void on_emulate(struct sim_node *n, const struct sim_rpc_message *m)
+{
+	struct ftp_emulate e;
+
+	ftp_assert(!ftp_emulate_decode(&e, m->body, NULL));
+	n->slowness = e.slowdown;
+	sim_rpc_answer(&n->rpc, m->id, m->method, 0, NULL, "");
+}
+
+static void on_stop(struct sim_node *n, const struct sim_rpc_message *m)
+{
+	sim_rpc_answer(&n->rpc, m->id, m->method, 0, NULL, "");
+	leave(n, 0, "");
+}
+
+static void on_joined(struct sim_node *n, const struct sim_rpc_message *m)
+{
+	if (m->code)
+		leave(n, 1, m->text);
+}
+
+static void take_control(struct sim_node *n, const char *text)
+{
+	static const struct {
+		const char *method;
+		void (*handle)(struct sim_node *, const struct sim_rpc_message *);
+	} methods[] = {
+		{FTP_METHOD_PREPARE, on_prepare}, {FTP_METHOD_HOLD, on_hold},
+		{FTP_METHOD_TRANSFER, on_transfer}, {FTP_METHOD_COMMIT, on_commit},
+		{FTP_METHOD_ABANDON, on_abandon}, {FTP_METHOD_PROFILE, on_profile},
+		{FTP_METHOD_PROBE, on_probe}, {FTP_METHOD_EMULATE, on_emulate},
+		{FTP_METHOD_STOP, on_stop}, {FTP_METHOD_JOIN, on_joined}, /* its answer */
+	};
+	struct sim_rpc_message m;
+
+	if (!sim_rpc_take(&n->rpc, text, &m))
+		return;
+	for (size_t i = 0; i < sizeof(methods) / sizeof(*methods); i++)
+		if (!strcmp(methods[i].method, m.method))
+			methods[i].handle(n, &m);
+	json_decref(m.document);
+}
+
+static void take_packet(struct sim_node *n, struct sim_conn *c, const struct sim_packet *p)
+{
+	struct sim_stage *s = sim_end_of(c, n->process)->owner;
+	int from = sim_stage_member_of(s, c);
+
+	if (p->kind == SIM_STATE)
+		sim_node_take_unit(n, s, p);
+	else if (p->kind == SIM_GATHER)
+		gather(n, from, p);
+	else if (p->kind == SIM_GATHERED)
+		finish(n);
+	else
+		sim_stage_take(s, from, p);
+}
+
+static void on_message(void *self, struct sim_conn *c, const void *data)
+{
+	struct sim_node *n = self;
+
+	if (c == n->rpc.conn)
+		take_control(n, data);
+	else
+		take_packet(n, c, data);
+	turn(n);
+}
+
+static void on_met(void *self, struct sim_conn *c)
+{
+	struct sim_node *n = self;
+
+	sim_node_met(n, sim_end_of(c, n->process)->owner, c);
+	turn(n);
+}
+
+static void on_lost(void *self, struct sim_conn *c, const char *why)
+{
+	struct sim_node *n = self;
+	char text[128];
+
+	if (c == n->rpc.conn) {
+		snprintf(text, sizeof(text), "lost the coordinator: %s", why);
+		sim_milestone(world_of(n), n->process, "%s", text);
+		leave(n, 1, text);
+	} else {
+		sim_node_unlinked(n, sim_end_of(c, n->process)->owner, c, why);
+	}
+	turn(n);
+}
+
+static void free_node(void *self)
+{
+	struct sim_node *n = self;
+
+	sim_stage_free(n->now);
+	sim_stage_free(n->next);
+	free(n);
+}
+
+static const struct sim_process_ops ops = {.message = on_message,
+	.met = on_met,
+	.lost = on_lost,
+	.timer = on_timer,
+	.free = free_node};
+
+static void join(struct sim_node *n)
+{
+	struct ftp_join m = {.protocol = FTP_PROTOCOL_VERSION,
+		.incarnation = n->incarnation,
+		.pid = n->pid,
+		.version = FTP_VERSION,
+		.cpu = "simulated",
+		.isa = "avx2",
+		.n_cores = 1,
+		.udp_port = {(uint16_t)(10000 + 2 * n->pid), (uint16_t)(10001 + 2 * n->pid)},
+		.config = {1, 2},
+		.dataset = {3, n->index ? 0 : 4},
+		.n_train = 1000};
+
+	snprintf(m.name, sizeof(m.name), "%s", n->process->name);
+	if (n->index)
+		m.dataset.high = 0;
+	sim_rpc_call(&n->rpc, 1, FTP_METHOD_JOIN, ftp_join_encode(&m), 0);
+}
+
+void sim_node_new(struct sim_cluster *c, uint32_t index)
+{
+	struct sim_node *n = calloc(1, sizeof(*n));
+
+	ftp_assert(n);
+	n->cluster = c;
+	n->index = index;
+	n->pid = ++c->last_pid;
+	n->incarnation = sim_draw(&c->world, UINT64_MAX);
+	n->slowness = 1;
+	c->nodes[index] = n;
+	n->process = sim_process_new(&c->world, c->names[index], &ops, n);
+	n->rpc = (struct sim_rpc){.world = &c->world,
+		.process = n->process,
+		.conn = sim_coordinator_accept(&c->coordinator, n->process)};
+	ftp_transition_init(&n->transition, index);
+	join(n);
+	after(n, sim_draw(&c->world, TELL_EVERY_NS), SIM_TELL, 0);
+}

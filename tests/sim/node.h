@@ -1,0 +1,65 @@
+/* A node process: the real transition (runtime/transition.h) and ledger between a simulated
+ * connection to the coordinator, after runtime/control.c, and simulated stages, after
+ * runtime/worker_plan.c. */
+#ifndef FTP_TESTS_SIM_NODE_H
+#define FTP_TESTS_SIM_NODE_H
+
+#include "runtime/ledger.h"
+#include "runtime/transition.h"
+#include "tests/sim/rpc.h"
+#include "tests/sim/stage.h"
+
+struct sim_cluster;
+
+struct sim_node {
+	struct sim_cluster *cluster;
+	struct sim_process *process;
+	uint32_t index;
+	int64_t pid;
+	uint64_t incarnation;
+	double slowness;
+	struct sim_rpc rpc;
+	uint64_t term; /* of the plan in force; 0: none */
+	struct ftp_ledger ledger;
+	double compute_s;
+	struct ftp_transition transition;
+	uint64_t calls[FTP_N_TRANSITION_CALLS]; /* open; 0: none */
+	uint64_t n_stages;			/* ever made */
+	struct sim_stage *now, *next;
+	uint64_t n_moved;    /* units received for next */
+	uint64_t ready_term; /* the newest whose transfer it has answered */
+	bool has_gathered[ORACLE_MAX_UNITS];
+	bool finished;
+};
+
+/* Starts it as the cluster's node of that index: it connects and joins. */
+void sim_node_new(struct sim_cluster *c, uint32_t index);
+/* The stage computes for that long. */
+void sim_node_work(struct sim_node *n, uint64_t serial, uint64_t ns);
+
+/* node_plan.c: plans come and go. */
+void sim_node_happen(struct sim_node *n, const struct ftp_transition_event *e);
+void sim_node_prepare(struct sim_node *n, const struct ftp_plan *plan);
+void sim_node_built(struct sim_node *n, uint64_t serial);
+void sim_node_connect_deadline(struct sim_node *n, uint64_t serial);
+void sim_node_met(struct sim_node *n, struct sim_stage *s, struct sim_conn *c);
+void sim_node_unlinked(
+	struct sim_node *n, struct sim_stage *s, struct sim_conn *c, const char *why);
+void sim_node_take_unit(struct sim_node *n, struct sim_stage *s, const struct sim_packet *p);
+void sim_node_stand(struct sim_node *n); /* the plan in force may have come to stand still */
+
+/* node.c, for node_plan.c */
+enum sim_node_timer {
+	SIM_TELL,
+	SIM_BUILT,
+	SIM_CONNECT_DEADLINE,
+	SIM_TASK,
+	SIM_PROFILED,
+	SIM_PROBED
+};
+void sim_node_answer(
+	struct sim_node *n, enum ftp_transition_call call, json_t *result, const char *text);
+void sim_node_progress(struct sim_node *n);
+void sim_node_fail(struct sim_node *n, const char *text);
+
+#endif

@@ -1,0 +1,308 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "ctl/jsonrpc.h"
+#include "runtime/moves.h"
+#include "tests/sim/cluster.h"
+#include "tests/sim/node.h"
+
+#define CONNECT_DEADLINE_NS (15 * FTP_NS_PER_S)
+#define LL(x)		    ((unsigned long long)(x))
+
+static void happen_kind(struct sim_node *n, enum ftp_transition_event_kind kind)
+{
+	sim_node_happen(n, &(struct ftp_transition_event){.kind = kind});
+}
+
+static void next_fails(struct sim_node *n, const char *why)
+{
+	sim_cluster_failed(n->cluster, n, why);
+	sim_node_happen(
+		n, &(struct ftp_transition_event){.kind = FTP_TRANSITION_NEXT_FAILED, .text = why});
+}
+
+static struct sim_world *world_of(struct sim_node *n)
+{
+	return &n->cluster->world;
+}
+
+static void take_down(struct sim_stage **s)
+{
+	sim_stage_free(*s);
+	*s = NULL;
+}
+
+static void do_build(struct sim_node *n, const struct ftp_transition_action *action)
+{
+	uint64_t ns = sim_draw(world_of(n), 2 * n->cluster->spec.build_ns);
+
+	(void)action;
+	sim_timer(world_of(n), n->process, world_of(n)->now_ns + ns, SIM_BUILT, n->next->serial);
+}
+
+static void do_connect(struct sim_node *n, const struct ftp_transition_action *action)
+{
+	(void)action;
+	sim_milestone(world_of(n), n->process, "has built its stage of term %llu",
+		LL(n->next->plan.term));
+	sim_stage_connect(n->next);
+	sim_timer(world_of(n), n->process, world_of(n)->now_ns + CONNECT_DEADLINE_NS,
+		SIM_CONNECT_DEADLINE, n->next->serial);
+	if (!n->next->unheard)
+		happen_kind(n, FTP_TRANSITION_CONNECTED);
+}
+
+static void do_hold(struct sim_node *n, const struct ftp_transition_action *action)
+{
+	sim_node_happen(n, &(struct ftp_transition_event){.kind = FTP_TRANSITION_HOLDING,
+				   .step = ftp_schedule_hold(&n->now->schedule, action->step)});
+}
+
+static void fetch(struct sim_node *n, uint32_t unit)
+{
+	struct sim_unit *u = &n->next->units[unit];
+
+	*u = n->next->come[unit];
+	n->n_moved++;
+	if (u->step != n->next->step)
+		oracle_fail(&n->cluster->oracle, "%s gets unit %u of step %llu for step %llu",
+			n->process->name, unit, LL(u->step), LL(n->next->step));
+	sim_node_happen(n, &(struct ftp_transition_event){.kind = FTP_TRANSITION_FETCHED,
+				   .unit = unit,
+				   .digest = sim_stage_digest(u, unit)});
+}
+
+/* Those that came before it knew the step follow. */
+static void do_receive(struct sim_node *n, const struct ftp_transition_action *action)
+{
+	sim_stage_begin(n->next, action->step);
+	happen_kind(n, FTP_TRANSITION_RECEIVING);
+	for (uint32_t u = 0; n->next && u < n->next->plan.n_units; u++)
+		if (n->next->come[u].is_here)
+			fetch(n, u);
+}
+
+static void do_send(struct sim_node *n, const struct ftp_transition_action *action)
+{
+	sim_milestone(world_of(n), n->process, "stands still after step %llu", LL(action->step));
+	sim_stage_give(n->now, n->next);
+}
+
+static void do_tell(struct sim_node *n, const struct ftp_transition_action *action)
+{
+	struct ftp_held *held = calloc(1, sizeof(*held));
+
+	ftp_assert(held);
+	held->term = n->now->plan.term;
+	held->step = action->step;
+	for (uint32_t u = 0; n->next && u < n->next->plan.n_units; u++) {
+		if (!ftp_moves_travels(&n->next->plan, u) ||
+			ftp_moves_holder(&n->next->plan, u) != n->next->member)
+			continue;
+		held->unit[held->n_units] = u;
+		held->digest[held->n_units++] = sim_stage_digest(&n->now->units[u], u);
+	}
+	sim_node_progress(n);
+	sim_rpc_notify(&n->rpc, FTP_METHOD_HELD, ftp_held_encode(held));
+	free(held);
+}
+
+static void do_copy(struct sim_node *n, const struct ftp_transition_action *action)
+{
+	(void)action;
+	sim_stage_copy(n->next, n->now);
+}
+
+static void do_retire(struct sim_node *n, const struct ftp_transition_action *action)
+{
+	(void)action;
+	take_down(&n->now);
+}
+
+static void do_start(struct sim_node *n, const struct ftp_transition_action *action)
+{
+	struct oracle *o = &n->cluster->oracle;
+	const struct ftp_plan_stage *here;
+
+	(void)action;
+	n->now = n->next;
+	n->next = NULL;
+	here = &n->now->plan.stages[n->now->member];
+	sim_milestone(world_of(n), n->process, "begins term %llu after step %llu: units %u-%u",
+		LL(n->now->plan.term), LL(n->now->step), here->first_unit, here->end_unit - 1);
+	oracle_starts(o, n->process->name, n->now->plan.term, n->now->step);
+	for (uint32_t u = here->first_unit; u < here->end_unit; u++) {
+		if (!n->now->units[u].is_here || n->now->units[u].step != n->now->step)
+			oracle_fail(o, "%s begins term %llu after step %llu without unit %u of it",
+				n->process->name, LL(n->now->plan.term), LL(n->now->step), u);
+		else
+			oracle_has(o, n->process->name, u, n->now->step, n->now->units[u].state);
+	}
+}
+
+static void do_drop(struct sim_node *n, const struct ftp_transition_action *action)
+{
+	(void)action;
+	sim_milestone(
+		world_of(n), n->process, "drops the plan of term %llu", LL(n->next->plan.term));
+	take_down(&n->next);
+}
+
+static void do_resume(struct sim_node *n, const struct ftp_transition_action *action)
+{
+	(void)action;
+	sim_milestone(world_of(n), n->process, "goes on under term %llu", LL(n->now->plan.term));
+	ftp_schedule_resume(&n->now->schedule);
+}
+
+static json_t *prepared_result(struct sim_node *n, const struct ftp_transition_action *action)
+{
+	(void)action;
+	return ftp_prepared_encode(&(struct ftp_prepared){
+		.term = n->transition.next_plan->term, .memory_bytes = 1000000});
+}
+
+static json_t *hold_result(struct sim_node *n, const struct ftp_transition_action *action)
+{
+	return ftp_hold_encode(
+		&(struct ftp_hold){.term = n->transition.now_plan->term, .step = action->step});
+}
+
+static json_t *transfer_result(struct sim_node *n, const struct ftp_transition_action *action)
+{
+	(void)action;
+	n->ready_term = n->transition.next_plan->term;
+	return ftp_transferred_encode(&(struct ftp_transferred){
+		.term = n->transition.next_plan->term, .bytes = n->n_moved * 1000000});
+}
+
+static json_t *commit_result(struct sim_node *n, const struct ftp_transition_action *action)
+{
+	(void)action;
+	n->term = n->transition.now_plan ? n->transition.now_plan->term : 0;
+	return json_object();
+}
+
+static json_t *abandon_result(struct sim_node *n, const struct ftp_transition_action *action)
+{
+	(void)n, (void)action;
+	return json_object();
+}
+
+static void do_answer(struct sim_node *n, const struct ftp_transition_action *action)
+{
+	static json_t *(*const results[])(
+		struct sim_node *, const struct ftp_transition_action *) = {
+		[FTP_CALL_PREPARE] = prepared_result,
+		[FTP_CALL_HOLD] = hold_result,
+		[FTP_CALL_TRANSFER] = transfer_result,
+		[FTP_CALL_COMMIT] = commit_result,
+		[FTP_CALL_ABANDON] = abandon_result,
+	};
+
+	sim_node_answer(n, action->call, action->text[0] ? NULL : results[action->call](n, action),
+		action->text);
+}
+
+static void do_fail(struct sim_node *n, const struct ftp_transition_action *action)
+{
+	sim_node_fail(n, action->text);
+}
+
+void sim_node_happen(struct sim_node *n, const struct ftp_transition_event *e)
+{
+	static void (*const deeds[])(struct sim_node *, const struct ftp_transition_action *) = {
+		[FTP_DO_BUILD] = do_build,
+		[FTP_DO_CONNECT] = do_connect,
+		[FTP_DO_HOLD] = do_hold,
+		[FTP_DO_RECEIVE] = do_receive,
+		[FTP_DO_SEND] = do_send,
+		[FTP_DO_TELL] = do_tell,
+		[FTP_DO_COPY] = do_copy,
+		[FTP_DO_RETIRE] = do_retire,
+		[FTP_DO_START] = do_start,
+		[FTP_DO_DROP] = do_drop,
+		[FTP_DO_RESUME] = do_resume,
+		[FTP_DO_ANSWER] = do_answer,
+		[FTP_DO_FAIL] = do_fail,
+	};
+	struct ftp_transition_actions actions;
+
+	ftp_transition_step(&n->transition, e, &actions);
+	for (int i = 0; i < actions.n && n->process->alive; i++)
+		deeds[actions.items[i].kind](n, &actions.items[i]);
+}
+
+void sim_node_prepare(struct sim_node *n, const struct ftp_plan *plan)
+{
+	bool may_build = !n->next && ftp_moves_member_of(plan, n->index) != FTP_MOVES_NOBODY;
+
+	n->cluster->fates[n->index][0] = 0;
+	if (may_build) {
+		n->next = sim_stage_new(n, plan, ++n->n_stages);
+		n->n_moved = 0;
+		plan = &n->next->plan;
+	}
+	sim_node_happen(
+		n, &(struct ftp_transition_event){.kind = FTP_TRANSITION_PREPARE, .plan = plan});
+	if (may_build && n->next && n->transition.next_plan != plan)
+		take_down(&n->next);
+}
+
+void sim_node_built(struct sim_node *n, uint64_t serial)
+{
+	if (n->next && n->next->serial == serial)
+		happen_kind(n, FTP_TRANSITION_BUILT);
+}
+
+void sim_node_connect_deadline(struct sim_node *n, uint64_t serial)
+{
+	char text[256];
+	size_t at = 0;
+
+	if (!n->next || n->next->serial != serial || !n->next->unheard)
+		return;
+	for (int i = 0; i < ftp_moves_n_members(&n->next->plan); i++)
+		if (n->next->unheard & UINT64_C(1) << i)
+			at += (size_t)snprintf(text + at, sizeof(text) - at, "%s%s", at ? ", " : "",
+				ftp_plan_member(&n->next->plan, (uint32_t)i)->name);
+	snprintf(text + at, sizeof(text) - at, " did not answer this stage within 15 s");
+	next_fails(n, text);
+}
+
+void sim_node_met(struct sim_node *n, struct sim_stage *s, struct sim_conn *c)
+{
+	s->unheard &= ~(UINT64_C(1) << sim_stage_member_of(s, c));
+	if (!s->unheard)
+		happen_kind(n, FTP_TRANSITION_CONNECTED);
+}
+
+void sim_node_unlinked(struct sim_node *n, struct sim_stage *s, struct sim_conn *c, const char *why)
+{
+	int member = sim_stage_member_of(s, c);
+	bool of_next = s == n->next;
+	char text[256];
+
+	if (ftp_transition_is_done_with(&n->transition, of_next, member) || n->finished)
+		return;
+	snprintf(text, sizeof(text), "lost %s: %s",
+		ftp_plan_member(&s->plan, (uint32_t)member)->name, why);
+	if (of_next)
+		next_fails(n, text);
+	else
+		sim_node_happen(n, &(struct ftp_transition_event){
+					   .kind = FTP_TRANSITION_NOW_LOST, .text = text});
+}
+
+void sim_node_take_unit(struct sim_node *n, struct sim_stage *s, const struct sim_packet *p)
+{
+	s->come[p->unit] = (struct sim_unit){true, p->step, p->state};
+	if (s == n->next && s->has_step)
+		fetch(n, p->unit);
+}
+
+void sim_node_stand(struct sim_node *n)
+{
+	if (n->transition.now == FTP_NOW_HOLDING && ftp_schedule_is_held(&n->now->schedule))
+		happen_kind(n, FTP_TRANSITION_HELD);
+}

@@ -1,0 +1,440 @@
+#include "tests/sim/world.h"
+
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "runtime/base/error.h"
+#include "runtime/base/prng.h"
+
+#define LATENCY_NS	(20 * FTP_NS_PER_US)
+#define JITTER_NS	(300 * FTP_NS_PER_US)
+#define LATE_NS		(20 * FTP_NS_PER_MS) /* one message of LATE_ONE_IN */
+#define LATE_ONE_IN	10
+#define SILENCE_IS_OVER 0 /* the world's own timer */
+
+enum message_kind { DATA, MET, LOST };
+
+struct sim_message {
+	enum message_kind kind;
+	const char *why; /* LOST */
+	char *what;	 /* NULL: not notable */
+	struct sim_message *next;
+	max_align_t data[];
+};
+
+void sim_world_init(struct sim_world *w, uint64_t seed)
+{
+	memset(w, 0, sizeof(*w));
+	w->key = ftp_prng_key(seed, FTP_PRNG_TEST, 0);
+	w->now_ns = FTP_NS_PER_S;
+}
+
+uint64_t sim_draw(struct sim_world *w, uint64_t n)
+{
+	return ftp_prng_below(w->key, w->n_drawn++, n);
+}
+
+static bool is_before(const struct sim_event *a, const struct sim_event *b)
+{
+	return a->at_ns != b->at_ns ? a->at_ns < b->at_ns : a->order < b->order;
+}
+
+static void push(struct sim_world *w, struct sim_event e)
+{
+	uint32_t i = w->n_queued++;
+
+	if (i == w->room) {
+		w->room = w->room ? 2 * w->room : 256;
+		w->queue = realloc(w->queue, w->room * sizeof(*w->queue));
+		ftp_assert(w->queue);
+	}
+	ftp_assert(e.at_ns >= w->now_ns);
+	e.order = w->n_made++;
+	for (; i > 0 && is_before(&e, &w->queue[(i - 1) / 2]); i = (i - 1) / 2)
+		w->queue[i] = w->queue[(i - 1) / 2];
+	w->queue[i] = e;
+}
+
+static struct sim_event pop(struct sim_world *w)
+{
+	struct sim_event top = w->queue[0], last = w->queue[--w->n_queued];
+	uint32_t i = 0, child;
+
+	for (; (child = 2 * i + 1) < w->n_queued; i = child) {
+		if (child + 1 < w->n_queued && is_before(&w->queue[child + 1], &w->queue[child]))
+			child++;
+		if (!is_before(&w->queue[child], &last))
+			break;
+		w->queue[i] = w->queue[child];
+	}
+	w->queue[i] = last;
+	return top;
+}
+
+void sim_say(struct sim_world *w, const char *who, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (!w->trace)
+		return;
+	fprintf(w->trace, "%10.3f ms  %s ", (double)(w->now_ns - FTP_NS_PER_S) * 1e-6, who);
+	va_start(ap, fmt);
+	vfprintf(w->trace, fmt, ap);
+	va_end(ap);
+	fputc('\n', w->trace);
+}
+
+struct sim_process *sim_process_new(
+	struct sim_world *w, const char *name, const struct sim_process_ops *ops, void *self)
+{
+	struct sim_process *p = calloc(1, sizeof(*p));
+
+	ftp_assert(p);
+	snprintf(p->name, sizeof(p->name), "%s", name);
+	p->alive = true;
+	p->ops = ops;
+	p->self = self;
+	p->next = w->processes;
+	w->processes = p;
+	return p;
+}
+
+bool sim_process_is_frozen(const struct sim_world *w, const struct sim_process *p)
+{
+	return p->frozen_until_ns > w->now_ns;
+}
+
+void sim_timer(struct sim_world *w, struct sim_process *p, uint64_t at_ns, int kind, uint64_t tag)
+{
+	push(w, (struct sim_event){.at_ns = at_ns < w->now_ns ? w->now_ns : at_ns,
+			.process = p,
+			.kind = kind,
+			.tag = tag});
+}
+
+static bool notable(struct sim_world *w, struct sim_conn *c, const char *what)
+{
+	return w->moment && w->moment(w->arg, c, what);
+}
+
+void sim_milestone(struct sim_world *w, struct sim_process *p, const char *fmt, ...)
+{
+	char what[200] = "";
+	va_list ap;
+
+	if (!p->alive)
+		return;
+	va_start(ap, fmt);
+	if (w->is_heard)
+		vsnprintf(what, sizeof(what), fmt, ap);
+	va_end(ap);
+	sim_say(w, p->name, "%s", what);
+	notable(w, NULL, what);
+}
+
+static int index_of(const struct sim_conn *c, const struct sim_process *p)
+{
+	return c->ends[1].process == p;
+}
+
+const struct sim_conn_end *sim_end_of(const struct sim_conn *c, const struct sim_process *p)
+{
+	return &c->ends[index_of(c, p)];
+}
+
+const struct sim_process *sim_peer_of(const struct sim_conn *c, const struct sim_process *p)
+{
+	return c->ends[!index_of(c, p)].process;
+}
+
+static struct sim_conn *conn_new(struct sim_world *w)
+{
+	struct sim_conn *c = calloc(1, sizeof(*c));
+
+	ftp_assert(c);
+	for (int i = 0; i < 2; i++)
+		c->ends[i].last = &c->ends[i].first;
+	c->next = w->conns;
+	w->conns = c;
+	return c;
+}
+
+static uint64_t latency(struct sim_world *w)
+{
+	uint64_t late = sim_draw(w, LATE_ONE_IN) ? 0 : sim_draw(w, LATE_NS);
+
+	return LATENCY_NS + sim_draw(w, JITTER_NS) + late;
+}
+
+/* When something that a process does now takes effect outside. */
+static uint64_t leaves_ns(const struct sim_world *w, const struct sim_process *p)
+{
+	return p && p->alive && sim_process_is_frozen(w, p) ? p->frozen_until_ns : w->now_ns;
+}
+
+static struct sim_message *message_new(enum message_kind kind, const void *data, size_t bytes)
+{
+	struct sim_message *m = calloc(1, sizeof(*m) + bytes);
+
+	ftp_assert(m);
+	m->kind = kind;
+	if (bytes)
+		memcpy(m->data, data, bytes);
+	return m;
+}
+
+/* m is taken. */
+static void post(
+	struct sim_world *w, struct sim_conn *c, int to, struct sim_message *m, uint64_t at_ns)
+{
+	struct sim_conn_end *end = &c->ends[to];
+
+	if (end->closed || !end->process || at_ns == FTP_NS_NEVER) {
+		free(m->what);
+		free(m);
+		return;
+	}
+	end->newest_ns = at_ns > end->newest_ns ? at_ns : end->newest_ns;
+	*end->last = m;
+	end->last = &m->next;
+	push(w, (struct sim_event){
+			.at_ns = end->newest_ns, .process = end->process, .conn = c, .end = to});
+}
+
+static void tell_lost(
+	struct sim_world *w, struct sim_conn *c, int to, const char *why, uint64_t at_ns)
+{
+	struct sim_message *m = message_new(LOST, NULL, 0);
+
+	m->why = why;
+	post(w, c, to, m, at_ns == FTP_NS_NEVER ? at_ns : at_ns + latency(w));
+}
+
+struct sim_conn *sim_connect(struct sim_world *w, struct sim_process *a, void *a_owner,
+	struct sim_process *b, void *b_owner)
+{
+	struct sim_conn *c = conn_new(w);
+
+	c->ends[0].process = a;
+	c->ends[0].owner = a_owner;
+	c->ends[1].process = b;
+	c->ends[1].owner = b_owner;
+	c->is_met = true;
+	if (!b->alive) {
+		c->ends[1].closed = true;
+		tell_lost(w, c, 0, "nobody listens", w->now_ns);
+	}
+	return c;
+}
+
+static void tell_met(struct sim_world *w, struct sim_conn *c)
+{
+	uint64_t at_ns = w->now_ns;
+
+	for (int i = 0; i < 2; i++)
+		if (leaves_ns(w, c->ends[i].process) > at_ns)
+			at_ns = leaves_ns(w, c->ends[i].process);
+	c->is_met = true;
+	for (int i = 0; i < 2; i++)
+		post(w, c, i, message_new(MET, NULL, 0),
+			at_ns == FTP_NS_NEVER ? at_ns : at_ns + latency(w));
+}
+
+struct sim_conn *sim_meet(
+	struct sim_world *w, uint64_t key, struct sim_process *p, void *owner, uint64_t bytes_per_s)
+{
+	struct sim_conn *c = w->conns;
+
+	while (c && !(c->is_link && !c->is_met && c->key == key && !c->ends[0].closed))
+		c = c->next;
+	if (c) {
+		c->ends[1].process = p;
+		c->ends[1].owner = owner;
+		tell_met(w, c);
+		return c;
+	}
+	c = conn_new(w);
+	c->ends[0].process = p;
+	c->ends[0].owner = owner;
+	c->key = key;
+	c->is_link = true;
+	c->bytes_per_s = bytes_per_s;
+	return c;
+}
+
+void sim_send(struct sim_world *w, struct sim_conn *c, const struct sim_process *from,
+	const void *data, size_t bytes, uint64_t wire_bytes, const char *what)
+{
+	int to = !index_of(c, from);
+	struct sim_message *m;
+	uint64_t at_ns, *free_ns = &c->ends[to].free_ns;
+	bool breaks = false;
+
+	if (!from->alive || c->ends[!to].closed)
+		return;
+	if (what)
+		breaks = notable(w, c, what);
+	if (breaks) {
+		for (int i = 0; i < 2; i++)
+			tell_lost(w, c, i, "the network broke it", w->now_ns);
+		return;
+	}
+	if (!from->alive)
+		return;
+	at_ns = leaves_ns(w, from);
+	if (at_ns == FTP_NS_NEVER)
+		return;
+	if (c->bytes_per_s) {
+		at_ns = at_ns > *free_ns ? at_ns : *free_ns;
+		at_ns += wire_bytes * FTP_NS_PER_S / c->bytes_per_s;
+		*free_ns = at_ns;
+	}
+	m = message_new(DATA, data, bytes);
+	m->what = what ? strdup(what) : NULL;
+	w->n_messages += what != NULL;
+	post(w, c, to, m, at_ns + latency(w));
+}
+
+void sim_close(struct sim_world *w, struct sim_conn *c, const struct sim_process *by)
+{
+	int end = index_of(c, by);
+
+	if (c->ends[end].closed)
+		return;
+	tell_lost(w, c, !end, by->alive ? "it closed the connection" : "its process is gone",
+		leaves_ns(w, by));
+	c->ends[end].closed = true;
+}
+
+void sim_process_end(struct sim_world *w, struct sim_process *p)
+{
+	if (!p->alive)
+		return;
+	p->alive = false;
+	p->frozen_until_ns = 0;
+	for (struct sim_conn *c = w->conns; c; c = c->next)
+		if (c->ends[0].process == p || c->ends[1].process == p)
+			sim_close(w, c, p);
+}
+
+void sim_process_freeze(struct sim_world *w, struct sim_process *p, uint64_t until_ns)
+{
+	if (!p->alive || sim_process_is_frozen(w, p))
+		return;
+	p->frozen_until_ns = until_ns;
+	p->n_freezes++;
+	if (until_ns - w->now_ns > SIM_SILENCE_NS)
+		push(w, (struct sim_event){.at_ns = w->now_ns + SIM_SILENCE_NS,
+				.kind = SILENCE_IS_OVER,
+				.tag = (uintptr_t)p});
+}
+
+static void silence_is_over(struct sim_world *w, struct sim_process *p)
+{
+	if (!p->alive || !sim_process_is_frozen(w, p))
+		return;
+	for (struct sim_conn *c = w->conns; c; c = c->next) {
+		int mine = index_of(c, p);
+
+		if (c->is_link && c->is_met && c->ends[mine].process == p)
+			tell_lost(w, c, !mine, "it has been silent for 10 s", w->now_ns);
+	}
+}
+
+static void free_message(struct sim_message *m)
+{
+	free(m->what);
+	free(m);
+}
+
+static struct sim_message *take_message(struct sim_conn_end *end)
+{
+	struct sim_message *m = end->first;
+
+	end->first = m->next;
+	if (!end->first)
+		end->last = &end->first;
+	return m;
+}
+
+static void deliver(struct sim_world *w, struct sim_conn *c, int to)
+{
+	struct sim_conn_end *end = &c->ends[to];
+	struct sim_process *p = end->process;
+	struct sim_message *m;
+	char text[300] = "";
+
+	if (!end->closed && end->first->what) {
+		if (w->is_heard)
+			snprintf(text, sizeof(text), "%s -> %s: %s", c->ends[!to].process->name,
+				p->name, end->first->what);
+		sim_say(w, "         ", "%s", text);
+		notable(w, NULL, text);
+		if (p->alive && sim_process_is_frozen(w, p)) {
+			if (p->frozen_until_ns != FTP_NS_NEVER)
+				push(w, (struct sim_event){.at_ns = p->frozen_until_ns,
+						.process = p,
+						.conn = c,
+						.end = to});
+			return;
+		}
+	}
+	m = take_message(end);
+	if (!end->closed && p->alive) {
+		if (m->kind == LOST) {
+			end->closed = true;
+			tell_lost(w, c, !to, "it closed the connection", w->now_ns);
+			p->ops->lost(p->self, c, m->why);
+		} else if (m->kind == MET) {
+			p->ops->met(p->self, c);
+		} else {
+			p->ops->message(p->self, c, m->data);
+		}
+	}
+	free_message(m);
+}
+
+bool sim_world_turn(struct sim_world *w)
+{
+	struct sim_event e;
+
+	if (!w->n_queued)
+		return false;
+	e = pop(w);
+	w->now_ns = e.at_ns;
+	w->n_events++;
+	if (!e.process) {
+		silence_is_over(w, (struct sim_process *)(uintptr_t)e.tag);
+	} else if (!e.process->alive) {
+		if (e.conn)
+			free_message(take_message(&e.conn->ends[e.end]));
+	} else if (sim_process_is_frozen(w, e.process)) {
+		e.at_ns = e.process->frozen_until_ns;
+		if (e.at_ns != FTP_NS_NEVER)
+			push(w, e);
+	} else if (e.conn) {
+		deliver(w, e.conn, e.end);
+	} else {
+		e.process->ops->timer(e.process->self, e.kind, e.tag);
+	}
+	return true;
+}
+
+void sim_world_free(struct sim_world *w)
+{
+	for (struct sim_process *p = w->processes; p; p = p->next)
+		p->ops->free(p->self);
+	for (struct sim_conn *c = w->conns, *next; c; c = next) {
+		next = c->next;
+		for (int i = 0; i < 2; i++)
+			while (c->ends[i].first)
+				free_message(take_message(&c->ends[i]));
+		free(c);
+	}
+	for (struct sim_process *p = w->processes, *next; p; p = next) {
+		next = p->next;
+		free(p);
+	}
+	free(w->queue);
+}

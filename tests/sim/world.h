@@ -1,0 +1,115 @@
+/* What lies outside the cores, in virtual time: a clock, an event queue, processes that can be
+ * killed or frozen, and connections between them. One seed gives one life, always.
+ *
+ * A connection carries messages in order, each way, with a drawn latency and at a rate. When an end
+ * closes it or its process dies, the other end hears of it after what was sent before. A frozen
+ * process does nothing: what happens to it waits, in order, and what it sends leaves when it goes
+ * on. A link (not a control connection) whose one end is frozen for SIM_SILENCE_NS is lost at the
+ * other, as net/connection.h has it.
+ */
+#ifndef FTP_TESTS_SIM_WORLD_H
+#define FTP_TESTS_SIM_WORLD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "runtime/base/clock.h"
+
+#define SIM_SILENCE_NS (10 * FTP_NS_PER_S)
+
+struct sim_process;
+struct sim_conn;
+
+struct sim_process_ops {
+	void (*message)(void *self, struct sim_conn *c, const void *data); /* lent for the call */
+	void (*met)(void *self, struct sim_conn *c); /* sim_meet(): the other end is there */
+	void (*lost)(void *self, struct sim_conn *c, const char *why);
+	void (*timer)(void *self, int kind, uint64_t tag);
+	void (*free)(void *self); /* at the world's end, dead or alive */
+};
+
+struct sim_process {
+	char name[16];
+	bool alive;
+	uint64_t frozen_until_ns; /* FTP_NS_NEVER: for ever */
+	uint32_t n_freezes;
+	const struct sim_process_ops *ops;
+	void *self;
+	struct sim_process *next;
+};
+
+struct sim_conn_end {
+	struct sim_process *process; /* NULL: has not come yet */
+	void *owner;		     /* the process's own; NULL: the process itself */
+	bool closed;
+	struct sim_message *first, **last; /* on their way to this end */
+	uint64_t free_ns;		   /* the way to this end: one message at a time */
+	uint64_t newest_ns;		   /* arrival */
+};
+
+struct sim_conn {
+	struct sim_conn_end ends[2];
+	uint64_t key; /* sim_meet() */
+	bool is_link, is_met;
+	uint64_t bytes_per_s;
+	struct sim_conn *next;
+};
+
+struct sim_event {
+	uint64_t at_ns, order;
+	struct sim_process *process; /* NULL: of the world */
+	struct sim_conn *conn;	     /* its first message; NULL: a timer */
+	int kind, end;
+	uint64_t tag;
+};
+
+struct sim_world {
+	uint64_t now_ns, key, n_drawn;
+	uint64_t n_events, n_messages; /* so far */
+	uint64_t n_made;
+	struct sim_event *queue; /* a heap */
+	uint32_t n_queued, room;
+	struct sim_process *processes;
+	struct sim_conn *conns;
+	FILE *trace;   /* NULL: none */
+	bool is_heard; /* somebody reads what is said, in the trace or as a moment */
+	/* Something notable is about to happen: to be counted, to be the moment of a fault. true:
+	 * the message is lost, and its connection breaks. */
+	bool (*moment)(void *arg, struct sim_conn *c, const char *what);
+	void *arg;
+};
+
+void sim_world_init(struct sim_world *w, uint64_t seed);
+void sim_world_free(struct sim_world *w);
+
+/* false: nothing will happen any more. */
+bool sim_world_turn(struct sim_world *w);
+
+uint64_t sim_draw(struct sim_world *w, uint64_t n); /* below n */
+void sim_say(struct sim_world *w, const char *who, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+
+struct sim_process *sim_process_new(
+	struct sim_world *w, const char *name, const struct sim_process_ops *ops, void *self);
+void sim_process_end(struct sim_world *w, struct sim_process *p);
+void sim_process_freeze(struct sim_world *w, struct sim_process *p, uint64_t until_ns);
+bool sim_process_is_frozen(const struct sim_world *w, const struct sim_process *p);
+void sim_timer(struct sim_world *w, struct sim_process *p, uint64_t at_ns, int kind, uint64_t tag);
+/* A milestone inside a process. */
+void sim_milestone(struct sim_world *w, struct sim_process *p, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+
+struct sim_conn *sim_connect(struct sim_world *w, struct sim_process *a, void *a_owner,
+	struct sim_process *b, void *b_owner);
+/* A link with whoever else comes with the key; each end hears when both are there. */
+struct sim_conn *sim_meet(struct sim_world *w, uint64_t key, struct sim_process *p, void *owner,
+	uint64_t bytes_per_s);
+/* what: NULL for a message that is not notable. bytes: in memory; wire_bytes: that take time. */
+void sim_send(struct sim_world *w, struct sim_conn *c, const struct sim_process *from,
+	const void *data, size_t bytes, uint64_t wire_bytes, const char *what);
+void sim_close(struct sim_world *w, struct sim_conn *c, const struct sim_process *by);
+const struct sim_conn_end *sim_end_of(const struct sim_conn *c, const struct sim_process *p);
+const struct sim_process *sim_peer_of(const struct sim_conn *c, const struct sim_process *p);
+
+#endif
