@@ -69,6 +69,7 @@ def longest_stall(run, until):
 
 def change(run, slowdown, micro_batches):
     """One change of the device and all that follows from it."""
+    run.wait("the end of the change under way", lambda: not run.cluster.status()["change"], SECONDS)
     before = len(committed(run))
     step_before = run.rate(1, 5)["step_s"]
     step = emulate(run, slowdown)
