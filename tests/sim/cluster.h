@@ -24,7 +24,13 @@ struct sim_order { /* of the operator, once the row of a step is written */
 	bool opens_window; /* moments are counted from here, until the change has settled */
 };
 
-enum sim_fault_kind { SIM_KILL, SIM_FREEZE, SIM_FREEZE_1S, SIM_DROP };
+enum sim_fault_kind {
+	SIM_KILL,
+	SIM_FREEZE,
+	SIM_FREEZE_1S,
+	SIM_HANG, /* of a node's worker; its links stay, as with a net loop of its own */
+	SIM_DROP,
+};
 
 struct sim_fault {
 	enum sim_fault_kind kind;
@@ -76,7 +82,7 @@ struct sim_cluster {
 	uint32_t n_moments;
 	struct sim_moment *moments; /* NULL: not kept */
 	uint64_t hit;		    /* nodes that a fault may have ended */
-	bool is_coordinator_hit;
+	bool is_coordinator_hit, is_worker_hit;
 	uint64_t reap_ns;		 /* the supervisor ends what is left */
 	char fates[SIM_MAX_NODES][1024]; /* what went wrong since its latest plan, in its words */
 	bool is_blame_indirect;		 /* the run's reason names one that was not hit */

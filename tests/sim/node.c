@@ -200,6 +200,8 @@ static void on_timer(void *self, int kind, uint64_t tag)
 {
 	struct sim_node *n = self;
 
+	if (n->hangs && kind != SIM_TELL)
+		return;
 	switch ((enum sim_node_timer)kind) {
 	case SIM_TELL:
 		sim_node_progress(n);
@@ -323,19 +325,21 @@ static void take_control(struct sim_node *n, const char *text)
 	static const struct {
 		const char *method;
 		void (*handle)(struct sim_node *, const struct sim_rpc_message *);
+		bool by_worker;
 	} methods[] = {
-		{FTP_METHOD_PREPARE, on_prepare}, {FTP_METHOD_HOLD, on_hold},
-		{FTP_METHOD_TRANSFER, on_transfer}, {FTP_METHOD_COMMIT, on_commit},
-		{FTP_METHOD_ABANDON, on_abandon}, {FTP_METHOD_PROFILE, on_profile},
-		{FTP_METHOD_PROBE, on_probe}, {FTP_METHOD_EMULATE, on_emulate},
-		{FTP_METHOD_STOP, on_stop}, {FTP_METHOD_JOIN, on_joined}, /* its answer */
+		{FTP_METHOD_PREPARE, on_prepare, true}, {FTP_METHOD_HOLD, on_hold, true},
+		{FTP_METHOD_TRANSFER, on_transfer, true}, {FTP_METHOD_COMMIT, on_commit, true},
+		{FTP_METHOD_ABANDON, on_abandon, true}, {FTP_METHOD_PROFILE, on_profile, true},
+		{FTP_METHOD_PROBE, on_probe, true}, {FTP_METHOD_EMULATE, on_emulate, false},
+		{FTP_METHOD_STOP, on_stop, false},
+		{FTP_METHOD_JOIN, on_joined, false}, /* its answer */
 	};
 	struct sim_rpc_message m;
 
 	if (!sim_rpc_take(&n->rpc, text, &m))
 		return;
 	for (size_t i = 0; i < sizeof(methods) / sizeof(*methods); i++)
-		if (!strcmp(methods[i].method, m.method))
+		if (!strcmp(methods[i].method, m.method) && !(n->hangs && methods[i].by_worker))
 			methods[i].handle(n, &m);
 	json_decref(m.document);
 }
@@ -361,7 +365,7 @@ static void on_message(void *self, struct sim_conn *c, const void *data)
 
 	if (c == n->rpc.conn)
 		take_control(n, data);
-	else
+	else if (!n->hangs)
 		take_packet(n, c, data);
 	turn(n);
 }
@@ -370,7 +374,8 @@ static void on_met(void *self, struct sim_conn *c)
 {
 	struct sim_node *n = self;
 
-	sim_node_met(n, sim_end_of(c, n->process)->owner, c);
+	if (!n->hangs)
+		sim_node_met(n, sim_end_of(c, n->process)->owner, c);
 	turn(n);
 }
 
@@ -383,7 +388,7 @@ static void on_lost(void *self, struct sim_conn *c, const char *why)
 		snprintf(text, sizeof(text), "lost the coordinator: %s", why);
 		sim_milestone(world_of(n), n->process, "%s", text);
 		leave(n, 1, text);
-	} else {
+	} else if (!n->hangs) {
 		sim_node_unlinked(n, sim_end_of(c, n->process)->owner, c, why);
 	}
 	turn(n);

@@ -30,6 +30,7 @@ struct sim_node {
 	uint64_t ready_term; /* the newest whose transfer it has answered */
 	bool has_gathered[ORACLE_MAX_UNITS];
 	bool finished;
+	bool hangs; /* its worker: the control thread goes on */
 };
 
 /* Starts it as the cluster's node of that index: it connects and joins. */

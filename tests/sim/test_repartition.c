@@ -4,8 +4,8 @@
  *   test_repartition [TRACES] [--sweep I | --drop I | --seed S] [--seeds N] [--full] [--trace]
  *
  * One case, or all of them and N random ones. A case that fails prints how to run it alone. Unless
- * --full is given, freezes are tried at every other moment under one schedule, and at those in
- * between under the other.
+ * --full is given, faults other than kills are tried at every fourth moment under one schedule, and
+ * at others under the other.
  */
 #include <errno.h>
 #include <signal.h>
@@ -20,7 +20,7 @@
 #define DEFAULT_SEEDS 300
 #define N_SCHEDULES   2
 #define N_VICTIMS     7
-#define N_KINDS	      3 /* of faults that hit a victim */
+#define N_KINDS	      4 /* of faults that hit a victim */
 
 static struct {
 	const char *traces;
@@ -104,8 +104,10 @@ static struct sim_spec scenario(unsigned schedule)
 				.opens_window = true}}};
 }
 
-static const char *const kind_names[] = {
-	[SIM_KILL] = "kill", [SIM_FREEZE] = "freeze", [SIM_FREEZE_1S] = "freeze for 1 s"};
+static const char *const kind_names[] = {[SIM_KILL] = "kill",
+	[SIM_FREEZE] = "freeze",
+	[SIM_FREEZE_1S] = "freeze for 1 s",
+	[SIM_HANG] = "hang the worker of"};
 static const struct {
 	uint32_t victim;
 	const char *name;
@@ -156,7 +158,8 @@ static bool sweep_case(unsigned schedule, uint32_t i, const struct sim_moment *m
 
 static bool is_sampled(unsigned schedule, uint32_t i)
 {
-	return i % N_KINDS == SIM_KILL || (i / N_KINDS / N_VICTIMS + schedule) % 2;
+	return i % N_KINDS == SIM_KILL ||
+	       (i / N_KINDS / N_VICTIMS + 2 * schedule + i % N_KINDS) % 4 == 0;
 }
 
 static void sweep__every_moment_every_victim(void **state)
@@ -265,7 +268,7 @@ static struct sim_spec draw_spec(uint64_t seed)
 			draw_plan(&d, &spec, o);
 	}
 	for (uint32_t i = 0; i < spec.n_faults; i++)
-		spec.faults[i] = (struct sim_fault){.kind = below(&d, 4),
+		spec.faults[i] = (struct sim_fault){.kind = below(&d, 5),
 			.moment = below(&d, 100 * spec.n_nodes),
 			.victim = below(&d, spec.n_nodes + 1)};
 	for (uint32_t i = 0; i < spec.n_faults; i++)
