@@ -1,11 +1,11 @@
 /* The fault sweep: a change of the plan in a whole simulated cluster, with a fault at every message
  * and milestone of it, for every kind of victim; then random runs with random faults.
  *
- *   test_repartition [TRACES] [--sweep I | --drop I | --seed S] [--seeds N] [--full] [--trace]
+ *   test_repartition [TRACES] [--sweep I | --drop I | --seed S] [--seeds N] [--every N] [--trace]
  *
- * One case, or all of them and N random ones. A case that fails prints how to run it alone. Unless
- * --full is given, faults other than kills are tried at every fourth moment under one schedule, and
- * at others under the other.
+ * One case, or all of them and N random ones. A case that fails prints how to run it alone. --every
+ * N: faults other than kills are tried at every Nth moment, 4 unless told, and kills four times as
+ * often; the two schedules take different moments. 1 is all.
  */
 #include <errno.h>
 #include <signal.h>
@@ -26,8 +26,9 @@ static struct {
 	const char *traces;
 	long sweep, drop;
 	uint64_t seed, n_seeds;
-	bool has_seed, full, trace;
-} options = {.sweep = -1, .drop = -1, .n_seeds = DEFAULT_SEEDS};
+	uint32_t every;
+	bool has_seed, trace;
+} options = {.sweep = -1, .drop = -1, .n_seeds = DEFAULT_SEEDS, .every = 4};
 
 static char label[200]; /* of the case under way */
 
@@ -158,8 +159,9 @@ static bool sweep_case(unsigned schedule, uint32_t i, const struct sim_moment *m
 
 static bool is_sampled(unsigned schedule, uint32_t i)
 {
-	return i % N_KINDS == SIM_KILL ||
-	       (i / N_KINDS / N_VICTIMS + 2 * schedule + i % N_KINDS) % 4 == 0;
+	uint32_t kind = i % N_KINDS, at = i / N_KINDS / N_VICTIMS + 2 * schedule + kind;
+
+	return at % (kind == SIM_KILL ? (options.every + 3) / 4 : options.every) == 0;
 }
 
 static void sweep__every_moment_every_victim(void **state)
@@ -172,7 +174,7 @@ static void sweep__every_moment_every_victim(void **state)
 		uint32_t n = dry_run(schedule, &moments) * N_VICTIMS * N_KINDS;
 
 		for (uint32_t i = 0; i < n; i++)
-			if (options.sweep < 0 ? options.full || is_sampled(schedule, i)
+			if (options.sweep < 0 ? is_sampled(schedule, i)
 					      : options.sweep == (long)(i * N_SCHEDULES + schedule))
 				n_bad += !sweep_case(schedule, i, moments);
 		free(moments);
@@ -371,16 +373,17 @@ static void read_options(int argc, char **argv)
 		const char *value = i + 1 < argc ? argv[i + 1] : "0";
 
 		options.trace |= !strcmp(argv[i], "--trace");
-		options.full |= !strcmp(argv[i], "--full");
 		if (argv[i][0] != '-')
 			options.traces = argv[i];
-		if (argv[i][0] != '-' || !strcmp(argv[i], "--trace") || !strcmp(argv[i], "--full"))
+		if (argv[i][0] != '-' || !strcmp(argv[i], "--trace"))
 			continue;
 		i++;
 		if (!strcmp(argv[i - 1], "--sweep"))
 			options.sweep = strtol(value, NULL, 10);
 		else if (!strcmp(argv[i - 1], "--drop"))
 			options.drop = strtol(value, NULL, 10);
+		else if (!strcmp(argv[i - 1], "--every"))
+			options.every = (uint32_t)strtoul(value, NULL, 10);
 		else if (!strcmp(argv[i - 1], "--seeds"))
 			options.n_seeds = strtoull(value, NULL, 10);
 		else if (!strcmp(argv[i - 1], "--seed"))
@@ -400,6 +403,7 @@ int main(int argc, char **argv)
 	};
 
 	read_options(argc, argv);
+	ftp_assert(options.every);
 	signal(SIGABRT, on_abort);
 	if (options.sweep >= 0)
 		cmocka_set_test_filter("sweep__*");
