@@ -10,6 +10,7 @@ from cluster import LENET5, Cluster, wait_for
 
 FAILURE = 1
 SECONDS = 20  # for one change of the plan, on a busy machine
+REMEASURED = 90  # at the latest: a node that a busy machine's plan leaves out is measured once a minute
 MOBILENET = {"training.model": "mobilenetv2", "training.width": 0.25, "training.batch": 32,
              "training.micro_batches": 4, "training.dataset.augment": "true"}
 SEED = int(os.environ.get("FTP_SEED", "0")) or random.randrange(1, 2 ** 32)
@@ -124,18 +125,18 @@ class Moves(Repartition):
 
 class Triggers(Repartition):
     def test_slowness_moves_units_and_back(self):
-        sets = {**MOBILENET, "training.lr": "{kind: constant, base: 0.01}"}
+        sets = {**MOBILENET, "training.batch": 128, "training.lr": "{kind: constant, base: 0.01}"}
         with Cluster(3, {**sets, **slowed(3, 2), "training.cuts": "auto",
                          "training.steps": 1000000}) as c:
             c.follow(None, "--drill")
             c.wait_for_steps(20)
             share = self.share(c, "n2")
-            self.verb(c, "emulate", "n2", "slowdown=12")
-            wait_for("units to leave n2", lambda: self.share(c, "n2") <= share // 2, SECONDS)
+            self.verb(c, "emulate", "n2", "slowdown=7")
+            wait_for("units to leave n2", lambda: self.share(c, "n2") < share, SECONDS)
             few = self.share(c, "n2")
-            self.verb(c, "emulate", "n2", "slowdown=2")
-            wait_for("units to return to n2", lambda: self.share(c, "n2") > few, SECONDS)
-            rows = min(c.status()["step"], 200)
+            self.verb(c, "emulate", "n2", "slowdown=1")
+            wait_for("units to return to n2", lambda: self.share(c, "n2") > few, REMEASURED)
+            rows = min(c.status()["step"], 120)
             self.verb(c, "stop")
             c.wait_until_gone(SECONDS)
             _, trace = Reference.of({**sets, "training.steps": rows})
