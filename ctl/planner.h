@@ -8,7 +8,9 @@
  * With C a stage's forward and backward of one micro-batch, U its updates, hop what a cut adds to
  * a micro-batch's way there and back, and w = n_stages - s, a step takes at least
  *   every stage's M C + U, and every link direction's transfers of M micro-batches;
- *   1f1b (M = 1): for every s the sum of C + U and hop from stage s on, divided by w;
+ *   1f1b (M = 1): for every s U(s) and the sum of C and hop from stage s on, divided by w; for
+ *   s > 0 that sum, the hop before s and its latencies once more, divided by w + 1, since a slot
+ *   also waits for an acknowledgement, and its credit then travels;
  *   flush: V(0) + U(0), V(s) = max(C + hop + V(s + 1), M C + wait(s)) by struct ftp_planner_span,
  * with forwards that run as soon as the window allows.
  *

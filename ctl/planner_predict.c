@@ -100,19 +100,33 @@ static void by_span(
 		decides);
 }
 
-/* Stage s has at most n_stages - s micro-batches on their way through the stages from s on. */
+/* Stage s has at most w = n_stages - s micro-batches on their way through the stages from s on, and
+ * begins a step with the weights of w steps before: its own update is on the way, those of later
+ * stages are beside it. It has w + 1 slots: each is posted, filled, sent back and acknowledged.
+ *
+ * Not here: an update also waits for the forwards that must not see it. Over 24,000 drawn plans in
+ * virtual time that bound changes the mean prediction by at most 0.02 %, with links and updates as
+ * long as stages, and the search would have to carry more than one sum for it. */
 static void by_window(
 	const struct ftp_planner_tables *t, const struct ftp_planner_plan *plan, struct step *step)
 {
 	uint64_t path_ns = 0;
 
 	for (uint32_t s = plan->n_stages; s-- > 0;) {
-		uint32_t window = plan->n_stages - s;
+		uint32_t node = plan->node[s], window = plan->n_stages - s;
+		uint32_t first = plan->first_unit[s], end = plan->first_unit[s + 1];
+		struct ftp_planner_hop before =
+			s ? hop_after(t, plan, s - 1) : (struct ftp_planner_hop){0};
+		uint64_t round_ns;
 
-		path_ns += ftp_planner_busy_ns(
-				   t, plan->node[s], plan->first_unit[s], plan->first_unit[s + 1]) +
-			   hop_after(t, plan, s).path_ns;
-		raise_to(step, (path_ns + window - 1) / window, FTP_BOTTLENECK_PATH, s);
+		path_ns +=
+			ftp_planner_micro_ns(t, node, first, end) + hop_after(t, plan, s).path_ns;
+		round_ns = path_ns + ftp_planner_update_ns(t, node, first, end);
+		raise_to(step, (round_ns + window - 1) / window, FTP_BOTTLENECK_PATH, s);
+		if (!s)
+			break;
+		round_ns = path_ns + before.path_ns + before.late_ns;
+		raise_to(step, (round_ns + window) / (window + 1), FTP_BOTTLENECK_PATH, s - 1);
 	}
 }
 

@@ -20,6 +20,7 @@ struct option {
 struct row {
 	const uint64_t *until;	       /* the stage's own part is until[end] - until[first] */
 	const uint64_t *forward_until; /* of a flush; else NULL */
+	const uint64_t *busy_until;    /* of 1f1b, what the stage's window holds; else NULL */
 	struct ftp_planner_span span;
 	uint64_t cap;
 	struct option after[FTP_PLANNER_MAX_NODES][FTP_PLANNER_MAX_UNITS + 1]; /* [option][end] */
@@ -106,8 +107,9 @@ static void fill_after(struct ftp_planner_search *s, const struct ftp_planner_sp
 		for (uint32_t j = t->reach[next][0]; j <= t->reach[next][1]; j++) {
 			uint64_t hop_ns = times ? hops[j].path_ns : 0;
 			uint64_t sum = values[j] + hop_ns;
+			uint64_t beside_ns = row->busy_until ? hops[j].late_ns : t->ahead_ns[j];
 
-			if (sum + (times ? t->ahead_ns[j] : 0) <= row->cap &&
+			if (sum + (times ? beside_ns : 0) <= row->cap &&
 				hops[j].busy_ns <= s->limit_ns)
 				add_option(row, j, sum, row->forward_until ? trips[j] + hop_ns : 0);
 		}
@@ -125,6 +127,9 @@ static uint64_t least_of(
 		const struct option *option = &row->after[o][end];
 		uint64_t value = own + option->sum;
 
+		if (row->busy_until &&
+			row->busy_until[end] - row->busy_until[first] + option->sum > row->cap)
+			continue;
 		if (row->forward_until && value < least) {
 			uint64_t forward = row->forward_until[end] - row->forward_until[first];
 			uint64_t span_ns = ftp_planner_span_own_ns(
@@ -152,17 +157,17 @@ static uint64_t least_from(
 	return least <= cap ? least : FTP_PLANNER_NEVER;
 }
 
-/* Of a whole plan: in a flush the first stage's update ends the step. */
+/* Of a whole plan, the first stage's update included: in a flush it ends the step, in 1f1b the
+ * first window holds it. */
 static uint64_t least_whole(const struct ftp_planner_search *s, const struct row *row, uint32_t end)
 {
 	const struct ftp_planner_tables *t = s->tables;
 	uint64_t least = FTP_PLANNER_NEVER, work = 0;
 
 	for (uint32_t j = row->first_end; j <= end && j <= row->last_end; j++) {
-		uint64_t value = least_of(row, 0, j, FTP_PLANNER_NEVER, &work);
+		uint64_t value = least_of(row, 0, j, FTP_PLANNER_NEVER, &work) +
+				 ftp_planner_update_ns(t, 0, 0, j);
 
-		if (row->forward_until)
-			value += ftp_planner_update_ns(t, 0, 0, j);
 		least = value < least ? value : least;
 	}
 	return least <= row->cap ? least : FTP_PLANNER_NEVER;
@@ -180,8 +185,9 @@ static void fill_times(struct ftp_planner_search *s, const struct ftp_planner_sp
 	uint16_t *reach = t->reach[at];
 	struct row row;
 
-	row.until = flush ? sums->micro_ns : sums->busy_ns;
+	row.until = sums->micro_ns;
 	row.forward_until = flush ? sums->forward_ns : NULL;
+	row.busy_until = flush ? NULL : sums->busy_ns;
 	row.span = ftp_planner_span_of(p->micro_batches, state->n_after);
 	row.cap = ftp_planner_search_cap(s, state->n_after);
 	fill_after(s, space, state, true, &row);
@@ -251,6 +257,7 @@ void ftp_planner_search_moves(struct ftp_planner_search *s, const struct ftp_pla
 
 		row.until = t->moved_bytes[space->order[state.at]];
 		row.forward_until = NULL;
+		row.busy_until = NULL;
 		row.cap = FTP_PLANNER_NEVER - 1;
 		fill_after(s, space, &state, false, &row);
 		for (uint32_t i = 0; i < (state.at ? n_units : 1); i++)

@@ -188,10 +188,11 @@ struct ftp_planner_hop ftp_planner_tables_hop(
 	uint64_t slower_ns = there_ns > back_ns ? there_ns : back_ns;
 	uint64_t there_late_ns = there->latency_ns < MAX_HOP_NS ? there->latency_ns : MAX_HOP_NS;
 	uint64_t back_late_ns = back->latency_ns < MAX_HOP_NS ? back->latency_ns : MAX_HOP_NS;
-	uint64_t path_ns = there_ns + there_late_ns + back_ns + back_late_ns;
+	uint64_t late_ns = there_late_ns + back_late_ns, path_ns = there_ns + back_ns + late_ns;
 
 	/* Beyond some days it makes no difference. */
 	return (struct ftp_planner_hop){.path_ns = path_ns < MAX_HOP_NS ? path_ns : MAX_HOP_NS,
+		.late_ns = late_ns < MAX_HOP_NS ? late_ns : MAX_HOP_NS,
 		.busy_ns = slower_ns < MAX_HOP_NS / p->micro_batches ? slower_ns * p->micro_batches
 								     : MAX_HOP_NS};
 }

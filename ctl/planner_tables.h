@@ -20,6 +20,7 @@ int ftp_planner_tables_sum(struct ftp_planner_sums *sums, const struct ftp_plann
 
 struct ftp_planner_hop {  /* of one cut between two nodes */
 	uint64_t path_ns; /* one micro-batch, there and back, latency included */
+	uint64_t late_ns; /* of it the latencies */
 	uint64_t busy_ns; /* a step's transfers in the slower direction */
 };
 

@@ -76,25 +76,31 @@ static uint64_t left_in_span(const struct ftp_planner_span *span, uint64_t forwa
 			  span->n_after);
 }
 
-static uint64_t left_for_next(
-	const struct walk *w, const struct place *p, uint32_t end, uint64_t hop_ns)
+static uint64_t left_for_next(const struct walk *w, const struct place *p, uint32_t end,
+	const struct ftp_planner_hop *hop)
 {
 	const struct ftp_planner_tables *t = w->s->tables;
 	uint32_t node = w->space->order[p->state.at];
 	bool flush = t->problem->schedule == FTP_PLANNER_FLUSH;
 	uint64_t micro_ns = ftp_planner_micro_ns(t, node, p->first, end);
 	uint64_t forward_ns = ftp_planner_forward_ns(t, node, p->first, end);
-	uint64_t own_ns = flush ? micro_ns : ftp_planner_busy_ns(t, node, p->first, end);
-	uint64_t update_ns =
-		flush && !p->state.at ? ftp_planner_update_ns(t, node, p->first, end) : 0;
+	uint64_t busy_ns = ftp_planner_busy_ns(t, node, p->first, end);
+	uint64_t update_ns = p->state.at ? 0 : ftp_planner_update_ns(t, node, p->first, end);
 	struct ftp_planner_span span =
 		ftp_planner_span_of(t->problem->micro_batches, p->state.n_after);
-	uint64_t left_ns = p->budget_ns - own_ns - update_ns - hop_ns, span_ns;
+	uint64_t hop_ns = hop->path_ns;
+	uint64_t left_ns = p->budget_ns - micro_ns - update_ns - hop_ns, span_ns;
 
-	if (own_ns + update_ns + hop_ns > p->budget_ns)
+	if (micro_ns + update_ns + hop_ns > p->budget_ns)
 		return FTP_PLANNER_NEVER;
-	if (!flush)
-		return left_ns;
+	if (!flush) {
+		uint64_t cap_ns = ftp_planner_search_cap(w->s, p->state.n_after);
+		uint64_t beside_ns = hop_ns + (busy_ns > hop->late_ns ? busy_ns : hop->late_ns);
+
+		if (beside_ns > cap_ns)
+			return FTP_PLANNER_NEVER;
+		return cap_ns - beside_ns < left_ns ? cap_ns - beside_ns : left_ns;
+	}
 	span_ns = left_in_span(
 		&span, forward_ns, micro_ns - forward_ns, hop_ns, p->budget_ns - update_ns);
 	return span_ns == FTP_PLANNER_NEVER || span_ns < left_ns ? span_ns : left_ns;
@@ -114,7 +120,7 @@ static bool descend_to(struct walk *w, const struct place *p, uint32_t end, uint
 	size_t row = ftp_planner_space_row(w->space, next) * n_units + end;
 	struct place q = {*next, p->stage + 1, end, 0, moved_bytes};
 	uint64_t cap_ns = ftp_planner_search_cap(w->s, next->n_after);
-	uint64_t left_ns = left_for_next(w, p, end, hop->path_ns);
+	uint64_t left_ns = left_for_next(w, p, end, hop);
 
 	if (hop->busy_ns > w->s->limit_ns || left_ns == FTP_PLANNER_NEVER ||
 		t->value_ns[row] > left_ns)
@@ -129,6 +135,7 @@ static bool descend_to(struct walk *w, const struct place *p, uint32_t end, uint
 
 static bool descend(struct walk *w, const struct place *p)
 {
+	static const struct ftp_planner_hop no_hop;
 	const struct ftp_planner_tables *t = w->s->tables;
 	const uint64_t *moved = t->moved_bytes[w->space->order[p->state.at]];
 	uint32_t last = ftp_planner_search_end(w->s, w->space, &p->state, p->first);
@@ -143,7 +150,7 @@ static bool descend(struct walk *w, const struct place *p)
 			w->steps_left = 0;
 			return true;
 		}
-		if (left_for_next(w, p, end, 0) == FTP_PLANNER_NEVER)
+		if (left_for_next(w, p, end, &no_hop) == FTP_PLANNER_NEVER)
 			return false;
 		if (!n) {
 			w->best = w->plan;

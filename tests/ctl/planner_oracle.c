@@ -57,6 +57,15 @@ static uint64_t there_and_back(
 	       link_of(p, plan, s + 1, s)->latency_ns + transfer(p, plan, s + 1, s);
 }
 
+/* Of a slot of stage s, up to the message in it and from the one back: credit, message; message,
+ * acknowledgement. */
+static uint64_t slot_way(
+	const struct ftp_planner_problem *p, const struct ftp_planner_plan *plan, uint32_t s)
+{
+	return there_and_back(p, plan, s - 1) + link_of(p, plan, s - 1, s)->latency_ns +
+	       link_of(p, plan, s, s - 1)->latency_ns;
+}
+
 static uint64_t max(uint64_t a, uint64_t b)
 {
 	return a > b ? a : b;
@@ -90,10 +99,12 @@ uint64_t oracle_step(const struct ftp_planner_problem *p, const struct ftp_plann
 
 		ns = max(ns, m * micro(p, plan, s) + update(p, plan, s));
 		for (uint32_t j = s; j < plan->n_stages; j++)
-			window += micro(p, plan, j) + update(p, plan, j) +
+			window += micro(p, plan, j) +
 				  (j + 1 < plan->n_stages ? there_and_back(p, plan, j) : 0);
 		if (!flush)
-			ns = max(ns, (window + n - 1) / n);
+			ns = max(ns, (window + update(p, plan, s) + n - 1) / n);
+		if (!flush && s)
+			ns = max(ns, (window + slot_way(p, plan, s) + n) / (n + 1));
 		if (s + 1 == plan->n_stages)
 			continue;
 		ns = max(ns, m * transfer(p, plan, s, s + 1));

@@ -195,13 +195,13 @@ static void best__by_hand(void **state)
 	struct ftp_planner_answer a;
 
 	(void)state;
-	/* Two even stages of 64: the window, (64 + 10 + 64) / 2 = 69, is longer. */
+	/* Two even stages of 64: the window, (60 + 4 + 10 + 60) / 2 = 67, is longer. */
 	draw_plain(FTP_PLANNER_1F1B);
 	drawn.problem.current = &current;
 	assert_int_equal(ftp_planner_best(&drawn.problem, &a, NULL), 0);
 	assert_int_equal(a.plan.n_stages, 2);
 	assert_int_equal(a.plan.first_unit[1], 2);
-	assert_int_equal(a.step_ns, 69);
+	assert_int_equal(a.step_ns, 67);
 	assert_int_equal(a.bottleneck, FTP_BOTTLENECK_PATH);
 	assert_int_equal(a.bottleneck_index, 0);
 	assert_int_equal(a.stage_ns[1], 64);
@@ -213,6 +213,16 @@ static void best__by_hand(void **state)
 	assert_int_equal(a.earlier_ns[1], 96);
 	assert_int_equal(a.later_ns[1], 0);
 	assert_int_equal(a.absorbs, 2);
+
+	/* 40 each way: the two slots of stage 1, (60 + 80 + 80) / 2, not the window, (64 + 80 + 60)
+	 * / 2.
+	 */
+	draw_plain(FTP_PLANNER_1F1B);
+	drawn.links[1].latency_ns = drawn.links[2].latency_ns = 40;
+	assert_int_equal(ftp_planner_best(&drawn.problem, &a, NULL), 0);
+	assert_int_equal(a.plan.first_unit[1], 2);
+	assert_int_equal(a.step_ns, 110);
+	assert_int_equal(a.bottleneck, FTP_BOTTLENECK_PATH);
 
 	/* Stage 0: 4 * 60 of its own; of a way of 10 + 60 there and back, 20 is filled with a
 	 * forward and 40 with a backward: 50 + 30 of waiting; then its updates. */
