@@ -172,11 +172,24 @@ void sim_cluster_event(struct sim_cluster *c, const json_t *event)
 	c->counts = c->spec.always_counts;
 }
 
+/* Of all units on one node, with any slowdown that an order may ask for. */
+static uint64_t slowest_step_s(const struct sim_cluster *c)
+{
+	uint64_t ns = 0;
+
+	for (uint32_t u = 0; u < c->spec.n_units; u++)
+		ns += 4 * c->spec.n_micro * sim_cluster_unit_ns(c, u);
+	for (uint32_t i = 0; i < c->spec.n_orders; i++)
+		if (c->spec.orders[i].kind == SIM_EMULATE)
+			return ns * SIM_MAX_SLOWDOWN / FTP_NS_PER_S + 1;
+	return ns / FTP_NS_PER_S + 1;
+}
+
 /* No phase of a change outlasts its deadline (ctl/coordinator.h). */
 static void check_change(struct sim_cluster *c)
 {
-	static const uint64_t bounds_s[FTP_N_CHANGE_PHASES] = {[FTP_CHANGE_PREPARING] = 60,
-		[FTP_CHANGE_HOLDING] = 10 + 20 * 2,
+	const uint64_t bounds_s[FTP_N_CHANGE_PHASES] = {[FTP_CHANGE_PREPARING] = 60,
+		[FTP_CHANGE_HOLDING] = 10 + 20 * slowest_step_s(c),
 		[FTP_CHANGE_TRANSFERRING] = 12,
 		[FTP_CHANGE_COMMITTING] = 10,
 		[FTP_CHANGE_ABANDONING] = 10};

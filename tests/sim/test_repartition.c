@@ -265,7 +265,7 @@ static struct sim_spec draw_spec(uint64_t seed)
 		*o = (struct sim_order){.kind = below(&d, 4),
 			.step = step,
 			.node = below(&d, spec.n_nodes),
-			.slowdown = 1 + below(&d, 8)};
+			.slowdown = 1 + below(&d, SIM_MAX_SLOWDOWN)};
 		if (o->kind == SIM_REPARTITION)
 			draw_plan(&d, &spec, o);
 	}
