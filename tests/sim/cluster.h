@@ -7,10 +7,11 @@
 #include "tests/sim/coordinator_shell.h"
 #include "tests/sim/node.h"
 
-#define SIM_MAX_NODES	8
-#define SIM_MAX_ORDERS	16
-#define SIM_MAX_FAULTS	4
-#define SIM_COORDINATOR SIM_MAX_NODES /* as a victim */
+#define SIM_MAX_NODES	 8
+#define SIM_MAX_ORDERS	 16
+#define SIM_MAX_FAULTS	 4
+#define SIM_MAX_SLOWDOWN 8	       /* of EMULATE */
+#define SIM_COORDINATOR	 SIM_MAX_NODES /* as a victim */
 
 enum sim_order_kind { SIM_REPARTITION, SIM_DRAIN, SIM_JOIN, SIM_EMULATE };
 
