@@ -9,10 +9,11 @@
 #define SETTLE_STEPS  5
 #define YOUNG_STEPS   20.0
 #define YOUNG_SECONDS 5.0
-/* Between two judgements, and two that find no node to be different. */
-#define JUDGE_NS	FTP_NS_PER_S
-#define JUDGE_AGAIN_NS	(10 * FTP_NS_PER_S)
-#define JUDGE_DIFFERENT 0.05
+/* Between two judgements; between two after which little has changed. */
+#define JUDGE_NS       FTP_NS_PER_S
+#define JUDGE_AGAIN_NS (5 * FTP_NS_PER_S)
+/* Little, but on several nodes it may add up to another plan. */
+#define JUDGE_LITTLE 0.05
 /* An idle node does no steps: whether it is faster now, only measuring tells. */
 #define MEASURE_IDLE_NS (60 * FTP_NS_PER_S)
 
@@ -90,6 +91,7 @@ static uint32_t most_changed(const struct ftp_coordinator *c, uint64_t now_ns)
 {
 	uint64_t nodes = ftp_coordinator_usable(c);
 	bool again = now_ns >= c->judged_ns + JUDGE_AGAIN_NS;
+	double least = again ? JUDGE_LITTLE : FTP_SLOWNESS_CHANGE;
 	uint32_t most = FTP_NO_NODE;
 	double largest = 0;
 
@@ -98,8 +100,8 @@ static uint32_t most_changed(const struct ftp_coordinator *c, uint64_t now_ns)
 		double v = n->slowness.value, p = n->planned_slowness, change;
 
 		if (!(nodes & FTP_NODE_BIT(i)) || !n->profiled ||
-			!ftp_slowness_differs(v, p, FTP_SLOWNESS_CHANGE) ||
-			(!again && !ftp_slowness_differs(v, n->judged_slowness, JUDGE_DIFFERENT)))
+			!ftp_slowness_differs(v, p, least) ||
+			(!again && !ftp_slowness_differs(v, n->judged_slowness, JUDGE_LITTLE)))
 			continue;
 		change = v > p ? v / p : p / v;
 		if (change > largest) {
