@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """A device changes while it trains: how soon the plan follows, what the change costs, what it brings.
 
-Three like devices (each 0.53 of a core) train MobileNetV2 (imagenet strides, batch 128, 1f1b). One of them becomes five times
+Three like devices (each 0.4 of a core) train MobileNetV2 (imagenet strides, batch 128, 1f1b). One of them becomes five times
 slower, and later as fast as before; again and again, as often as there are repetitions. Then it only
 hiccups: it is stopped for 100 ms, 20 times, and nothing may change. Counted: steps until the new plan is
 in force, the pause by its parts beside moved bytes / link bandwidth, the longest time between two steps
@@ -22,9 +22,9 @@ from live import Live  # noqa: E402
 
 NAMES = ["n1", "n2", "n3"]
 CHANGING = "n2"
-FAST, SLOW = 1.875, 9.375
+FAST, SLOW = 2.5, 12.5
 HICCUPS, HICCUP_S, BETWEEN_S = 20, 0.1, 0.7
-WARM_STEPS, CALM_S, WINDOW_S, WINDOW_STEPS = 10, 4, 5, 20
+WARM_STEPS, CALM_S, WINDOW_S, WINDOW_STEPS = 10, 6, 5, 20
 SECONDS = 60  # for a change of the plan
 TARGETS = {"steps_until_commit": 10, "pause_over_transfer_s": 0.05, "share_of_bound_after": 0.90}
 PARTS = ["prepare_s", "hold_s", "transfer_s", "commit_s", "pause_s", "moved_bytes"]
