@@ -18,7 +18,7 @@ struct ftp_builder {
 	pthread_t thread;
 	pthread_mutex_t lock; /* of all below */
 	pthread_cond_t work;
-	bool stop;
+	bool stop, has_spare;
 	struct list todo, done;
 	struct ftp_assembly *current;
 	int n_threads;
@@ -59,10 +59,17 @@ static bool remove_from(struct list *l, struct ftp_assembly *a)
 	return found;
 }
 
+static void warm_spare(const struct ftp_assembly *a)
+{
+	const struct ftp_stage_memory m = ftp_stage_memory(a->stage);
+
+	ftp_region_warm(a->spec.region, ftp_stage_memory_bytes(&m));
+}
+
 /* The lock is held; it is given up while the job is done. */
 static void do_job(struct ftp_builder *b, struct ftp_assembly *a)
 {
-	bool is_discarded = a->discarded;
+	bool is_discarded = a->discarded, needs_spare = false;
 
 	b->current = a;
 	pthread_mutex_unlock(&b->lock);
@@ -75,9 +82,16 @@ static void do_job(struct ftp_builder *b, struct ftp_assembly *a)
 		ftp_assembly_free(a);
 		pthread_mutex_lock(&b->lock);
 	} else {
+		needs_spare = !b->has_spare && !a->failed && a->stage && a->plan->n_stages > 1;
 		append(&b->done, a);
 		ftp_waker_wake(b->waker);
 	}
+	if (!needs_spare)
+		return;
+	b->has_spare = true;
+	pthread_mutex_unlock(&b->lock);
+	warm_spare(a); /* only this thread frees it */
+	pthread_mutex_lock(&b->lock);
 }
 
 static void *builder_main(void *arg)

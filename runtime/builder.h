@@ -1,6 +1,8 @@
 /* Builder: a thread that builds and frees assemblies in the background, at low priority, so that
  * the worker's training goes on. One job after the other: what is freed makes room for what is
- * built next. The worker's thread makes every call.
+ * built next. Where a plan has more than one member it finds pages for a second stage of the size
+ * of the first, as soon as that is built, so that a change of plan need not. The worker's thread
+ * makes every call.
  */
 #ifndef FTP_RUNTIME_BUILDER_H
 #define FTP_RUNTIME_BUILDER_H

@@ -15,7 +15,7 @@
 #define CONNECT_DEADLINE_NS (10 * FTP_NS_PER_S)
 #define CONNECT_RETRY_NS    (50 * FTP_NS_PER_MS)
 #define JOIN_DEADLINE_NS    (30 * FTP_NS_PER_S)
-#define PROGRESS_EVERY_NS   (200 * FTP_NS_PER_MS)
+#define PROGRESS_EVERY_NS   (100 * FTP_NS_PER_MS)
 #define MAX_DELAY_NS	    (60 * FTP_NS_PER_S)
 
 struct control {

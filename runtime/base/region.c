@@ -8,6 +8,8 @@
 
 #include "runtime/base/region_pages.h"
 
+#define PAGE_BYTES 4096
+
 struct ftp_region {
 	size_t budget_bytes;
 	_Atomic size_t used_bytes;
@@ -73,12 +75,24 @@ void *ftp_region_alloc(struct ftp_region *r, size_t bytes)
 
 void ftp_region_release(struct ftp_region *r, void *p, size_t bytes)
 {
-	size_t charge = charge_of(bytes);
+	size_t charge = charge_of(bytes), used;
 
 	if (!p)
 		return;
 	ftp_region_pages_release(r->pages, p, charge);
-	ftp_assert(atomic_fetch_sub(&r->used_bytes, charge) >= charge);
+	used = atomic_fetch_sub(&r->used_bytes, charge);
+	ftp_assert(used >= charge);
+	if (used == charge)
+		ftp_region_pages_trim(r->pages);
+}
+
+void ftp_region_warm(struct ftp_region *r, size_t bytes)
+{
+	unsigned char *p = ftp_region_alloc(r, bytes);
+
+	for (size_t i = 0; p && i < bytes; i += PAGE_BYTES)
+		*(volatile unsigned char *)(p + i) = 0;
+	ftp_region_release(r, p, bytes);
 }
 
 size_t ftp_region_used_bytes(const struct ftp_region *r)

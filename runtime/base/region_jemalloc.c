@@ -112,16 +112,15 @@ static int open_arena(struct ftp_region_pages *p, struct ftp_error *err)
 {
 	extent_hooks_t *hooks = &p->hooks;
 	size_t bytes = sizeof(p->arena);
-	ssize_t at_once = 0;
+	ssize_t never = -1;
 	int rc;
 
 	rc = mallctl("arenas.create", &p->arena, &bytes, &hooks, sizeof(hooks));
 	if (rc)
 		return ftp_error_set(
 			err, ENOMEM, "tensor region: no jemalloc arena: %s", strerror(rc));
-	/* Tensors are freed when a stage is torn down: then the pages go back at once. */
-	ftp_assert(!arena_control(p, "dirty_decay_ms", &at_once, sizeof(at_once)));
-	ftp_assert(!arena_control(p, "muzzy_decay_ms", &at_once, sizeof(at_once)));
+	ftp_assert(!arena_control(p, "dirty_decay_ms", &never, sizeof(never)));
+	ftp_assert(!arena_control(p, "muzzy_decay_ms", &never, sizeof(never)));
 	p->flags = (int)(MALLOCX_ARENA(p->arena) | MALLOCX_TCACHE_NONE | MALLOCX_ZERO |
 			 MALLOCX_ALIGN(FTP_REGION_ALIGN));
 	return 0;
@@ -198,4 +197,9 @@ void ftp_region_pages_release(struct ftp_region_pages *p, void *memory, size_t b
 {
 	(void)p;
 	sdallocx(memory, bytes, MALLOCX_TCACHE_NONE | MALLOCX_ALIGN(FTP_REGION_ALIGN));
+}
+
+void ftp_region_pages_trim(struct ftp_region_pages *p)
+{
+	ftp_assert(!arena_control(p, "purge", NULL, 0));
 }

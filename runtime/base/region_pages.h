@@ -18,4 +18,7 @@ void ftp_region_pages_free(struct ftp_region_pages *p);
 void *ftp_region_pages_alloc(struct ftp_region_pages *p, size_t bytes);
 void ftp_region_pages_release(struct ftp_region_pages *p, void *memory, size_t bytes);
 
+/* Pages that were released go back to the system. */
+void ftp_region_pages_trim(struct ftp_region_pages *p);
+
 #endif

@@ -35,3 +35,8 @@ void ftp_region_pages_release(struct ftp_region_pages *p, void *memory, size_t b
 	(void)bytes;
 	free(memory);
 }
+
+void ftp_region_pages_trim(struct ftp_region_pages *p)
+{
+	(void)p;
+}

@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -86,6 +87,44 @@ static void alloc__stops_at_the_budget(void **state)
 	ftp_region_release(r, b, 4 * MIB);
 	ftp_region_free(r);
 }
+
+#ifndef __SANITIZE_ADDRESS__ /* there every allocation is the system's */
+static size_t n_resident(void *p, size_t bytes)
+{
+	unsigned char pages[4 * MIB / 4096];
+	size_t n = 0;
+
+	assert_true(bytes / 4096 <= sizeof(pages));
+	assert_int_equal(mincore(p, bytes, pages), 0);
+	for (size_t i = 0; i < bytes / 4096; i++)
+		n += pages[i] & 1;
+	return n;
+}
+
+static void release__keeps_pages_until_the_last(void **state)
+{
+	struct ftp_region *r = region_of(16 * MIB);
+	unsigned char *a, *b, *page;
+
+	(void)state;
+	b = ftp_region_alloc(r, 64);
+	ftp_region_warm(r, 4 * MIB);
+	assert_int_equal(ftp_region_used_bytes(r), 64);
+	a = ftp_region_alloc(r, 4 * MIB);
+	page = (unsigned char *)(((uintptr_t)a + 4095) & ~(uintptr_t)4095);
+	assert_int_equal(n_resident(page, 3 * MIB), 3 * MIB / 4096);
+	memset(a, 1, 4 * MIB);
+	ftp_region_release(r, a, 4 * MIB);
+	assert_int_equal(n_resident(page, 3 * MIB), 3 * MIB / 4096);
+	a = ftp_region_alloc(r, 4 * MIB);
+	assert_int_equal(a[MIB], 0);
+	ftp_region_release(r, a, 4 * MIB);
+	ftp_region_release(r, b, 64);
+	assert_int_equal(n_resident(page, 3 * MIB), 0);
+	ftp_region_warm(r, 17 * MIB);
+	ftp_region_free(r);
+}
+#endif
 
 /* Whatever the sizes and the order: while the budget holds, an allocation succeeds, and nobody
  * writes to another's memory. */
@@ -200,6 +239,9 @@ int main(void)
 		cmocka_unit_test(new__refuses_absurd_budgets),
 		cmocka_unit_test(alloc__is_zeroed_aligned_and_counted),
 		cmocka_unit_test(alloc__stops_at_the_budget),
+#ifndef __SANITIZE_ADDRESS__
+		cmocka_unit_test(release__keeps_pages_until_the_last),
+#endif
 		cmocka_unit_test(alloc__never_fails_within_the_budget),
 		cmocka_unit_test(alloc__from_many_threads),
 		cmocka_unit_test(free__gives_everything_back),
