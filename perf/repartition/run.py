@@ -26,6 +26,7 @@ FAST, SLOW = 2.5, 12.5
 HICCUPS, HICCUP_S, BETWEEN_S = 20, 0.1, 0.7
 WARM_STEPS, CALM_S, WINDOW_S, WINDOW_STEPS = 10, 6, 5, 20
 SECONDS = 60  # for a change of the plan
+SAME_SHARE = 0.1  # of the work: cuts between units are that coarse
 TARGETS = {"steps_until_commit": 10, "pause_over_transfer_s": 0.05, "share_of_bound_after": 0.90}
 PARTS = ["prepare_s", "hold_s", "transfer_s", "commit_s", "pause_s", "moved_bytes"]
 
@@ -49,6 +50,15 @@ def emulate(run, slowdown):
 
 def committed(run):
     return [e for e in run.events("repartition") if e["outcome"] == "committed"]
+
+
+def work_share(run):
+    """Of the changing node: its units' part of the work, whoever does it. Like nodes may change places."""
+    profile = next(e for e in run.events("profile") if e["node"] == NAMES[0])
+    times = [f + b for f, b in zip(profile["forward_ns"], profile["backward_ns"])]
+    own = (sum(times[s["first_unit"]:s["end_unit"]]) for s in measured.plan(run)
+           if s["node"] == CHANGING)
+    return sum(own) / sum(times)
 
 
 def longest_stall(run, until):
@@ -85,7 +95,7 @@ def change(run, slowdown, micro_batches):
             "longest_stall_s": stall, "step_before_s": step_before,
             "samples_per_second": result["samples_per_second"],
             "share_of_bound_after": result["samples_per_second"] * step_s / run.batch,
-            "foreign": result["foreign"], "plan": measured.plan(run)}
+            "foreign": result["foreign"], "plan": measured.plan(run), "work_share": work_share(run)}
 
 
 def hiccup(run):
@@ -105,7 +115,7 @@ def play(schedule, micro_batches, repetitions):
     with Live(len(NAMES), settings(schedule, micro_batches), "--drill") as run:
         run.wait_steps(WARM_STEPS)
         run.wait_quiet(CALM_S)
-        first_plan = measured.plan(run)
+        first = {"first_plan": measured.plan(run), "first_work_share": work_share(run)}
         changes = []
         for i in range(repetitions):
             for slowdown in (SLOW, FAST):
@@ -116,7 +126,7 @@ def play(schedule, micro_batches, repetitions):
                            f"{100 * c['share_of_bound_after']:.0f} % of the bound")
         repartitions = hiccup(run)
         run.stop()
-        return {"first_plan": first_plan, "changes": changes, "hiccups": HICCUPS,
+        return {**first, "changes": changes, "hiccups": HICCUPS,
                 "repartitions_by_hiccups": repartitions}
 
 
@@ -125,15 +135,10 @@ def medians(changes):
     return {k: statistics.median(c[k] for c in changes) for k in keys}
 
 
-def units(plan):
-    return {s["node"]: s["end_unit"] - s["first_unit"] for s in plan}
-
-
 def summarize(result):
     slower = [c for c in result["changes"] if c["slowdown"] == SLOW]
     faster = [c for c in result["changes"] if c["slowdown"] == FAST]
-    back = [abs(units(c["plan"]).get(CHANGING, 0) - units(result["first_plan"])[CHANGING]) <= 1
-            for c in faster]
+    back = [abs(c["work_share"] - result["first_work_share"]) <= SAME_SHARE for c in faster]
     figures = {"slower": medians(slower), "recovered": medians(faster),
                "returned_to_first_plan": sum(back), "repetitions": len(slower), **result,
                "noisy": max(c["foreign"] for c in result["changes"]) > common.FOREIGN_LIMIT}
