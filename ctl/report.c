@@ -82,8 +82,9 @@ static void write_head(FILE *f, const struct ftp_report_data *d)
 		fprintf(f, ", %s",
 			!strcmp(schedule, "1f1b") ? "asynchronous 1F1B" : "1F1B with flush");
 	if (ftp_document_integer(d->begin, "batch"))
-		fprintf(f, ", batch %lld in %lld micro-batches",
-			(long long)ftp_document_integer(d->begin, "batch"),
+		fprintf(f, ", batch %lld", (long long)ftp_document_integer(d->begin, "batch"));
+	if (ftp_document_integer(d->begin, "micro_batches") > 1)
+		fprintf(f, " in %lld micro-batches",
 			(long long)ftp_document_integer(d->begin, "micro_batches"));
 	fputs(strcmp(state, "completed") ? ": <span class=\"bad\">" : ": <span>", f);
 	ftp_html_text(f, state);
