@@ -37,8 +37,8 @@ SCHEDULES = {"1f1b": None, "flush": 4}  # micro-batches of a step; None: it has 
 WARM_STEPS = 4
 CALM_S = 6  # without a change of the plan before a measurement: little is judged every 5 s
 WINDOW_S, WINDOW_STEPS = 6, {"1f1b": 15, "flush": 5}
-PEER_REPARTITIONS = "10,100"  # batch of the first, batches between
-PEER_STEADY, PEER_BATCHES = 115, 155  # after the second, at batch 110
+PEER_REPARTITIONS = "10,30"  # batch of the first, batches between
+PEER_STEADY, PEER_BATCHES = 45, 75  # after the second, at batch 40
 TARGETS = {"share_of_bound": 0.95, "speedup_over_equal": 6.8, "over_torch_peer": 1.25}
 PREDICTION_LIMIT = 0.10
 
