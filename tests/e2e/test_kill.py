@@ -10,6 +10,17 @@ SECONDS = 10  # from the kill to the end of everything
 ENDLESS = {**LENET5, "training.steps": 10000000}
 
 
+def kill_everything(cluster):
+    """Whether nobody was left; what is forked between the look and the kill, the next look finds."""
+    pids = cluster.pids_of("everything")
+    for pid in pids:
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+    return not pids
+
+
 class Kill(unittest.TestCase):
     def kill(self, kind, who, sets=None, how=signal.SIGKILL):
         """Kills in mid-training; the follower's exit code and words. who: what must be named."""
@@ -65,11 +76,7 @@ class Kill(unittest.TestCase):
                 c.follow()
                 wait_for("the first process", c.processes, SECONDS)
                 time.sleep(0.25 * i)
-                for pid in c.pids_of("everything"):
-                    try:
-                        os.kill(pid, signal.SIGKILL)
-                    except ProcessLookupError:
-                        pass
+                wait_for("the end of everything", lambda: kill_everything(c), SECONDS)
                 c.followers[-1][0].wait(timeout=SECONDS)
                 c.assert_nothing_left()
 
