@@ -41,7 +41,6 @@ struct ftp_replicas {
 	uint64_t step;	 /* last finished of the stage */
 	bool is_pending; /* something has happened since there was nothing to do */
 	struct round rounds[N_ROUNDS];
-	struct ftp_replicas_stats stats;
 };
 
 static int last_stage(const struct ftp_plan *plan)
@@ -193,7 +192,7 @@ static void take(struct ftp_replicas *r, struct round *round)
 		ftp_stage_export(r->spec.stage, (int)u, round->units[u].place->data);
 		round->units[u].state = UNIT_EXPORTED;
 	}
-	r->stats.n_taken++;
+	r->spec.stats->n_taken++;
 }
 
 bool ftp_replicas_stepped(struct ftp_replicas *r, uint64_t step)
@@ -331,7 +330,7 @@ static bool tell_spoiled(struct ftp_replicas *r, struct round *round, struct ftp
 	round->is_told = true;
 	news->step = round->step;
 	news->unit = FTP_REPLICA_SPOILED;
-	r->stats.n_spoiled++;
+	r->spec.stats->n_spoiled++;
 	return true;
 }
 
@@ -371,18 +370,13 @@ bool ftp_replicas_event(struct ftp_replicas *r, const struct ftp_netloop_event *
 	if (e->event.kind == FTP_CONNECTION_RECEIVED) {
 		ftp_assert(x->state == UNIT_PLACED);
 		x->state = UNIT_ARRIVED;
-		r->stats.received_bytes += e->event.bytes;
+		r->spec.stats->received_bytes += e->event.bytes;
 		return true;
 	}
 	ftp_assert(x->state == UNIT_LENT);
-	r->stats.sent_bytes += e->event.bytes;
+	r->spec.stats->sent_bytes += e->event.bytes;
 	ftp_snapshots_unpin(r->spec.store, x->place);
 	if (!--x->n_lent)
 		done(round, x);
 	return true;
-}
-
-const struct ftp_replicas_stats *ftp_replicas_stats(const struct ftp_replicas *r)
-{
-	return &r->stats;
 }

@@ -26,13 +26,18 @@
 
 struct ftp_replicas; /* opaque */
 
+struct ftp_replicas_stats {
+	uint64_t sent_bytes, received_bytes; /* of messages that are through */
+	uint64_t n_taken, n_spoiled;	     /* snapshots */
+};
+
 struct ftp_replicas_spec { /* lent */
 	const struct ftp_plan *plan;
-	int member;	/* a stage */
-	bool is_global; /* some go to the central node too */
+	int member; /* a stage */
 	struct ftp_stage *stage;
 	struct ftp_netloop *net;
 	struct ftp_snapshots *store;
+	struct ftp_replicas_stats *stats; /* added to; outlives plans */
 };
 
 /* What this node holds from now on, or that the snapshot is spoiled: it was late itself, or
@@ -69,11 +74,5 @@ bool ftp_replicas_turn(struct ftp_replicas *r, struct ftp_replica_news *news, ui
 
 /* An event of the net loop. false: it is not about a replica. */
 bool ftp_replicas_event(struct ftp_replicas *r, const struct ftp_netloop_event *e);
-
-struct ftp_replicas_stats {
-	uint64_t sent_bytes, received_bytes; /* of messages that are through */
-	uint64_t n_taken, n_spoiled;	     /* snapshots, since the plan began */
-};
-const struct ftp_replicas_stats *ftp_replicas_stats(const struct ftp_replicas *r);
 
 #endif

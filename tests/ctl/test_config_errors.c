@@ -44,7 +44,8 @@ static const struct bad bad[] = {
 	{"nodes: [{name: n1}, {name: n2, core: 3}]\ntraining: {model: mlp}\n", NULL,
 		"c.yaml:1:38: nodes.n2.core: unknown key; expected one of name, host, cores"},
 	{"node: [{name: n1}]\n", NULL,
-		"c.yaml:1:7: node: unknown key; expected one of cluster, nodes, training, snapshot, net"},
+		"c.yaml:1:7: node: unknown key; expected one of cluster, nodes, training, "
+		"snapshot, net"},
 	/* single values */
 	{three, "training.batch=many",
 		"--set training.batch=many: training.batch: expected a whole number from 1 to "
