@@ -11,7 +11,10 @@ void rig_snapshots_name(struct rig *r)
 	struct rig_snapshots *s = &r->snapshots;
 	struct ftp_command c = {.kind = FTP_COMMAND_RETAIN, .retain = {.term = r->plan.term}};
 
-	s->next = (r->last_row + s->lead + s->every) / s->every * s->every;
+	if (s->is_late && ++s->n_named % 3 == 0 && r->last_row > s->next)
+		s->next = r->last_row;
+	else
+		s->next = (r->last_row + s->lead + s->every) / s->every * s->every;
 	s->is_global =
 		s->global_every && s->next / s->global_every > s->global_step / s->global_every;
 	s->is_spoiled = false;

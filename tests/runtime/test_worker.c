@@ -204,6 +204,51 @@ static void snapshots__every_unit_at_two_nodes(void **state)
 	assert_same_training(&r, &expected);
 }
 
+/* Named so late that stages are past the step: those skip it, and nobody waits for them. */
+static void snapshots__late_ones_are_skipped(void **state)
+{
+	static struct rig expected, r;
+
+	(void)state;
+	train_alone(&expected);
+	rig_open(&r, &(struct rig_settings){.schedule = "flush",
+			     .memory = "256MiB",
+			     .every = 1,
+			     .global_every = 2,
+			     .lead = 2,
+			     .is_late = true});
+	rig_change(&r, &thirds);
+	rig_finish(&r);
+	print_message("%u stable, %u of them global, %u spoiled\n", r.snapshots.n_stable,
+		r.snapshots.n_global, r.snapshots.n_spoiled);
+	assert_true(r.snapshots.n_spoiled > 5 && r.snapshots.n_stable > 5);
+	rig_close(&r);
+	assert_same_training(&r, &expected);
+}
+
+static void snapshots__over_changes(void **state)
+{
+	static const struct rig_settings all[] = {
+		{.schedule = "flush", .memory = "256MiB", .every = 2, .global_every = 4},
+		{.schedule = "flush",
+			.net_cores = true,
+			.memory = "256MiB",
+			.every = 2,
+			.global_every = 4},
+	};
+	static struct rig expected, r;
+
+	(void)state;
+	train_alone(&expected);
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+		live_through_changes(&r, &all[i]);
+		print_message("%u stable, %u of them global, %u spoiled\n", r.snapshots.n_stable,
+			r.snapshots.n_global, r.snapshots.n_spoiled);
+		assert_same_training(&r, &expected);
+		assert_true(r.snapshots.n_stable > 5);
+	}
+}
+
 static bool others_failed(const struct rig *r)
 {
 	return r->nodes[0].is_failed && r->nodes[1].is_failed;
@@ -233,6 +278,8 @@ int main(void)
 		cmocka_unit_test(abandon__without_waiting),
 		cmocka_unit_test(prepare__that_does_not_fit_harms_nobody),
 		cmocka_unit_test(snapshots__every_unit_at_two_nodes),
+		cmocka_unit_test(snapshots__late_ones_are_skipped),
+		cmocka_unit_test(snapshots__over_changes),
 		cmocka_unit_test(hold__a_lost_newcomer_ends_only_the_change),
 		cmocka_unit_test(lost__a_stage_in_force_fails_the_others),
 	};

@@ -79,6 +79,7 @@ void rig_open(struct rig *r, const struct rig_settings *settings)
 	r->snapshots.every = settings->every;
 	r->snapshots.global_every = settings->global_every;
 	r->snapshots.lead = settings->lead;
+	r->snapshots.is_late = settings->is_late;
 	spec = ftp_config_model_spec(r->config);
 	assert_int_equal(ftp_model_new(&r->model, &spec, &err), 0);
 	assert_int_equal(ftp_dataset_open(&r->dataset, r->directory, &err), 0);

@@ -14,6 +14,7 @@ struct rig_settings {
 	const char *memory;	      /* of each node */
 	uint64_t every, global_every; /* snapshots; 0: none */
 	uint64_t lead;		      /* steps from naming one to taking it, at least */
+	bool is_late;		      /* every third one is named when some stages have passed it */
 };
 
 /* Stages in order: node and first unit after its own. Nodes of the plan in force that are not named
@@ -56,6 +57,8 @@ struct rig {
 	char digest[FTP_DIGEST_HEX];
 	struct rig_snapshots {
 		uint64_t every, global_every, lead;
+		bool is_late;
+		unsigned n_named;
 		uint64_t next; /* 0: none is named */
 		bool is_global, is_spoiled;
 		uint32_t told; /* stages that told of all of their own */
