@@ -261,6 +261,13 @@ int ftp_coordinator_on_stored(struct ftp_coordinator *c, uint32_t node, const js
 	return take(c, node, &m, now_ns, a, err);
 }
 
+uint64_t ftp_coordinator_snapshots_age(const struct ftp_coordinator *c)
+{
+	uint64_t stable = c->snapshots.stable_step;
+
+	return c->last_row > stable ? c->last_row - stable : 0;
+}
+
 json_t *ftp_coordinator_snapshots_document(const struct ftp_coordinator *c)
 {
 	const struct ftp_coordinator_snapshots *s = &c->snapshots;
@@ -269,6 +276,5 @@ json_t *ftp_coordinator_snapshots_document(const struct ftp_coordinator *c)
 		return json_null();
 	return json_pack("{s:I, s:I, s:I, s:I}", "stable_step", (json_int_t)s->stable_step,
 		"global_step", (json_int_t)s->global_step, "age_steps",
-		(json_int_t)(c->last_row > s->stable_step ? c->last_row - s->stable_step : 0),
-		"skipped", (json_int_t)s->n_skipped);
+		(json_int_t)ftp_coordinator_snapshots_age(c), "skipped", (json_int_t)s->n_skipped);
 }

@@ -356,6 +356,8 @@ void ftp_coordinator_snapshots_lose(struct ftp_coordinator *c, uint32_t node);
 void ftp_coordinator_snapshots_at(struct ftp_coordinator *c, uint64_t step);
 int ftp_coordinator_on_stored(struct ftp_coordinator *c, uint32_t node, const json_t *body,
 	uint64_t now_ns, struct ftp_actions *a, struct ftp_error *err);
+/* Steps whose loss is known and that a return to the newest stable snapshot would take back. */
+uint64_t ftp_coordinator_snapshots_age(const struct ftp_coordinator *c);
 json_t *ftp_coordinator_snapshots_document(const struct ftp_coordinator *c); /* null: off */
 
 /* coordinator_watch.c: changes of the plan that nobody asked for. */

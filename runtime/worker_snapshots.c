@@ -53,8 +53,10 @@ bool ftp_worker_snapshots_turn(struct ftp_worker *w, bool is_idle, uint64_t now_
 	if (work(w, now_ns))
 		return true;
 	w->overdue_ns = 0;
-	if (w->has_news)
+	if (w->has_news) {
+		w->has_news = false;
+		ftp_node_metrics_snapshots(w->params.metrics, &w->replica_stats, w->export_ns);
 		ftp_waker_wake(&w->control_waker);
-	w->has_news = false;
+	}
 	return is_idle && ftp_snapshots_tidy(w->snapshots);
 }

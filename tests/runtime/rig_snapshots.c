@@ -6,15 +6,11 @@
 #include "tests/runtime/worker_rig.h"
 
 /* To all nodes, also those that have no stage. */
-void rig_snapshots_name(struct rig *r)
+static void announce(struct rig *r)
 {
 	struct rig_snapshots *s = &r->snapshots;
 	struct ftp_command c = {.kind = FTP_COMMAND_RETAIN, .retain = {.term = r->plan.term}};
 
-	if (s->is_late && ++s->n_named % 3 == 0 && r->last_row > s->next)
-		s->next = r->last_row;
-	else
-		s->next = (r->last_row + s->lead + s->every) / s->every * s->every;
 	s->is_global =
 		s->global_every && s->next / s->global_every > s->global_step / s->global_every;
 	s->is_spoiled = false;
@@ -32,6 +28,17 @@ void rig_snapshots_name(struct rig *r)
 		rig_call(r, i, &c);
 		c.retain.n_steps = s->stable_step > 0;
 	}
+}
+
+void rig_snapshots_name(struct rig *r)
+{
+	struct rig_snapshots *s = &r->snapshots;
+
+	s->is_owed = s->is_late && s->next && !s->is_owed && ++s->n_named % 3 == 0;
+	if (s->is_owed)
+		return;
+	s->next = (r->last_row + s->lead + s->every) / s->every * s->every;
+	announce(r);
 }
 
 static bool is_stable(const struct rig *r)
@@ -77,6 +84,11 @@ void rig_snapshots_take(struct rig *r, int node)
 	struct rig_snapshots *s = &r->snapshots;
 	struct ftp_replica_news n;
 
+	if (s->is_owed && r->last_row > s->next + 1) {
+		s->next++;
+		s->is_owed = false;
+		announce(r);
+	}
 	while (r->nodes[node].worker && ftp_worker_news(r->nodes[node].worker, &n)) {
 		if (n.term != r->plan.term || n.step != s->next)
 			continue;

@@ -57,7 +57,7 @@ struct rig {
 	char digest[FTP_DIGEST_HEX];
 	struct rig_snapshots {
 		uint64_t every, global_every, lead;
-		bool is_late;
+		bool is_late, is_owed; /* owed: one is not named before it is too late */
 		unsigned n_named;
 		uint64_t next; /* 0: none is named */
 		bool is_global, is_spoiled;
