@@ -95,6 +95,11 @@ struct ftp_config_training {
 	uint64_t eval_every; /* steps; 0: only at the end */
 };
 
+struct ftp_config_snapshot {
+	uint64_t every;	       /* steps; 0: off */
+	uint64_t global_every; /* by the first snapshot after so many steps; 0: off */
+};
+
 struct ftp_config_net {
 	enum ftp_config_port port;
 	uint32_t mtu;  /* 0: ask the route */
@@ -110,6 +115,7 @@ struct ftp_config {
 	struct ftp_config_node *nodes;
 	uint32_t n_nodes; /* 1 ... FTP_CONFIG_MAX_NODES; the first is the central node */
 	struct ftp_config_training training;
+	struct ftp_config_snapshot snapshot;
 	struct ftp_config_net net;
 	char *metrics_listen; /* coordinator's "host:port", or "off" */
 	enum ftp_config_log_level log_level;

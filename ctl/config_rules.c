@@ -249,6 +249,8 @@ static const struct rule rules[] = {
 	{.path = "training.lr.warmup", .check = check_integer, .max = 1e12},
 	{.path = "training.lr.step_every", .check = check_integer, .max = 1e12},
 	{.path = "training.eval_every", .check = check_integer, .max = 1e12},
+	{.path = "snapshot.every", .check = check_integer, .max = 1e12},
+	{.path = "snapshot.global_every", .check = check_integer, .max = 1e12},
 	{.path = "net.port", .check = check_word, .words = "auto, memif, udp"},
 	{.path = "net.mtu", .check = check_integer, .max = 65535},
 	{.path = "net.wire", .check = check_word, .words = "f32"},

@@ -124,6 +124,12 @@ static const cyaml_schema_field_t training_fields[] = {
 	CYAML_FIELD_END,
 };
 
+static const cyaml_schema_field_t snapshot_fields[] = {
+	CYAML_FIELD_UINT("every", REQUIRED, struct ftp_config_snapshot, every),
+	CYAML_FIELD_UINT("global_every", REQUIRED, struct ftp_config_snapshot, global_every),
+	CYAML_FIELD_END,
+};
+
 static const cyaml_schema_field_t net_fields[] = {
 	ENUM("port", struct ftp_config_net, port, port_words),
 	CYAML_FIELD_UINT("mtu", REQUIRED, struct ftp_config_net, mtu),
@@ -150,6 +156,7 @@ static const cyaml_schema_field_t config_fields[] = {
 	CYAML_FIELD_SEQUENCE_COUNT("nodes", CYAML_FLAG_POINTER, struct ftp_config, nodes, n_nodes,
 		&node_schema, 1, FTP_CONFIG_MAX_NODES),
 	MAP("training", struct ftp_config, training, training_fields),
+	MAP("snapshot", struct ftp_config, snapshot, snapshot_fields),
 	MAP("net", struct ftp_config, net, net_fields),
 	FLAT("metrics", struct ftp_config, metrics_fields),
 	FLAT("log", struct ftp_config, log_fields),
@@ -181,6 +188,7 @@ const char ftp_config_defaults[] =
 	"  optimizer: {kind: sgd, momentum: 0.9, weight_decay: 0, nesterov: false}\n"
 	"  lr: {kind: constant, base: 0.05, gamma: 0.1, final: 0, warmup: 0, step_every: 0}\n"
 	"  eval_every: 0\n"
+	"snapshot: {every: 10, global_every: 50}\n"
 	"net: {port: auto, mtu: 0, wire: f32, protect: none, eal: '', hugepages: false}\n"
 	"metrics: {listen: '127.0.0.1:9470'}\n"
 	"log: {level: info, format: text}\n";

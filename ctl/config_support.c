@@ -11,7 +11,6 @@ struct later {
 };
 
 static const struct later later[] = {
-	{"snapshot", NULL},
 	{"checkpoint", NULL},
 	{"cluster.key_file", NULL},
 	{"nodes.*.restart", "on-failure"},

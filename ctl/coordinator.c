@@ -59,6 +59,7 @@ struct ftp_coordinator *ftp_coordinator_new(
 	c->verdict_ns = FTP_NS_NEVER;
 	c->plans = json_array();
 	c->changes = json_array();
+	ftp_coordinator_snapshots_init(c);
 	return c;
 }
 

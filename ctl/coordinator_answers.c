@@ -78,7 +78,7 @@ static int on_abandoned(struct ftp_coordinator *c, uint32_t node, const struct f
 	return 0;
 }
 
-static int on_emulated(struct ftp_coordinator *c, uint32_t node, const struct ftp_event *e,
+static int on_done(struct ftp_coordinator *c, uint32_t node, const struct ftp_event *e,
 	uint64_t now_ns, struct ftp_actions *a, struct ftp_error *err)
 {
 	(void)c, (void)node, (void)e, (void)now_ns, (void)a, (void)err;
@@ -142,7 +142,8 @@ static const struct {
 		abandon},
 	{FTP_METHOD_COMMIT, "commit the plan", FTP_CHANGE_NONE, on_committed, blame},
 	{FTP_METHOD_ABANDON, "abandon the plan", FTP_CHANGE_NONE, on_abandoned, blame},
-	{FTP_METHOD_EMULATE, "emulate what it was told", FTP_CHANGE_NONE, on_emulated, warn},
+	{FTP_METHOD_EMULATE, "emulate what it was told", FTP_CHANGE_NONE, on_done, warn},
+	{FTP_METHOD_RETAIN, "keep its snapshots", FTP_CHANGE_NONE, on_done, warn},
 	{FTP_METHOD_STOP, "stop", FTP_CHANGE_NONE, on_stopped, blame},
 };
 

@@ -280,6 +280,7 @@ static void commit(struct ftp_coordinator *c, uint64_t now_ns, struct ftp_action
 	c->old_term = c->plan.term;
 	c->plan = c->change.plan;
 	c->plan_step = c->change.step;
+	ftp_coordinator_snapshots_begin(c);
 	c->predicted = c->change.predicted;
 	c->answer = c->change.answer;
 	c->predicted_s = c->predicted ? (double)c->answer.step_ns / (double)FTP_NS_PER_S : 0;
@@ -350,6 +351,7 @@ static void settle(struct ftp_coordinator *c, uint64_t now_ns, struct ftp_action
 		ftp_coordinator_event_change(c, now_ns, a);
 	}
 	c->change.phase = FTP_CHANGE_NONE;
+	ftp_coordinator_snapshots_name(c, now_ns, a);
 	let_go(c, now_ns, a);
 }
 

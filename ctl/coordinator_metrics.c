@@ -20,6 +20,9 @@ enum family {
 	STEP_SECONDS,
 	REPARTITIONS,
 	PARTS,
+	SNAPSHOT_STEP,
+	SNAPSHOT_AGE,
+	SNAPSHOTS_SKIPPED,
 	NODE_UP,
 	SLOWNESS,
 	BUSY,
@@ -46,6 +49,12 @@ static const struct ftp_metric_family families[N_FAMILIES] = {
 		"Changes of the plan after the first, by outcome."},
 	[PARTS] = {"ftp_repartition_seconds", FTP_METRIC_GAUGE,
 		"Parts of the last committed change of the plan; pause: no stage trained."},
+	[SNAPSHOT_STEP] = {"ftp_snapshot_step", FTP_METRIC_GAUGE,
+		"Step of the newest snapshot of its kind that could be gone back to."},
+	[SNAPSHOT_AGE] = {"ftp_snapshot_age_steps", FTP_METRIC_GAUGE,
+		"Steps since the newest stable snapshot."},
+	[SNAPSHOTS_SKIPPED] = {"ftp_snapshots_skipped_total", FTP_METRIC_COUNTER,
+		"Multiples of snapshot.every after which no snapshot became stable."},
 	[SLOWNESS] = {"ftp_node_slowness", FTP_METRIC_GAUGE,
 		"Lasting ratio of the node's compute time to what it was measured to."},
 	[NODE_UP] = {"ftp_node_up", FTP_METRIC_GAUGE, "1 while the node is connected."},
@@ -75,7 +84,8 @@ struct ftp_coordinator_metrics {
 	struct ftp_exporter *exporter;
 	struct ftp_metric *steps, *samples, *rate, *term, *predicted, *step_s;
 	struct ftp_metric *committed, *abandoned, *parts[FTP_N_CHANGE_PARTS];
-	struct ftp_metric *loss, *accuracy; /* from the first value on */
+	struct ftp_metric *stable, *global, *age, *skipped; /* NULL: no snapshots */
+	struct ftp_metric *loss, *accuracy;		    /* from the first value on */
 	struct ftp_metric *states[FTP_N_RUN_STATES];
 	struct ftp_metric *failures[FTP_EVIDENCE_CERTAIN + 1];
 	struct ftp_metric *slowness[FTP_CONFIG_MAX_NODES];
@@ -107,6 +117,12 @@ static void register_all(struct ftp_coordinator_metrics *m, const struct ftp_con
 	m->abandoned = series(m, REPARTITIONS, "outcome", "abandoned");
 	for (int i = 0; i < FTP_N_CHANGE_PARTS; i++)
 		m->parts[i] = series(m, PARTS, "part", part_names[i]);
+	if (config->snapshot.every) {
+		m->stable = series(m, SNAPSHOT_STEP, "kind", "stable");
+		m->global = series(m, SNAPSHOT_STEP, "kind", "global");
+		m->age = series(m, SNAPSHOT_AGE, NULL, NULL);
+		m->skipped = series(m, SNAPSHOTS_SKIPPED, NULL, NULL);
+	}
 	for (int i = 0; i < FTP_N_RUN_STATES; i++)
 		m->states[i] = series(m, RUN_STATE, "state", ftp_coordinator_state_name(i));
 	for (int i = FTP_EVIDENCE_LOST; i <= FTP_EVIDENCE_CERTAIN; i++)
@@ -148,6 +164,18 @@ void ftp_coordinator_metrics_stop(struct ftp_coordinator_metrics *m)
 	free(m);
 }
 
+static void update_snapshots(struct ftp_coordinator_metrics *m, const struct ftp_coordinator *c)
+{
+	const struct ftp_coordinator_snapshots *s = &c->snapshots;
+
+	if (!m->stable)
+		return;
+	ftp_metric_set(m->stable, (double)s->stable_step);
+	ftp_metric_set(m->global, (double)s->global_step);
+	ftp_metric_set(m->age, (double)ftp_coordinator_snapshots_age(c));
+	ftp_metric_set(m->skipped, (double)s->n_skipped);
+}
+
 void ftp_coordinator_metrics_update(
 	struct ftp_coordinator_metrics *m, const struct ftp_coordinator *c)
 {
@@ -161,6 +189,7 @@ void ftp_coordinator_metrics_update(
 	ftp_metric_set(m->abandoned, c->n_abandoned);
 	for (int i = 0; i < FTP_N_CHANGE_PARTS; i++)
 		ftp_metric_set(m->parts[i], c->parts_s[i]);
+	update_snapshots(m, c);
 	if (c->last_row && !m->loss)
 		m->loss = series(m, LOSS, NULL, NULL);
 	if (m->loss)

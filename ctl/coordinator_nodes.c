@@ -216,6 +216,7 @@ static const struct {
 } tellings[] = {
 	{FTP_METHOD_PROGRESS, ftp_coordinator_on_progress},
 	{FTP_METHOD_HELD, on_held},
+	{FTP_METHOD_STORED, ftp_coordinator_on_stored},
 	{FTP_METHOD_TRACE, ftp_coordinator_on_trace},
 	{FTP_METHOD_EVALUATED, on_evaluated},
 	{FTP_METHOD_FINISHED, on_finished},
@@ -316,6 +317,7 @@ void ftp_coordinator_lost(struct ftp_coordinator *c, const struct ftp_event *e, 
 	n = &c->nodes[node];
 	n->live = n->measuring = false;
 	c->newcomers &= ~FTP_NODE_BIT(node);
+	ftp_coordinator_snapshots_lose(c, node);
 	ftp_coordinator_event_node(c, "gone", node, "reason",
 		json_string(n->leaving ? "drained" : e->text), now_ns, a);
 	if (n->leaving)

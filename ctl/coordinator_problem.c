@@ -92,6 +92,8 @@ static struct view *view_new(
 		.schedule = c->config->training.schedule == FTP_SCHEDULE_1F1B ? FTP_PLANNER_1F1B
 									      : FTP_PLANNER_FLUSH,
 		.micro_batches = c->config->training.micro_batches,
+		.snapshots = c->config->snapshot.every > 0,
+		.global_snapshots = c->config->snapshot.every && c->config->snapshot.global_every,
 		.current = c->plan.term ? &v->current : NULL};
 	set_units(v, c);
 	for (uint32_t i = 0; i < n; i++) {

@@ -165,6 +165,7 @@ static int take_progress(struct ftp_coordinator *c, uint32_t node, const struct 
 		c->computed_ns = now_ns;
 	n->heard_ns = now_ns;
 	n->step = m->step;
+	ftp_coordinator_snapshots_at(c, m->step);
 	n->samples = m->samples;
 	n->compute_s = m->compute_s;
 	n->wait_s = m->wait_s;

@@ -201,6 +201,7 @@ json_t *ftp_coordinator_status(const struct ftp_coordinator *c, uint64_t now_ns)
 		j, "predicted_step_seconds", number_if(c->predicted_s > 0, c->predicted_s));
 	json_object_set_new(j, "n_repartitions", json_integer(c->n_committed));
 	json_object_set_new(j, "change", change_document(c));
+	json_object_set_new(j, "snapshot", ftp_coordinator_snapshots_document(c));
 	json_object_set_new(j, "links", links_document(c));
 	json_object_set_new(j, "nodes", nodes_document(c));
 	json_object_set_new(j, "stages", plan_document(c));

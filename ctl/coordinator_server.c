@@ -217,6 +217,7 @@ static int request(struct conn *c, const char *method, const json_t *params, jso
 METHOD(on_join, FTP_METHOD_JOIN)
 METHOD(on_progress, FTP_METHOD_PROGRESS)
 METHOD(on_held, FTP_METHOD_HELD)
+METHOD(on_stored, FTP_METHOD_STORED)
 METHOD(on_trace, FTP_METHOD_TRACE)
 METHOD(on_evaluated, FTP_METHOD_EVALUATED)
 METHOD(on_finished, FTP_METHOD_FINISHED)
@@ -233,6 +234,7 @@ static const struct ftp_jsonrpc_method node_methods[] = {
 	{FTP_METHOD_JOIN, on_join},
 	{FTP_METHOD_PROGRESS, on_progress},
 	{FTP_METHOD_HELD, on_held},
+	{FTP_METHOD_STORED, on_stored},
 	{FTP_METHOD_TRACE, on_trace},
 	{FTP_METHOD_EVALUATED, on_evaluated},
 	{FTP_METHOD_FINISHED, on_finished},

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 
 #include "ctl/coordinator.h"
+#include "ctl/coordinator_catalogue.h"
 #include "ctl/planner.h"
 #include "ctl/protocol.h"
 #include "ctl/slowness.h"
@@ -117,6 +118,21 @@ enum ftp_change_part {
 	FTP_N_CHANGE_PARTS,
 };
 
+struct ftp_coordinator_snapshots {
+	struct ftp_catalogue catalogue;
+	uint64_t stable_step, global_step; /* the newest ones; 0: none, the seed's states serve */
+	uint64_t next; /* named to all nodes; 0: none yet; after the last step: none is taken */
+	bool is_global;
+	bool is_spoiled;			  /* it will not become stable */
+	uint64_t spoiled_nodes;			  /* that said so */
+	bool is_own_told[FTP_PROTOCOL_MAX_UNITS]; /* by the stage that has the unit */
+	uint64_t at;				  /* the newest step that any stage has finished */
+	uint64_t named_step; /* the last next that was a step, or where the plan began */
+	uint64_t margin_ns;  /* to the next step, at least */
+	uint64_t n_skipped;  /* multiples of snapshot.every */
+	uint64_t event_ns;
+};
+
 #define FTP_RATE_SAMPLES 16
 
 struct ftp_coordinator {
@@ -136,6 +152,7 @@ struct ftp_coordinator {
 	} links[FTP_CONFIG_MAX_NODES][FTP_CONFIG_MAX_NODES]; /* from, to */
 	uint64_t last_step;				     /* of the run; 0: not known yet */
 	struct ftp_coordinator_change change;
+	struct ftp_coordinator_snapshots snapshots;
 	bool predicted;
 	struct ftp_planner_answer answer; /* of the plan in force, as it was made */
 	double predicted_s;		  /* its step time as the nodes are now; 0: unknown */
@@ -326,6 +343,22 @@ int ftp_coordinator_on_trace(struct ftp_coordinator *c, uint32_t node, const jso
 bool ftp_coordinator_in_training(const struct ftp_coordinator *c, uint32_t node, uint64_t term,
 	const char *method, struct ftp_actions *a);
 bool ftp_coordinator_is_last(const struct ftp_coordinator *c, uint32_t node);
+
+/* coordinator_snapshots.c */
+void ftp_coordinator_snapshots_init(struct ftp_coordinator *c);
+/* The plan in force has just become it: what was in progress is given up. */
+void ftp_coordinator_snapshots_begin(struct ftp_coordinator *c);
+/* Names the next one to all nodes: when all train under the plan in force. */
+void ftp_coordinator_snapshots_name(
+	struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a);
+void ftp_coordinator_snapshots_lose(struct ftp_coordinator *c, uint32_t node);
+/* Some stage has finished this step. */
+void ftp_coordinator_snapshots_at(struct ftp_coordinator *c, uint64_t step);
+int ftp_coordinator_on_stored(struct ftp_coordinator *c, uint32_t node, const json_t *body,
+	uint64_t now_ns, struct ftp_actions *a, struct ftp_error *err);
+/* Steps whose loss is known and that a return to the newest stable snapshot would take back. */
+uint64_t ftp_coordinator_snapshots_age(const struct ftp_coordinator *c);
+json_t *ftp_coordinator_snapshots_document(const struct ftp_coordinator *c); /* null: off */
 
 /* coordinator_watch.c: changes of the plan that nobody asked for. */
 void ftp_coordinator_joined_late(

@@ -46,12 +46,25 @@ static void print_nodes(const json_t *status)
 			ftp_document_text(n, "cpu"));
 }
 
+static void print_snapshot(const json_t *status)
+{
+	const json_t *s = json_object_get(status, "snapshot");
+
+	if (!json_is_object(s))
+		return;
+	printf("snapshot: stable at step %lld, %lld steps ago; with the central node at %lld\n",
+		(long long)ftp_document_integer(s, "stable_step"),
+		(long long)ftp_document_integer(s, "age_steps"),
+		(long long)ftp_document_integer(s, "global_step"));
+}
+
 static void print_status(const struct ftp_ftpctl_run *r, const json_t *status)
 {
 	struct ftp_progress_view view = {.out = stdout, .percent = -1};
 
 	printf("run %s, supervisor pid %d, directory %s\n", r->dir.id, r->supervisor, r->dir.path);
 	ftp_progress_view_update(&view, status, 0);
+	print_snapshot(status);
 	print_nodes(status);
 	print_stages(status);
 }

@@ -161,7 +161,9 @@ static int fill(struct ftp_plan_problem *p, const struct ftp_config *c, const st
 		.links = p->links,
 		.schedule = c->training.schedule == FTP_SCHEDULE_FLUSH ? FTP_PLANNER_FLUSH
 								       : FTP_PLANNER_1F1B,
-		.micro_batches = c->training.micro_batches};
+		.micro_batches = c->training.micro_batches,
+		.snapshots = c->snapshot.every > 0,
+		.global_snapshots = c->snapshot.every && c->snapshot.global_every};
 	take_links(p, hosts, measured);
 	return 0;
 }

@@ -56,6 +56,13 @@ struct ftp_planner_unit {
 	uint64_t scratchpad_bytes;
 };
 
+/* With snapshots a stage has room for two copies of each of its units and of the stage's before
+ * it; stage 0 of the last one's instead, with global ones of every unit, and a third of those two
+ * stages'. That depends on a neighbour's cuts, so a plan fits only where there is room for two
+ * copies of all units up to the stage's end, on stage 0 for two of all, or three: no more than
+ * that is ever needed, and the early units, which this counts too often, are the small ones. */
+#define FTP_PLANNER_LABEL_BYTES 64 /* that follow each copy (runtime/snapshots.h) */
+
 struct ftp_planner_node {
 	const struct ftp_planner_times *times; /* n_units; lent */
 	uint64_t memory_bytes;		       /* limit of its tensors */
@@ -86,6 +93,8 @@ struct ftp_planner_problem { /* all lent */
 	enum ftp_planner_schedule schedule;
 	uint32_t micro_batches;
 	const struct ftp_planner_plan *current; /* in force; NULL: none */
+	bool snapshots;				/* stages keep copies of unit states: see below */
+	bool global_snapshots;			/* stage 0 of all */
 	bool in_order;				/* keep the order of nodes[], and use all of them */
 };
 
@@ -99,7 +108,7 @@ struct ftp_planner_answer {
 	struct ftp_planner_plan plan;
 	uint64_t step_ns;			     /* predicted */
 	uint64_t stage_ns[FTP_PLANNER_MAX_NODES];    /* compute per step, update included */
-	uint64_t stage_bytes[FTP_PLANNER_MAX_NODES]; /* memory by the formula */
+	uint64_t stage_bytes[FTP_PLANNER_MAX_NODES]; /* memory by the formula, snapshots included */
 	uint64_t limit_bytes[FTP_PLANNER_MAX_NODES]; /* that it may have: not what is held, unless
 							the plan is the one in force */
 	enum ftp_planner_bottleneck bottleneck;

@@ -224,8 +224,9 @@ void ftp_planner_predict_fill(struct ftp_planner_tables *t, const struct ftp_pla
 		answer->plan.first_unit[s] = plan->first_unit[s];
 		answer->stage_ns[s] = ftp_planner_busy_ns(
 			t, plan->node[s], plan->first_unit[s], plan->first_unit[s + 1]);
-		answer->stage_bytes[s] = ftp_planner_tables_bytes(
-			t, plan->n_stages - 1 - s, plan->first_unit[s], plan->first_unit[s + 1]);
+		answer->stage_bytes[s] = ftp_planner_tables_bytes(t, plan->n_stages - 1 - s,
+						 plan->first_unit[s], plan->first_unit[s + 1]) +
+					 ftp_planner_tables_copies(t, plan, s);
 		answer->limit_bytes[s] = limit_of(t, plan, s);
 		if (!s)
 			continue;

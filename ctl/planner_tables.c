@@ -97,6 +97,40 @@ static void add_unit(
 	sum->scratch = unit - first < FTP_PLANNER_RUN ? scratch : max(sum->scratch, scratch);
 }
 
+/* The most that copies of unit states can take in a stage that ends before end. */
+static uint64_t most_copies(
+	const struct ftp_planner_tables *t, uint32_t n_after, uint32_t first, uint32_t end)
+{
+	const struct ftp_planner_problem *p = t->problem;
+
+	if (!p->snapshots)
+		return 0;
+	if (first || !n_after)
+		return 2 * t->copy_bytes[end];
+	return (p->global_snapshots ? 3 : 2) * t->copy_bytes[p->n_units];
+}
+
+static uint64_t of_stage(
+	const struct ftp_planner_tables *t, const struct ftp_planner_plan *plan, uint32_t s)
+{
+	return t->copy_bytes[plan->first_unit[s + 1]] - t->copy_bytes[plan->first_unit[s]];
+}
+
+uint64_t ftp_planner_tables_copies(
+	const struct ftp_planner_tables *t, const struct ftp_planner_plan *plan, uint32_t s)
+{
+	uint64_t all = t->copy_bytes[t->problem->n_units];
+	uint32_t n = plan->n_stages;
+	uint64_t near = of_stage(t, plan, s);
+
+	if (!t->problem->snapshots)
+		return 0;
+	if (n > 1)
+		near += of_stage(t, plan, s ? s - 1 : n - 1);
+	return 2 * near +
+	       (t->problem->global_snapshots && n > 1 && !s ? near + 2 * (all - near) : 0);
+}
+
 static uint64_t bytes_of(
 	const struct ftp_planner_problem *p, uint32_t n_after, const struct stage_sum *sum)
 {
@@ -132,9 +166,20 @@ static void fill_room(struct ftp_planner_tables *t, uint32_t n_after)
 			uint64_t part = j > i ? max(row[j - 1], row[p->n_units + j]) : 0;
 
 			add_unit(&sum, p->units, i, j);
-			row[j] = max(part, bytes_of(p, n_after, &sum));
+			row[j] = max(part,
+				bytes_of(p, n_after, &sum) + most_copies(t, n_after, i, j + 1));
 		}
 	}
+}
+
+static void sum_copies(struct ftp_planner_tables *t)
+{
+	const struct ftp_planner_problem *p = t->problem;
+
+	t->copy_bytes[0] = 0;
+	for (uint32_t i = 0; i < p->n_units; i++)
+		t->copy_bytes[i + 1] =
+			t->copy_bytes[i] + p->units[i].state_bytes + FTP_PLANNER_LABEL_BYTES;
 }
 
 static void sum_moves(struct ftp_planner_tables *t)
@@ -273,6 +318,7 @@ struct ftp_planner_tables *ftp_planner_tables_new(
 		free(t);
 		return NULL;
 	}
+	sum_copies(t);
 	for (uint32_t n_after = 0; n_after < p->n_nodes; n_after++)
 		fill_room(t, n_after);
 	sum_moves(t);

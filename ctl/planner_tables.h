@@ -29,6 +29,7 @@ struct ftp_planner_tables {
 	struct ftp_planner_sums nodes[FTP_PLANNER_MAX_NODES];
 	uint64_t moved_bytes[FTP_PLANNER_MAX_NODES][FTP_PLANNER_MAX_UNITS + 1]; /* of [0, i), what
 										   is elsewhere */
+	uint64_t copy_bytes[FTP_PLANNER_MAX_UNITS + 1]; /* of [0, i), one copy of each state */
 	bool has_current; /* a valid plan of the problem is in force */
 
 	/* [(stages that follow * n_units + first) * n_units + end - 1] */
@@ -123,11 +124,16 @@ static inline uint64_t ftp_planner_span_own_ns(const struct ftp_planner_span *s,
 	return s->micro_batches * (forward_ns + backward_ns) + wait_ns;
 }
 
-/* Memory of a stage that n_after stages follow. */
+/* Copies of unit states that stage s of the plan keeps. */
+uint64_t ftp_planner_tables_copies(
+	const struct ftp_planner_tables *t, const struct ftp_planner_plan *plan, uint32_t s);
+
+/* Memory of a stage that n_after stages follow, without such copies. */
 uint64_t ftp_planner_tables_bytes(
 	const struct ftp_planner_tables *t, uint32_t n_after, uint32_t first, uint32_t end);
 
-/* The most that it or any part of it takes. Grows with the range. */
+/* The most that it or any part of it takes, with as many copies as any plan needs. Grows with the
+ * range. */
 static inline uint64_t ftp_planner_tables_room(
 	const struct ftp_planner_tables *t, uint32_t n_after, uint32_t first, uint32_t end)
 {

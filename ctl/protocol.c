@@ -240,6 +240,25 @@ static const struct ftp_field ftp_abandon_fields[] = {
 };
 MESSAGE(ftp_abandon)
 
+static const struct ftp_field ftp_stored_fields[] = {
+	FIELD(ftp_stored, term, FTP_FIELD_U64),
+	FIELD(ftp_stored, step, FTP_FIELD_U64),
+	FIELD(ftp_stored, at, FTP_FIELD_U64),
+	VALUES(ftp_stored, unit, n_units, FTP_FIELD_U32),
+	VALUES(ftp_stored, digest, n_units, FTP_FIELD_DIGEST),
+	{.name = NULL},
+};
+MESSAGE(ftp_stored)
+
+static const struct ftp_field ftp_retain_fields[] = {
+	FIELD(ftp_retain, term, FTP_FIELD_U64),
+	VALUES(ftp_retain, step, n_steps, FTP_FIELD_U64),
+	FIELD(ftp_retain, next, FTP_FIELD_U64),
+	FIELD(ftp_retain, global, FTP_FIELD_U32),
+	{.name = NULL},
+};
+MESSAGE(ftp_retain)
+
 static const struct ftp_field ftp_emulate_fields[] = {
 	FIELD(ftp_emulate, slowdown, FTP_FIELD_SECONDS),
 	FIELD(ftp_emulate, loss, FTP_FIELD_SECONDS),

@@ -21,6 +21,13 @@
  *
  * node.stop ends the node after its answer.
  *
+ * Snapshots. After the commit, and again whenever one is settled, node.retain names the step of the
+ * next snapshot, to all nodes: every stage then copies its units after that step, and sends them to
+ * the next stage (the last one to the central node), a global one to the central node too. Whoever
+ * holds a unit's state complete, its owner included, tells it with node.stored. A stage that heard
+ * of the step too late takes none, and says so; the next one is named when every stage has told of
+ * its own units, and all replicas are there or somebody was late. Nobody waits for any of it.
+ *
  *   method           params               answer
  *   node.join        ftp_join             ftp_joined, or an error that says why not: the node ends
  *   node.profile     ftp_profile_ask      ftp_profile
@@ -30,6 +37,7 @@
  *   node.transfer    ftp_transfer         ftp_transferred
  *   node.commit      ftp_commit           {}: training has begun
  *   node.abandon     ftp_abandon          {}
+ *   node.retain      ftp_retain           {}
  *   node.emulate     ftp_emulate          {}
  *   node.stop        ftp_stop             {}: sent before the node ends
  *   run.status       {}                   the status document of ctl/coordinator_report.c
@@ -55,7 +63,7 @@
 #include "runtime/base/digest.h"
 #include "runtime/base/error.h"
 
-#define FTP_PROTOCOL_VERSION   2
+#define FTP_PROTOCOL_VERSION   3
 #define FTP_PROTOCOL_MAX_UNITS 256
 
 #define FTP_METHOD_JOIN	       "node.join"    /* node -> coordinator, call */
@@ -66,10 +74,12 @@
 #define FTP_METHOD_TRANSFER    "node.transfer"
 #define FTP_METHOD_COMMIT      "node.commit"
 #define FTP_METHOD_ABANDON     "node.abandon"
+#define FTP_METHOD_RETAIN      "node.retain"
 #define FTP_METHOD_EMULATE     "node.emulate"
 #define FTP_METHOD_STOP	       "node.stop"
 #define FTP_METHOD_PROGRESS    "node.progress" /* node -> coordinator, notifications */
 #define FTP_METHOD_HELD	       "node.held"
+#define FTP_METHOD_STORED      "node.stored"
 #define FTP_METHOD_EVALUATED   "node.evaluated" /* last stage */
 #define FTP_METHOD_TRACE       "node.trace"
 #define FTP_METHOD_FINISHED    "node.finished"
@@ -217,6 +227,24 @@ struct ftp_abandon {
 	char reason[256];
 };
 
+struct ftp_stored { /* notification: this node holds these units' states after step from now on */
+	uint64_t term, step; /* as node.retain named them */
+	uint64_t at;	     /* last step that the sender's stage has finished */
+	uint32_t n_units;    /* 0: it heard of the step too late, and has no snapshot of its own */
+	uint32_t unit[FTP_PROTOCOL_MAX_UNITS];
+	struct ftp_digest digest[FTP_PROTOCOL_MAX_UNITS];
+};
+
+#define FTP_RETAIN_MAX_STEPS 4
+
+struct ftp_retain {    /* snapshots of `step` and of `next` and later are kept, all others freed */
+	uint64_t term; /* in force */
+	uint32_t n_steps;
+	uint64_t step[FTP_RETAIN_MAX_STEPS];
+	uint64_t next;	 /* the step after which the next one is taken; after the last: none is */
+	uint32_t global; /* 1: the next one goes to the central node too */
+};
+
 struct ftp_emulate { /* nodes[].emulate, all of it */
 	double slowdown, loss;
 	uint64_t bandwidth_bytes, delay_ns;
@@ -337,6 +365,10 @@ json_t *ftp_transferred_encode(const struct ftp_transferred *m);
 int ftp_transferred_decode(struct ftp_transferred *m, const json_t *j, struct ftp_error *err);
 json_t *ftp_abandon_encode(const struct ftp_abandon *m);
 int ftp_abandon_decode(struct ftp_abandon *m, const json_t *j, struct ftp_error *err);
+json_t *ftp_stored_encode(const struct ftp_stored *m);
+int ftp_stored_decode(struct ftp_stored *m, const json_t *j, struct ftp_error *err);
+json_t *ftp_retain_encode(const struct ftp_retain *m);
+int ftp_retain_decode(struct ftp_retain *m, const json_t *j, struct ftp_error *err);
 json_t *ftp_emulate_encode(const struct ftp_emulate *m);
 int ftp_emulate_decode(struct ftp_emulate *m, const json_t *j, struct ftp_error *err);
 json_t *ftp_trace_encode(const struct ftp_trace *m);

@@ -46,6 +46,7 @@ enum ftp_message_kind {
 	FTP_MESSAGE_EVAL_LABELS = 5,
 	FTP_MESSAGE_UNIT_STATE = 6, /* cut: the unit's index */
 	FTP_MESSAGE_PROBE = 7,	    /* link measurement and benches */
+	FTP_MESSAGE_REPLICA = 8,    /* cut: the unit's index; step: of the snapshot */
 };
 
 struct ftp_message_id {

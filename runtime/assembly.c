@@ -70,6 +70,21 @@ static int build_states(struct ftp_assembly *a, struct ftp_error *err)
 	return ftp_states_new(&a->states, &states, err);
 }
 
+static bool is_global(const struct ftp_assembly *a)
+{
+	return a->spec.config->snapshot.global_every > 0;
+}
+
+static int build_places(struct ftp_assembly *a, struct ftp_error *err)
+{
+	uint8_t n[FTP_PROTOCOL_MAX_UNITS];
+
+	if (!a->spec.config->snapshot.every)
+		return 0;
+	ftp_replicas_places(a->plan, a->member, is_global(a), n);
+	return ftp_snapshot_places_new(&a->places, a->spec.model, a->spec.region, n, err);
+}
+
 int ftp_assembly_build(struct ftp_assembly *a, struct ftp_error *err)
 {
 	int rc = 0;
@@ -83,6 +98,8 @@ int ftp_assembly_build(struct ftp_assembly *a, struct ftp_error *err)
 		rc = ftp_recipe_use_isa(a->plan->isa, err);
 	if (!rc && ftp_moves_is_stage(a->plan, a->member))
 		rc = build_stage(a, err);
+	if (!rc && ftp_moves_is_stage(a->plan, a->member))
+		rc = build_places(a, err);
 	return rc ? rc : build_states(a, err);
 }
 
@@ -104,16 +121,18 @@ static int start_feed(struct ftp_assembly *a, uint64_t step, struct ftp_error *e
 	return ftp_feed_new(&a->feed, &feed, &sequence, sequence.n_micro + 2, s->waker, err);
 }
 
-/* Of a boundary tensor or a unit's state: the longest message that any two members exchange. */
+/* Of a boundary tensor or a unit's state with its label: the longest message that any two members
+ * exchange. */
 static uint32_t longest_message(const struct ftp_model *m, uint32_t micro_batch)
 {
 	size_t longest = 0;
 
 	for (int u = 0; u < m->n_units; u++) {
 		size_t cut = ftp_model_cut_floats(m, u, (int)micro_batch) * sizeof(float);
+		size_t state = m->units[u].state_bytes + FTP_SNAPSHOT_LABEL_BYTES;
 
 		longest = cut > longest ? cut : longest;
-		longest = m->units[u].state_bytes > longest ? m->units[u].state_bytes : longest;
+		longest = state > longest ? state : longest;
 	}
 	ftp_assert(longest <= FTP_WIRE_MAX_MESSAGE_BYTES);
 	return (uint32_t)longest;
@@ -126,7 +145,8 @@ int ftp_assembly_connect(struct ftp_assembly *a, uint64_t now_ns, struct ftp_err
 		.plan = a->plan,
 		.index = a->member,
 		/* Stage 0 holds most. */
-		.n_messages = ftp_pipeline_n_messages(n_slots_of(a, 0)) + a->plan->n_units,
+		.n_messages = ftp_pipeline_n_messages(n_slots_of(a, 0)) + a->plan->n_units +
+			      ftp_replicas_n_messages(a->plan),
 		.max_message_bytes = longest_message(s->model, ftp_recipe_micro_batch(s->config)),
 		.max_ack_delay_ns = s->net_core < 0 ? FOLDED_ACK_DELAY_NS : THREAD_ACK_DELAY_NS,
 		.impair = s->impair,
@@ -170,6 +190,23 @@ int ftp_assembly_receive(struct ftp_assembly *a, uint64_t step, struct ftp_error
 	return rc;
 }
 
+void ftp_assembly_start(
+	struct ftp_assembly *a, struct ftp_snapshots *store, struct ftp_replicas_stats *stats)
+{
+	const struct ftp_replicas_spec spec = {.plan = a->plan,
+		.member = a->member,
+		.stage = a->stage,
+		.net = a->net,
+		.store = store,
+		.stats = stats};
+
+	if (!a->places)
+		return;
+	ftp_snapshots_adopt(store, a->places);
+	a->places = NULL;
+	a->replicas = ftp_replicas_new(&spec);
+}
+
 void ftp_assembly_copy(struct ftp_assembly *a, struct ftp_assembly *from)
 {
 	for (uint32_t u = 0; u < a->plan->n_units; u++)
@@ -191,6 +228,8 @@ void ftp_assembly_disconnect(struct ftp_assembly *a, uint64_t now_ns)
 {
 	ftp_netloop_free(a->net, now_ns);
 	a->net = NULL;
+	ftp_replicas_free(a->replicas);
+	a->replicas = NULL;
 	ftp_pipeline_free(a->pipeline);
 	a->pipeline = NULL;
 }
@@ -202,6 +241,7 @@ void ftp_assembly_free(struct ftp_assembly *a)
 	ftp_assert(!a->net);
 	ftp_feed_free(a->feed);
 	ftp_states_free(a->states);
+	ftp_snapshot_places_free(a->places);
 	ftp_stage_free(a->stage);
 	free(a->plan);
 	free(a);

@@ -1,9 +1,10 @@
-/* Assembly: everything that a plan needs of this node. It comes about in three parts:
+/* Assembly: everything that a plan needs of this node. It comes about in four parts:
  *
  *   build    stage (primitives, memory, values of units that are drawn from the seed) and room for
- *            the units that travel; any thread, the builder's: it may take seconds
- *   connect  net loop and links; the worker's thread, as all that follows
- *   receive  once the step is known: feed (central node) and pipeline, from the step after it on
+ *            the units that travel and for snapshots; any thread, the builder's: it may take
+ * seconds connect  net loop and links; the worker's thread, as all that follows receive  once the
+ * step is known: feed (central node) and pipeline, from the step after it on start    the plan is
+ * in force: the room that was built for snapshots goes to the store
  *
  * Stages that hold a unit already give it to the next assembly directly.
  */
@@ -14,6 +15,7 @@
 #include "runtime/base/waker.h"
 #include "runtime/feed.h"
 #include "runtime/pipeline.h"
+#include "runtime/replicas.h"
 #include "runtime/states.h"
 
 struct ftp_assembly_spec { /* all lent until ftp_assembly_free() */
@@ -37,6 +39,8 @@ struct ftp_assembly {
 	struct ftp_netloop *net;
 	struct ftp_feed *feed;
 	struct ftp_pipeline *pipeline;
+	struct ftp_snapshot_places *places; /* until the plan is in force; NULL: no snapshots */
+	struct ftp_replicas *replicas;	    /* from then on, while the links are open */
 
 	/* The builder's: */
 	struct ftp_assembly *next;
@@ -61,6 +65,11 @@ void ftp_assembly_disconnect(struct ftp_assembly *a, uint64_t now_ns);
 /* Posts the units that come here, as of step; training begins with step + 1. -EINVAL: the data set
  * does not fit. */
 int ftp_assembly_receive(struct ftp_assembly *a, uint64_t step, struct ftp_error *err);
+
+/* Snapshots go into the store from now on, if the configuration has any; both are lent until
+ * ftp_assembly_disconnect(). */
+void ftp_assembly_start(
+	struct ftp_assembly *a, struct ftp_snapshots *store, struct ftp_replicas_stats *stats);
 
 /* The units of `from`'s stage that stay here, while nothing runs on it. */
 void ftp_assembly_copy(struct ftp_assembly *a, struct ftp_assembly *from);

@@ -11,6 +11,7 @@
 #include "runtime/base/log.h"
 #include "runtime/base/waker.h"
 #include "runtime/ledger.h"
+#include "runtime/news.h"
 
 #define CONNECT_DEADLINE_NS (10 * FTP_NS_PER_S)
 #define CONNECT_RETRY_NS    (50 * FTP_NS_PER_MS)
@@ -203,6 +204,7 @@ static void take_outcomes(struct control *c)
 		handlers[o.kind](c, &o);
 		ftp_worker_outcome_clear(&o);
 	}
+	ftp_news_tell(c->params->worker, c->rpc);
 }
 
 /* Hands a command to the worker; the call that asked for it is answered when it is done. */
@@ -366,6 +368,24 @@ static int handle_emulate(void *arg, struct ftp_jsonrpc *peer, uint64_t call, co
 	return 0;
 }
 
+static int handle_retain(void *arg, struct ftp_jsonrpc *peer, uint64_t call, const json_t *params,
+	json_t **result, struct ftp_error *err)
+{
+	struct ftp_command cmd = {.kind = FTP_COMMAND_RETAIN};
+	struct control *c = arg;
+
+	(void)peer;
+	(void)call;
+	(void)result;
+	if (ftp_retain_decode(&cmd.retain, params, err))
+		return FTP_JSONRPC_PARAMS;
+	if (ftp_worker_command(c->params->worker, &cmd)) {
+		ftp_error_set(err, EBUSY, "the worker is busy");
+		return FTP_JSONRPC_STATE;
+	}
+	return 0;
+}
+
 static int handle_stop(void *arg, struct ftp_jsonrpc *peer, uint64_t call, const json_t *params,
 	json_t **result, struct ftp_error *err)
 {
@@ -388,6 +408,7 @@ static const struct ftp_jsonrpc_method methods[] = {
 	{FTP_METHOD_TRANSFER, handle_transfer},
 	{FTP_METHOD_COMMIT, handle_commit},
 	{FTP_METHOD_ABANDON, handle_abandon},
+	{FTP_METHOD_RETAIN, handle_retain},
 	{FTP_METHOD_EMULATE, handle_emulate},
 	{FTP_METHOD_STOP, handle_stop},
 	{NULL, NULL},

@@ -44,6 +44,12 @@ static const struct ftp_metric_family families[FTP_N_NODE_METRICS] = {
 		"Payload bytes copied by the packet port."},
 	[FTP_NODE_LINK_RTT_SECONDS] = {"ftp_link_rtt_seconds", FTP_METRIC_GAUGE,
 		"Smoothed round-trip time."},
+	[FTP_NODE_SNAPSHOTS] = {"ftp_snapshots_total", FTP_METRIC_COUNTER,
+		"Snapshots of the stage, taken or skipped because it heard of them too late."},
+	[FTP_NODE_SNAPSHOT_SECONDS] = {"ftp_snapshot_seconds_total", FTP_METRIC_COUNTER,
+		"Time between two steps that copying the stage's unit states took."},
+	[FTP_NODE_REPLICA_BYTES] = {"ftp_replica_bytes_total", FTP_METRIC_COUNTER,
+		"Bytes of unit states sent to, or received from, other nodes for safety."},
 	[FTP_NODE_SLOWDOWN] = {"ftp_emulated_slowdown", FTP_METRIC_GAUGE,
 		"How many times its own CPU time a task takes, in a drill."},
 	[FTP_NODE_PROFILE_SECONDS] = {"ftp_profile_seconds", FTP_METRIC_GAUGE,
@@ -124,6 +130,33 @@ void ftp_node_metrics_probe(
 
 		set(m, FTP_NODE_PROBE_RTT_SECONDS, "peer", peer, (double)links->rtt_ns[i] * 1e-9);
 		set(m, FTP_NODE_PROBE_RATE, "peer", peer, (double)links->bytes_per_s[i]);
+	}
+}
+
+void ftp_node_metrics_snapshots(
+	struct ftp_node_metrics *m, const struct ftp_replicas_stats *s, uint64_t export_ns)
+{
+	const struct {
+		struct ftp_metric **series;
+		enum ftp_node_metric family;
+		const char *label;
+		double value;
+	} table[] = {
+		{&m->snapshots, FTP_NODE_SNAPSHOTS, ",outcome=\"taken\"", (double)s->n_taken},
+		{&m->snapshots_late, FTP_NODE_SNAPSHOTS, ",outcome=\"late\"", (double)s->n_spoiled},
+		{&m->snapshot_seconds, FTP_NODE_SNAPSHOT_SECONDS, "", (double)export_ns * 1e-9},
+		{&m->replica_tx, FTP_NODE_REPLICA_BYTES, ",dir=\"tx\"", (double)s->sent_bytes},
+		{&m->replica_rx, FTP_NODE_REPLICA_BYTES, ",dir=\"rx\"", (double)s->received_bytes},
+	};
+	char labels[80];
+
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		if (!*table[i].series) {
+			snprintf(labels, sizeof(labels), "node=\"%s\"%s", m->node, table[i].label);
+			*table[i].series =
+				ftp_metrics_series(m->registry, (int)table[i].family, labels);
+		}
+		ftp_metric_set(*table[i].series, table[i].value);
 	}
 }
 

@@ -5,6 +5,7 @@
 #include "ctl/protocol.h"
 #include "net/connection.h"
 #include "runtime/base/metrics.h"
+#include "runtime/replicas.h"
 
 enum ftp_node_metric {
 	FTP_NODE_BUILD_INFO,
@@ -27,6 +28,9 @@ enum ftp_node_metric {
 	FTP_NODE_LINK_COPIED_BYTES,
 	FTP_NODE_LINK_PORT_COPIED_BYTES,
 	FTP_NODE_LINK_RTT_SECONDS,
+	FTP_NODE_SNAPSHOTS,
+	FTP_NODE_SNAPSHOT_SECONDS,
+	FTP_NODE_REPLICA_BYTES,
 	FTP_NODE_SLOWDOWN,
 	FTP_NODE_PROFILE_SECONDS,
 	FTP_NODE_PROBE_RTT_SECONDS,
@@ -44,7 +48,8 @@ struct ftp_node_metrics {
 	struct ftp_metrics *registry;
 	char node[33];
 	struct ftp_metric *steps, *samples, *loss, *compute, *wait, *poll, *bubble, *reorders,
-		*region, *region_limit, *slowdown;
+		*region, *region_limit, *slowdown, *snapshots, *snapshots_late, *snapshot_seconds,
+		*replica_tx, *replica_rx;
 };
 
 /* Registers build info and memory; node is the label of every series. */
@@ -56,6 +61,9 @@ void ftp_node_metrics_deinit(struct ftp_node_metrics *m);
 void ftp_node_metrics_profile(struct ftp_node_metrics *m, const struct ftp_profile *p);
 void ftp_node_metrics_probe(
 	struct ftp_node_metrics *m, const struct ftp_config *config, const struct ftp_links *links);
+/* Snapshots: no series before the first. */
+void ftp_node_metrics_snapshots(
+	struct ftp_node_metrics *m, const struct ftp_replicas_stats *s, uint64_t export_ns);
 void ftp_node_metrics_slowdown(struct ftp_node_metrics *m, double slowdown);
 
 /* The series of a stage, when its plan comes into force, the same ones under another label when

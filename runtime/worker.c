@@ -13,6 +13,7 @@
 
 #define N_COMMANDS     8
 #define N_OUTCOMES     4096
+#define N_NEWS	       (8 * FTP_PROTOCOL_MAX_UNITS) /* two snapshots of own units and guests, twice */
 #define TIMER_SLACK_NS 5000
 #define IDLE_SLEEP_NS  (100 * FTP_NS_PER_MS)
 
@@ -80,6 +81,9 @@ static bool take_commands(struct ftp_worker *w, uint64_t now_ns)
 	case FTP_COMMAND_EMULATE:
 		emulate(w, &c.emulate, now_ns);
 		break;
+	case FTP_COMMAND_RETAIN:
+		ftp_worker_snapshots_retain(w, &c.retain);
+		break;
 	case FTP_COMMAND_PREPARE:
 	case FTP_COMMAND_HOLD:
 	case FTP_COMMAND_TRANSFER:
@@ -127,6 +131,7 @@ static bool turn(struct ftp_worker *w)
 	worked |= ftp_worker_plan_serve(w, now_ns);
 	worked |= ftp_worker_train_turn(w, now_ns);
 	worked |= ftp_worker_plan_turn(w, now_ns);
+	worked |= ftp_worker_snapshots_turn(w, !worked, now_ns);
 	worked |= ftp_worker_plan_tidy(w, !worked, now_ns);
 	if (w->now)
 		ftp_measures_publish(&w->measures, w->now, now_ns);
@@ -163,6 +168,8 @@ int ftp_worker_start(
 	w->params = *params;
 	ftp_spsc_init(&w->commands, N_COMMANDS, sizeof(struct ftp_command));
 	ftp_spsc_init(&w->outcomes, N_OUTCOMES, sizeof(struct ftp_outcome));
+	ftp_spsc_init(&w->news, N_NEWS, sizeof(struct ftp_replica_news));
+	w->snapshots = ftp_snapshots_new();
 	ftp_measures_init(
 		&w->measures, params->metrics, params->region, params->config->training.batch);
 	ftp_tempo_init(&w->tempo);
@@ -204,6 +211,7 @@ void ftp_worker_stop(struct ftp_worker *w)
 		ftp_worker_outcome_clear(&o);
 	ftp_spsc_deinit(&w->commands);
 	ftp_spsc_deinit(&w->outcomes);
+	ftp_spsc_deinit(&w->news);
 	ftp_measures_deinit(&w->measures);
 	ftp_waker_deinit(&w->waker);
 	ftp_waker_deinit(&w->control_waker);
@@ -235,6 +243,11 @@ bool ftp_worker_outcome(struct ftp_worker *w, struct ftp_outcome *o)
 bool ftp_worker_measure(struct ftp_worker *w, struct ftp_measure *m)
 {
 	return ftp_measures_pop(&w->measures, m);
+}
+
+bool ftp_worker_news(struct ftp_worker *w, struct ftp_replica_news *n)
+{
+	return ftp_spsc_pop(&w->news, n);
 }
 
 struct ftp_waker *ftp_worker_waker(struct ftp_worker *w)

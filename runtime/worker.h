@@ -13,6 +13,7 @@
 #include "runtime/dataset.h"
 #include "runtime/measures.h"
 #include "runtime/node_metrics.h"
+#include "runtime/replicas.h"
 #include "runtime/transition.h"
 
 struct ftp_worker_params { /* all lent until ftp_worker_stop() */
@@ -31,6 +32,7 @@ enum ftp_command_kind {
 	FTP_COMMAND_PROFILE, /* these two: while it has no plan; a failure is only theirs */
 	FTP_COMMAND_PROBE,
 	FTP_COMMAND_EMULATE,
+	FTP_COMMAND_RETAIN,
 	FTP_COMMAND_PREPARE, /* these five: answered with FTP_OUTCOME_ANSWERED, each once */
 	FTP_COMMAND_HOLD,
 	FTP_COMMAND_TRANSFER,
@@ -42,6 +44,7 @@ struct ftp_command {
 	enum ftp_command_kind kind;
 	char isa[16];		       /* PROFILE */
 	struct ftp_emulate emulate;    /* EMULATE: from now on */
+	struct ftp_retain retain;      /* RETAIN */
 	struct ftp_plan *plan;	       /* PREPARE; taken, from malloc */
 	struct ftp_transfer *transfer; /* TRANSFER; taken, from malloc */
 	struct ftp_probe *probe;       /* PROBE; taken, from malloc */
@@ -92,6 +95,8 @@ void ftp_worker_stop(struct ftp_worker *w);
 int ftp_worker_command(struct ftp_worker *w, const struct ftp_command *c);
 bool ftp_worker_outcome(struct ftp_worker *w, struct ftp_outcome *o);
 bool ftp_worker_measure(struct ftp_worker *w, struct ftp_measure *m);
+/* What the node holds of snapshots now; wakes as an outcome does. */
+bool ftp_worker_news(struct ftp_worker *w, struct ftp_replica_news *n);
 void ftp_worker_outcome_clear(struct ftp_outcome *o); /* frees what was given with it */
 
 /* Armed by the control thread before it polls; rings when an outcome comes. */

@@ -162,6 +162,7 @@ static void do_start(struct ftp_worker *w, const struct ftp_transition_action *a
 	(void)action;
 	w->now = w->next;
 	w->next = NULL;
+	ftp_assembly_start(w->now, w->snapshots, &w->replica_stats);
 	ftp_worker_train_begin(w, now_ns);
 	if (c->held_ns)
 		ftp_log_debug("plan of term %" PRIu64
@@ -203,6 +204,8 @@ static void do_answer(struct ftp_worker *w, const struct ftp_transition_action *
 		if (w->next->stage) {
 			m = ftp_stage_memory(w->next->stage);
 			o.memory_bytes = ftp_stage_memory_bytes(&m);
+			if (w->next->places)
+				o.memory_bytes += ftp_snapshot_places_bytes(w->next->places);
 		}
 	} else if (action->call == FTP_CALL_TRANSFER) {
 		o.term = t->next_plan->term;
@@ -346,6 +349,8 @@ static void take_event(struct ftp_worker *w, bool of_next, const struct ftp_netl
 		lose_peer(w, of_next, e);
 	} else if (e->event.kind == FTP_CONNECTION_ESTABLISHED) {
 		w->unheard &= ~(UINT64_C(1) << e->peer);
+	} else if (a->replicas && ftp_replicas_event(a->replicas, e)) {
+		return;
 	} else if (ftp_states_event(a->states, e, &unit)) {
 		if (unit >= 0)
 			take_unit(w, e, unit);
@@ -462,4 +467,5 @@ void ftp_worker_plan_tear_down(struct ftp_worker *w)
 	ftp_assembly_free(w->retired);
 	if (!is_building)
 		ftp_assembly_free(w->next);
+	ftp_snapshots_free(w->snapshots);
 }

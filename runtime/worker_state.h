@@ -1,5 +1,6 @@
 /* The inside of the worker, shared by its files: worker.c (thread, loop, commands), worker_plan.c
- * (plans come and go), worker_train.c (training under the plan in force, and its end). */
+ * (plans come and go), worker_train.c (training under the plan in force, and its end),
+ * worker_snapshots.c (what is kept of it). */
 #ifndef FTP_RUNTIME_WORKER_STATE_H
 #define FTP_RUNTIME_WORKER_STATE_H
 
@@ -38,6 +39,13 @@ struct ftp_worker {
 	uint64_t connect_deadline_ns;
 	struct ftp_worker_change change;
 
+	struct ftp_snapshots *snapshots;
+	struct ftp_replicas_stats replica_stats;
+	struct ftp_spsc news;
+	bool has_news;	     /* that the control thread was not woken for */
+	uint64_t overdue_ns; /* when what there is to do for snapshots has waited long enough; 0 */
+	uint64_t export_ns;  /* sum */
+
 	struct ftp_gather *gather; /* after the last step */
 	bool finished, failed;
 	uint64_t train_start_ns, train_end_ns;
@@ -64,6 +72,12 @@ bool ftp_worker_plan_turn(struct ftp_worker *w, uint64_t now_ns);
 bool ftp_worker_plan_tidy(struct ftp_worker *w, bool is_idle, uint64_t now_ns);
 void ftp_worker_plan_ended(struct ftp_worker *w); /* the last step is done */
 void ftp_worker_plan_tear_down(struct ftp_worker *w);
+
+/* worker_snapshots.c */
+void ftp_worker_snapshots_retain(struct ftp_worker *w, const struct ftp_retain *m);
+/* The plan in force has finished this step, and nothing of the next one has run since. */
+void ftp_worker_snapshots_stepped(struct ftp_worker *w, uint64_t step);
+bool ftp_worker_snapshots_turn(struct ftp_worker *w, bool is_idle, uint64_t now_ns);
 
 /* worker_train.c */
 bool ftp_worker_train_turn(struct ftp_worker *w, uint64_t now_ns);

@@ -81,8 +81,10 @@ static bool train(struct ftp_worker *w, uint64_t now_ns)
 		w->measures.poll_ns += end_ns - now_ns;
 		w->measures.bubble_ns += end_ns - now_ns;
 	}
-	if (ftp_pipeline_step(pipeline) != w->timed_step)
+	if (ftp_pipeline_step(pipeline) != w->timed_step) {
+		ftp_worker_snapshots_stepped(w, ftp_pipeline_step(pipeline));
 		measure_step(w, ftp_pipeline_step(pipeline));
+	}
 	worked |= take_report(w);
 	if (!w->train_end_ns && ftp_pipeline_step(pipeline) == w->now->plan->last_step)
 		w->train_end_ns = end_ns;

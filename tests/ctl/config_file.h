@@ -83,6 +83,7 @@ static const char full[] =
 	"  optimizer: {kind: sgd, momentum: 0.8, weight_decay: 4e-5, nesterov: true}\n"
 	"  lr: {kind: step, base: 0.1, gamma: 0.3, final: 0.001, warmup: 5, step_every: 9}\n"
 	"  eval_every: 11\n"
+	"snapshot: {every: 20, global_every: 60}\n"
 	"net: {port: udp, mtu: 9000, wire: f32, protect: none, eal: -v, hugepages: true}\n"
 	"metrics: {listen: '0.0.0.0:7100'}\n"
 	"log: {level: debug, format: json}\n";

@@ -290,6 +290,28 @@ static void on_hold(struct life *l, const char *args)
 	answer(l, conn, FTP_METHOD_HOLD, ftp_hold_encode(&m));
 }
 
+/* Of the life, before it trains. */
+static void on_snapshots(struct life *l, const char *args)
+{
+	ftp_assert(sscanf(args, "%" SCNu64 " %" SCNu64, &l->config.snapshot.every,
+			   &l->config.snapshot.global_every) == 2);
+}
+
+/* Units [first, end); none: the node was late. digest: another one than is usual. */
+static void on_stored(struct life *l, const char *args)
+{
+	struct ftp_stored m = {.n_units = 0};
+	unsigned conn, first, end, digest = 0;
+
+	ftp_assert(sscanf(args, "%u %" SCNu64 " %" SCNu64 " %" SCNu64 " %u %u %u", &conn, &m.term,
+			   &m.step, &m.at, &first, &end, &digest) >= 6);
+	for (unsigned u = first; u < end; u++) {
+		m.unit[m.n_units] = u;
+		m.digest[m.n_units++] = (struct ftp_digest){digest, u};
+	}
+	life_request(l, conn, FTP_METHOD_STORED, ftp_stored_encode(&m), false);
+}
+
 static void on_repartition(struct life *l, const char *args)
 {
 	struct ftp_repartition m = {.force = 0};
@@ -427,6 +449,8 @@ static const struct {
 	{"finish", on_finish},
 	{"hold", on_hold},
 	{"held", on_held},
+	{"snapshots", on_snapshots},
+	{"stored", on_stored},
 	{"repartition", on_repartition},
 	{"drain", on_drain},
 	{"emulate", on_emulate},

@@ -87,6 +87,31 @@ static void tell_step(struct life *l)
 	free(m);
 }
 
+static void tell_stored(struct life *l, uint32_t node, const struct ftp_plan_stage *of)
+{
+	struct ftp_stored m = {.term = l->plan.term, .step = l->step, .at = l->step};
+
+	for (uint32_t u = of->first_unit; u < of->end_unit; u++) {
+		m.unit[m.n_units] = u;
+		m.digest[m.n_units++].low = u;
+	}
+	life_request(l, l->conn[node], FTP_METHOD_STORED, ftp_stored_encode(&m), false);
+}
+
+/* The snapshot that was named, with its replicas. */
+static void take_snapshot(struct life *l)
+{
+	const struct ftp_plan *p = &l->plan;
+	bool is_global = l->retain.global;
+
+	for (uint32_t i = 0; i < p->n_stages; i++) {
+		tell_stored(l, p->stages[i].node, &p->stages[i]);
+		tell_stored(l, p->stages[(i + 1) % p->n_stages].node, &p->stages[i]);
+		if (is_global)
+			tell_stored(l, p->stages[0].node, &p->stages[i]);
+	}
+}
+
 void life_train(struct life *l, uint64_t n_steps)
 {
 	uint64_t end = l->hold ? l->hold : l->config.training.steps;
@@ -95,6 +120,8 @@ void life_train(struct life *l, uint64_t n_steps)
 		l->step++;
 		life_wait(l, l->pace_ms);
 		tell_step(l);
+		if (l->retain.term == l->plan.term && l->step == l->retain.next)
+			take_snapshot(l);
 	}
 }
 
@@ -211,6 +238,14 @@ static void serve_abandon(struct life *l, const struct life_call *c)
 	life_answer(l, c->conn, c->method, json_object(), c->term);
 }
 
+static void serve_retain(struct life *l, const struct life_call *c)
+{
+	struct ftp_error err;
+
+	ftp_assert(!ftp_retain_decode(&l->retain, c->body, &err));
+	life_answer(l, c->conn, c->method, json_object(), c->term);
+}
+
 static void serve_plainly(struct life *l, const struct life_call *c)
 {
 	life_answer(l, c->conn, c->method, json_object(), c->term);
@@ -236,6 +271,7 @@ static const struct {
 	{FTP_METHOD_TRANSFER, serve_transfer},
 	{FTP_METHOD_COMMIT, serve_commit},
 	{FTP_METHOD_ABANDON, serve_abandon},
+	{FTP_METHOD_RETAIN, serve_retain},
 	{FTP_METHOD_EMULATE, serve_plainly},
 	{FTP_METHOD_STOP, serve_stop},
 };

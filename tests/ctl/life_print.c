@@ -42,6 +42,19 @@ static void print_fields(FILE *f, const json_t *body)
 	}
 }
 
+static void print_retain(FILE *f, const json_t *body)
+{
+	struct ftp_retain m;
+	struct ftp_error err;
+
+	ftp_assert(!ftp_retain_decode(&m, body, &err));
+	fprintf(f, " term %d keep", (int)m.term);
+	for (uint32_t i = 0; i < m.n_steps; i++)
+		fprintf(f, "%c%d", i ? ',' : ' ', (int)m.step[i]);
+	fprintf(f, "%s next %d%s", m.n_steps ? "" : " none", (int)m.next,
+		m.global ? " globally" : "");
+}
+
 static void print_call(FILE *f, const struct ftp_action *a)
 {
 	static const char *const open[] = {FTP_METHOD_HOLD, FTP_METHOD_TRANSFER, FTP_METHOD_COMMIT,
@@ -50,6 +63,8 @@ static void print_call(FILE *f, const struct ftp_action *a)
 	fprintf(f, "  call %u %s", a->conn, a->method);
 	if (!strcmp(a->method, FTP_METHOD_PREPARE))
 		print_plan(f, a->body);
+	if (!strcmp(a->method, FTP_METHOD_RETAIN))
+		print_retain(f, a->body);
 	for (size_t i = 0; i < sizeof(open) / sizeof(*open); i++)
 		if (!strcmp(a->method, open[i]))
 			print_fields(f, a->body);

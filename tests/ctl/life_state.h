@@ -39,6 +39,7 @@ struct life {
 	uint64_t step;			/* trained */
 	uint64_t pace_ms;		/* of a step */
 	uint64_t hold;			/* no step after it; 0: none */
+	struct ftp_retain retain;	/* the newest */
 };
 
 void life_step(struct life *l, const struct ftp_event *e, bool call);

@@ -133,6 +133,18 @@ static uint64_t bytes_of(const struct ftp_planner_problem *p, uint64_t versions,
 	return bytes + slots * slot + scratch + scratchpad;
 }
 
+static uint64_t most_copies(const struct ftp_planner_problem *p,
+	const struct ftp_planner_plan *plan, uint32_t first, uint32_t end)
+{
+	uint32_t n = first || plan->n_stages == 1 ? end : p->n_units;
+	uint64_t bytes = 0;
+
+	for (uint32_t i = 0; i < n; i++)
+		bytes += p->units[i].state_bytes + 64;
+	return p->snapshots ? bytes * (!first && plan->n_stages > 1 && p->global_snapshots ? 3 : 2)
+			    : 0;
+}
+
 /* Of units [first, end) as stage s. */
 static uint64_t bytes_as(const struct ftp_planner_problem *p, const struct ftp_planner_plan *plan,
 	uint32_t s, uint32_t first, uint32_t end)
@@ -146,10 +158,31 @@ static uint64_t bytes_as(const struct ftp_planner_problem *p, const struct ftp_p
 	return bytes_of(p, versions, ahead + 1, first, end);
 }
 
+/* Copies of one unit that stage s keeps. */
+static uint64_t copies_of(const struct ftp_planner_problem *p, const struct ftp_planner_plan *plan,
+	uint32_t s, uint32_t unit)
+{
+	uint32_t owner = 0, n = plan->n_stages;
+	bool is_near;
+
+	while (unit >= plan->first_unit[owner + 1])
+		owner++;
+	is_near = owner == s || (owner + 1) % n == s;
+	if (!p->snapshots)
+		return 0;
+	if (p->global_snapshots && s == 0 && n > 1)
+		return is_near ? 3 : 2;
+	return is_near ? 2 : 0;
+}
+
 uint64_t oracle_bytes(
 	const struct ftp_planner_problem *p, const struct ftp_planner_plan *plan, uint32_t s)
 {
-	return bytes_as(p, plan, s, plan->first_unit[s], plan->first_unit[s + 1]);
+	uint64_t bytes = bytes_as(p, plan, s, plan->first_unit[s], plan->first_unit[s + 1]);
+
+	for (uint32_t i = 0; i < p->n_units; i++)
+		bytes += copies_of(p, plan, s, i) * (p->units[i].state_bytes + 64);
+	return bytes;
 }
 
 static bool every_part_fits(const struct ftp_planner_problem *p,
@@ -157,7 +190,7 @@ static bool every_part_fits(const struct ftp_planner_problem *p,
 {
 	for (uint32_t i = plan->first_unit[s]; i < plan->first_unit[s + 1]; i++)
 		for (uint32_t j = i + 1; j <= plan->first_unit[s + 1]; j++)
-			if (bytes_as(p, plan, s, i, j) > limit)
+			if (bytes_as(p, plan, s, i, j) + most_copies(p, plan, i, j) > limit)
 				return false;
 	return true;
 }
@@ -311,6 +344,8 @@ void oracle_draw_problem(
 		.n_nodes = n_nodes,
 		.links = c->links,
 		.schedule = oracle_draw(c, 2) ? FTP_PLANNER_1F1B : FTP_PLANNER_FLUSH};
+	c->problem.snapshots = oracle_draw(c, 2);
+	c->problem.global_snapshots = c->problem.snapshots && oracle_draw(c, 2);
 	c->problem.micro_batches =
 		c->problem.schedule == FTP_PLANNER_FLUSH ? 1 + (uint32_t)oracle_draw(c, 6) : 1;
 	for (uint32_t i = 0; i < n_units; i++)
@@ -332,7 +367,10 @@ void oracle_draw_problem(
 				.backward_ns = slowness * oracle_draw(c, 2 * grain),
 				.update_ns = slowness * oracle_draw(c, 1 + oracle_draw(c, grain))};
 		c->nodes[v] = (struct ftp_planner_node){.times = c->times[v],
-			.memory_bytes = roomy ? 100000 : 50 + oracle_draw(c, 60 * n_units),
+			.memory_bytes = roomy ? 100000
+					      : 50 + oracle_draw(c, 60 * n_units) +
+							c->problem.snapshots *
+								oracle_draw(c, 250 * n_units),
 			.held_bytes = oracle_draw(c, 100)};
 	}
 	/* From links that nobody notices to those that decide. */

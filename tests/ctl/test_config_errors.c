@@ -44,7 +44,8 @@ static const struct bad bad[] = {
 	{"nodes: [{name: n1}, {name: n2, core: 3}]\ntraining: {model: mlp}\n", NULL,
 		"c.yaml:1:38: nodes.n2.core: unknown key; expected one of name, host, cores"},
 	{"node: [{name: n1}]\n", NULL,
-		"c.yaml:1:7: node: unknown key; expected one of cluster, nodes, training, net"},
+		"c.yaml:1:7: node: unknown key; expected one of cluster, nodes, training, "
+		"snapshot, net"},
 	/* single values */
 	{three, "training.batch=many",
 		"--set training.batch=many: training.batch: expected a whole number from 1 to "
@@ -93,7 +94,6 @@ static const struct bad bad[] = {
 	{three, "net.mtu=100", "--set net.mtu=100: net.mtu: expected 0 (ask the route) or 576"},
 	{three, "cluster.name=\"a\\e[31m\"", "got 'a?[31m'"},
 	/* not yet */
-	{three, "snapshot.every=10", "snapshot: not supported by this version; remove it"},
 	{three, "checkpoint={keep: 2}", "checkpoint: not supported by this version"},
 	{three, "cluster.key_file=/k", "cluster.key_file: not supported by this version"},
 	{three, "nodes.n1.restart=on-failure", "'on-failure' is not supported by this version"},

@@ -77,6 +77,7 @@ static int draw_line(char *line, size_t bytes, uint64_t key, uint64_t *at)
 		"error %u node.prepare -1 words", "error %u node.prepare -2 late",
 		"error %u node.hold -1 words", "error %u node.transfer -1 words",
 		"error %u node.abandon -1 words", "error %u node.commit -2 words",
+		"stored %u 1 2 2 0 5", "stored %u 1 2 2 0 1 9", "stored %u 1 4 2 0 0",
 		"error %u node.stop -3 words", "error %u node.profile -3 words", "exited n%u 9 0",
 		"exited n%u 0 1 words", "exited n3 0 0", "wait 5000", "wait 61000", "stop",
 		"broken words", "raw %u node.join {}", "raw %u node.progress {}"};
@@ -102,6 +103,8 @@ static char *draw_life(uint64_t seed, uint64_t life)
 
 	n += (size_t)snprintf(
 		script, bytes, "life 3 %s auto %u drill\n", cuts[life % 3], life % 5 ? 40 : 3);
+	if (life % 2)
+		n += (size_t)snprintf(script + n, bytes - n, "snapshots 2 4\n");
 	if (ftp_prng_below(key, at++, 4))
 		n += (size_t)snprintf(script + n, bytes - n, "join 1 n1\njoin 2 n2\njoin 3 n3\n%s",
 			ftp_prng_below(key, at++, 4) ? "serve all\n" : "");
@@ -126,6 +129,7 @@ static void step__random_lives(void **state)
 		{" abandoned while transferring", "abandoned while transferring"},
 		{"has left the run", "drained a node"},
 		{"; because n", "planned for a drain or a join"},
+		{"event snapshot", "had a stable snapshot"},
 		{"  end completed", "completed"},
 	};
 	unsigned n[sizeof(ends) / sizeof(*ends)] = {0};

@@ -41,13 +41,15 @@ CODEC(held)
 CODEC(transfer)
 CODEC(transferred)
 CODEC(abandon)
+CODEC(stored)
+CODEC(retain)
 CODEC(emulate)
 CODEC(trace)
 CODEC(repartition)
 CODEC(named)
 CODEC(emulate_ask)
 
-static const struct ftp_join join = {.protocol = 2,
+static const struct ftp_join join = {.protocol = 3,
 	.name = "n1",
 	.incarnation = UINT64_MAX,
 	.pid = 4711,
@@ -91,6 +93,8 @@ static const struct ftp_held held = {1, 2, 2, {3, 4}, {{1, 2}, {UINT64_MAX, 0}}}
 static const struct ftp_transfer transfer = {2, 2, 1, {3}, {{1, 2}}};
 static const struct ftp_transferred transferred = {2, 100, 5, 6};
 static const struct ftp_abandon abandon = {2, "n3 is gone"};
+static const struct ftp_stored stored = {1, 20, 21, 2, {3, 4}, {{1, 2}, {UINT64_MAX, 0}}};
+static const struct ftp_retain retain = {1, 2, {10, 20}, INT64_MAX, 1};
 static const struct ftp_emulate emulate = {1.5, 0.05, 1 << 30, 2000000};
 static const struct ftp_trace trace = {1, 1, {2}, {3}, {4}, {5}, {INT64_MAX}};
 static const struct ftp_repartition repartition = {"3,9", "n1,n3", 1};
@@ -144,6 +148,8 @@ static const struct message {
 	MESSAGE(transfer),
 	MESSAGE(transferred),
 	MESSAGE(abandon),
+	MESSAGE(stored),
+	MESSAGE(retain),
 	MESSAGE(emulate),
 	MESSAGE(trace),
 	MESSAGE(repartition),

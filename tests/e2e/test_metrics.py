@@ -8,9 +8,11 @@ import unittest
 from cluster import LENET5, ROOT, Cluster, wait_for
 
 COORDINATOR = ["ftp_build_info", "ftp_steps_total", "ftp_samples_total", "ftp_loss",
-               "ftp_samples_per_second", "ftp_plan_term", "ftp_node_up"]
+               "ftp_samples_per_second", "ftp_plan_term", "ftp_node_up",
+               "ftp_snapshot_step", "ftp_snapshot_age_steps", "ftp_snapshots_skipped_total"]
 # Whatever their full names are: what the operator asks about.
-NODE_SUBJECTS = ["compute", "wait", "bytes", "retransmit", "cop(y|ied|ies)", "reorder", "memory"]
+NODE_SUBJECTS = ["compute", "wait", "bytes", "retransmit", "cop(y|ied|ies)", "reorder", "memory", "snapshots",
+                 "replica_bytes"]
 
 
 def promtool():
@@ -28,7 +30,7 @@ class Metrics(unittest.TestCase):
     def setUpClass(cls):
         cls.cluster = Cluster(3, {**LENET5, "training.steps": 10000000})
         cls.cluster.follow()
-        cls.cluster.wait_for_steps(3)
+        cls.cluster.wait_for_steps(50)
         first = cls.cluster.port + 1
         cls.pages = {n: cls.cluster.scrape(first + n) for n in range(4)}  # 0: the coordinator
 

@@ -14,7 +14,7 @@ static const struct rig_plan mirrored = {3, {{0, 1}, {2, 3}, {1, 5}}};
 static const struct rig_plan without_n2 = {2, {{0, 3}, {2, 5}}};
 static const struct rig_plan without_n3 = {2, {{0, 1}, {1, 5}}};
 
-static const struct rig_settings flush = {"flush", false, "256MiB"};
+static const struct rig_settings flush = {.schedule = "flush", .memory = "256MiB"};
 
 static void assert_same_training(const struct rig *a, const struct rig *b)
 {
@@ -80,7 +80,8 @@ static void change__net_loops_in_threads(void **state)
 
 	(void)state;
 	train_alone(&expected);
-	live_through_changes(&r, &(struct rig_settings){"flush", true, "256MiB"});
+	live_through_changes(&r,
+		&(struct rig_settings){.schedule = "flush", .net_cores = true, .memory = "256MiB"});
 	assert_same_training(&r, &expected);
 }
 
@@ -89,7 +90,7 @@ static void change__asynchronous_schedule_goes_on(void **state)
 	static struct rig r;
 
 	(void)state;
-	live_through_changes(&r, &(struct rig_settings){"1f1b", false, "256MiB"});
+	live_through_changes(&r, &(struct rig_settings){.schedule = "1f1b", .memory = "256MiB"});
 	assert_int_equal(strlen(r.digest), FTP_DIGEST_HEX - 1);
 }
 
@@ -153,7 +154,7 @@ static void prepare__that_does_not_fit_harms_nobody(void **state)
 
 	(void)state;
 	train_alone(&expected);
-	begin(&r, &(struct rig_settings){"flush", false, "1700KiB"}, &thirds);
+	begin(&r, &(struct rig_settings){.schedule = "flush", .memory = "1700KiB"}, &thirds);
 	rig_begin_prepare(&r, &alone);
 	rig_wait(&r, n1_is_refused);
 	assert_true(strstr(r.nodes[0].refusal[FTP_CALL_PREPARE], "memory") != NULL);
@@ -181,6 +182,71 @@ static void hold__a_lost_newcomer_ends_only_the_change(void **state)
 	rig_abandon(&r);
 	end(&r);
 	assert_same_training(&r, &expected);
+}
+
+static void snapshots__every_unit_at_two_nodes(void **state)
+{
+	static struct rig expected, r;
+
+	(void)state;
+	train_alone(&expected);
+	rig_open(&r, &(struct rig_settings){.schedule = "flush",
+			     .memory = "256MiB",
+			     .every = 10,
+			     .global_every = 30,
+			     .lead = 3});
+	rig_change(&r, &thirds);
+	rig_finish(&r);
+	print_message("%u stable, %u of them global, %u spoiled\n", r.snapshots.n_stable,
+		r.snapshots.n_global, r.snapshots.n_spoiled);
+	assert_true(r.snapshots.n_stable > 3 && r.snapshots.n_global > 1);
+	rig_close(&r);
+	assert_same_training(&r, &expected);
+}
+
+/* Named so late that stages are past the step: those skip it, and nobody waits for them. */
+static void snapshots__late_ones_are_skipped(void **state)
+{
+	static struct rig expected, r;
+
+	(void)state;
+	train_alone(&expected);
+	rig_open(&r, &(struct rig_settings){.schedule = "flush",
+			     .memory = "256MiB",
+			     .every = 1,
+			     .global_every = 2,
+			     .lead = 2,
+			     .is_late = true});
+	rig_change(&r, &thirds);
+	rig_finish(&r);
+	print_message("%u stable, %u of them global, %u spoiled\n", r.snapshots.n_stable,
+		r.snapshots.n_global, r.snapshots.n_spoiled);
+	assert_true(r.snapshots.n_spoiled > 2 && r.snapshots.n_stable > 5);
+	rig_close(&r);
+	assert_same_training(&r, &expected);
+}
+
+static void snapshots__over_changes(void **state)
+{
+	static const struct rig_settings all[] = {
+		{.schedule = "flush", .memory = "256MiB", .every = 2, .global_every = 4},
+		{.schedule = "flush",
+			.net_cores = true,
+			.memory = "256MiB",
+			.every = 2,
+			.global_every = 4},
+	};
+	static struct rig expected, r;
+
+	(void)state;
+	train_alone(&expected);
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+		live_through_changes(&r, &all[i]);
+		print_message("%u stable, %u of them global, %u spoiled\n", r.snapshots.n_stable,
+			r.snapshots.n_global, r.snapshots.n_spoiled);
+		assert_same_training(&r, &expected);
+		assert_true(r.snapshots.n_stable > 5);
+	}
 }
 
 static bool others_failed(const struct rig *r)
@@ -211,6 +277,9 @@ int main(void)
 		cmocka_unit_test(abandon__at_every_part),
 		cmocka_unit_test(abandon__without_waiting),
 		cmocka_unit_test(prepare__that_does_not_fit_harms_nobody),
+		cmocka_unit_test(snapshots__every_unit_at_two_nodes),
+		cmocka_unit_test(snapshots__late_ones_are_skipped),
+		cmocka_unit_test(snapshots__over_changes),
 		cmocka_unit_test(hold__a_lost_newcomer_ends_only_the_change),
 		cmocka_unit_test(lost__a_stage_in_force_fails_the_others),
 	};

@@ -26,6 +26,7 @@ static void load_config(struct rig *r, const struct rig_settings *s)
 		"  batch: 8, micro_batches: %3$d, schedule: %4$s, steps: %5$d, seed: 3,\n"
 		"  eval_every: 30, optimizer: {kind: sgd, momentum: 0.9, weight_decay: 1e-4},\n"
 		"  lr: {kind: cosine, base: 0.02, warmup: 5}}\n"
+		"snapshot: {every: %6$d, global_every: %7$d}\n"
 		"net: {port: udp}\n";
 	struct ftp_error err;
 	char path[128];
@@ -35,7 +36,7 @@ static void load_config(struct rig *r, const struct rig_settings *s)
 	f = fopen(path, "w");
 	assert_non_null(f);
 	fprintf(f, text, s->memory, r->directory, strcmp(s->schedule, "flush") ? 1 : 4, s->schedule,
-		RIG_STEPS);
+		RIG_STEPS, (int)s->every, (int)s->global_every);
 	fclose(f);
 	if (ftp_config_load(&r->config, path, NULL, 0, &err))
 		fail_msg("%s", err.text);
@@ -75,6 +76,10 @@ void rig_open(struct rig *r, const struct rig_settings *settings)
 	small_dataset_write(r->directory);
 	small_dataset_directory(r->run_dir);
 	load_config(r, settings);
+	r->snapshots.every = settings->every;
+	r->snapshots.global_every = settings->global_every;
+	r->snapshots.lead = settings->lead;
+	r->snapshots.is_late = settings->is_late;
 	spec = ftp_config_model_spec(r->config);
 	assert_int_equal(ftp_model_new(&r->model, &spec, &err), 0);
 	assert_int_equal(ftp_dataset_open(&r->dataset, r->directory, &err), 0);
@@ -162,6 +167,7 @@ static void take_all(struct rig *r)
 		}
 		while (n->worker && ftp_worker_measure(n->worker, &m))
 			;
+		rig_snapshots_take(r, i);
 	}
 }
 
@@ -366,6 +372,8 @@ void rig_commit(struct rig *r)
 	call_members(r, FTP_COMMAND_COMMIT);
 	assert_granted(r, &r->next, FTP_CALL_COMMIT);
 	r->plan = r->next;
+	if (r->snapshots.every)
+		rig_snapshots_name(r);
 }
 
 void rig_abandon(struct rig *r)

@@ -1,5 +1,5 @@
 /* A cluster of real workers in this process, over kernel UDP, with the test in the coordinator's
- * place. */
+ * place. After each commit it names snapshots by itself, one after the other. */
 #ifndef FTP_TESTS_WORKER_RIG_H
 #define FTP_TESTS_WORKER_RIG_H
 
@@ -9,9 +9,12 @@
 #define RIG_STEPS 300
 
 struct rig_settings {
-	const char *schedule; /* "flush" or "1f1b" */
-	bool net_cores;	      /* every net loop has a thread */
-	const char *memory;   /* of each node */
+	const char *schedule;	      /* "flush" or "1f1b" */
+	bool net_cores;		      /* every net loop has a thread */
+	const char *memory;	      /* of each node */
+	uint64_t every, global_every; /* snapshots; 0: none */
+	uint64_t lead;		      /* steps from naming one to taking it, at least */
+	bool is_late;		      /* every third one is named when some stages have passed it */
 };
 
 /* Stages in order: node and first unit after its own. Nodes of the plan in force that are not named
@@ -52,6 +55,18 @@ struct rig {
 	int n_evaluations;
 	uint64_t n_correct[RIG_STEPS + 1];
 	char digest[FTP_DIGEST_HEX];
+	struct rig_snapshots {
+		uint64_t every, global_every, lead;
+		bool is_late, is_owed; /* owed: one is not named before it is too late */
+		unsigned n_named;
+		uint64_t next; /* 0: none is named */
+		bool is_global, is_spoiled;
+		uint32_t told; /* stages that told of all of their own */
+		uint32_t holders[FTP_PROTOCOL_MAX_UNITS];
+		struct ftp_digest digest[FTP_PROTOCOL_MAX_UNITS];
+		uint64_t stable_step, global_step;
+		unsigned n_stable, n_global, n_spoiled;
+	} snapshots;
 };
 
 void rig_open(struct rig *r, const struct rig_settings *settings);
@@ -76,5 +91,9 @@ void rig_wait(struct rig *r, bool (*condition)(const struct rig *));
 void rig_slow(struct rig *r, int node, double slowdown);
 void rig_wait_for_step(struct rig *r, uint64_t step);
 void rig_finish(struct rig *r); /* trains to the end */
+
+/* rig_snapshots.c, for worker_rig.c: after a commit; and what a node tells. */
+void rig_snapshots_name(struct rig *r);
+void rig_snapshots_take(struct rig *r, int node);
 
 #endif

@@ -1,0 +1,280 @@
+/* Snapshots while a plan is in force: names the step of the next one, hears who holds what, and
+ * lets nodes free what is no longer worth keeping (ctl/protocol.h says how).
+ *
+ * All stages must copy the same steps, or no snapshot would ever be whole; so one place names them,
+ * a little ahead of the newest step that it knows of. How far ahead is learned: a stage that heard
+ * too late doubles it.
+ */
+#include <errno.h>
+#include <math.h>
+#include <string.h>
+
+#include "ctl/coordinator_state.h"
+
+#define MARGIN_LEAST_NS (20 * FTP_NS_PER_MS) /* from naming to the step, at least */
+#define MARGIN_MOST_NS	FTP_NS_PER_S
+#define EVENT_NS	FTP_NS_PER_S
+
+static bool is_on(const struct ftp_coordinator *c)
+{
+	return c->config->snapshot.every && c->state == FTP_RUN_TRAINING;
+}
+
+/* A plan of one stage has nowhere to send replicas. */
+static int n_holders(const struct ftp_coordinator *c)
+{
+	return c->plan.n_stages > 1 ? 2 : 1;
+}
+
+void ftp_coordinator_snapshots_init(struct ftp_coordinator *c)
+{
+	ftp_catalogue_init(&c->snapshots.catalogue, c->settings.n_units);
+	c->snapshots.margin_ns = MARGIN_LEAST_NS;
+}
+
+void ftp_coordinator_snapshots_begin(struct ftp_coordinator *c)
+{
+	struct ftp_coordinator_snapshots *s = &c->snapshots;
+
+	if (s->next != s->stable_step)
+		ftp_catalogue_forget(&s->catalogue, s->next);
+	ftp_catalogue_begin(&s->catalogue, c->plan.term, c->plan_step);
+	if (!ftp_catalogue_find(&s->catalogue, s->stable_step))
+		s->stable_step = 0;
+	if (!ftp_catalogue_find(&s->catalogue, s->global_step))
+		s->global_step = 0;
+	s->next = 0;
+	s->at = s->named_step = c->plan_step;
+}
+
+void ftp_coordinator_snapshots_lose(struct ftp_coordinator *c, uint32_t node)
+{
+	ftp_catalogue_lose(&c->snapshots.catalogue, node);
+}
+
+void ftp_coordinator_snapshots_at(struct ftp_coordinator *c, uint64_t step)
+{
+	if (step > c->snapshots.at)
+		c->snapshots.at = step;
+}
+
+static uint64_t margin_steps(const struct ftp_coordinator *c)
+{
+	double measured_s = ftp_coordinator_step_seconds(c);
+	double step_s = measured_s > 0 ? measured_s : c->predicted_s;
+
+	if (step_s <= 0)
+		return 1;
+	return (uint64_t)ceil((double)c->snapshots.margin_ns / (double)FTP_NS_PER_S / step_s);
+}
+
+/* After the last step there is nothing to go back for. */
+static uint64_t choose(const struct ftp_coordinator *c)
+{
+	uint64_t every = c->config->snapshot.every;
+	uint64_t known = c->snapshots.at > c->last_row ? c->snapshots.at : c->last_row;
+	uint64_t step = (known + 1 + margin_steps(c) + every - 1) / every * every;
+
+	return step < c->last_step ? step : c->last_step + 1;
+}
+
+static bool is_due_globally(const struct ftp_coordinator *c, uint64_t step)
+{
+	uint64_t every = c->config->snapshot.global_every;
+
+	return every && step / every > c->snapshots.global_step / every;
+}
+
+/* The central node keeps the newest global snapshot as well: without it a chain with two holes
+ * leaves nothing. */
+static void retain(struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a)
+{
+	const struct ftp_coordinator_snapshots *s = &c->snapshots;
+
+	for (uint32_t i = 0; i < c->n_nodes; i++) {
+		struct ftp_retain m = {
+			.term = c->plan.term, .next = s->next, .global = s->is_global};
+
+		if (!c->nodes[i].live || c->nodes[i].leaving)
+			continue;
+		if (s->stable_step)
+			m.step[m.n_steps++] = s->stable_step;
+		if (i == 0 && s->global_step && s->global_step != s->stable_step)
+			m.step[m.n_steps++] = s->global_step;
+		ftp_actions_call(a, c->nodes[i].conn, FTP_METHOD_RETAIN, ftp_retain_encode(&m),
+			m.term, now_ns + FTP_COORDINATOR_COMMIT_NS);
+	}
+}
+
+void ftp_coordinator_snapshots_name(
+	struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a)
+{
+	struct ftp_coordinator_snapshots *s = &c->snapshots;
+	uint64_t every = c->config->snapshot.every;
+
+	if (!is_on(c))
+		return;
+	s->next = choose(c);
+	if (s->next > c->last_step) {
+		s->is_global = false;
+	} else {
+		s->n_skipped += s->next / every - s->named_step / every - 1;
+		s->is_global = is_due_globally(c, s->next);
+		s->named_step = s->next;
+		ftp_catalogue_expect(&s->catalogue, c->plan.term, s->next);
+	}
+	s->is_spoiled = false;
+	s->spoiled_nodes = 0;
+	memset(s->is_own_told, 0, sizeof(s->is_own_told));
+	retain(c, now_ns, a);
+}
+
+/* Every stage has said of its own units what became of them. */
+static bool all_told(const struct ftp_coordinator *c)
+{
+	for (uint32_t i = 0; i < c->plan.n_stages; i++) {
+		const struct ftp_plan_stage *stage = &c->plan.stages[i];
+
+		if (c->snapshots.spoiled_nodes & FTP_NODE_BIT(stage->node))
+			continue;
+		for (uint32_t u = stage->first_unit; u < stage->end_unit; u++)
+			if (!c->snapshots.is_own_told[u])
+				return false;
+	}
+	return true;
+}
+
+static void spoil(struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a)
+{
+	struct ftp_coordinator_snapshots *s = &c->snapshots;
+
+	ftp_actions_log(a, FTP_LOG_DEBUG, "the snapshot after step %llu is skipped",
+		(unsigned long long)s->next);
+	s->n_skipped++;
+	s->margin_ns = s->margin_ns < MARGIN_MOST_NS / 2 ? 2 * s->margin_ns : MARGIN_MOST_NS;
+	ftp_catalogue_forget(&s->catalogue, s->next);
+	ftp_coordinator_snapshots_name(c, now_ns, a);
+}
+
+static void settle(struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a)
+{
+	struct ftp_coordinator_snapshots *s = &c->snapshots;
+
+	s->margin_ns = s->margin_ns / 2 > MARGIN_LEAST_NS ? s->margin_ns / 2 : MARGIN_LEAST_NS;
+	ftp_coordinator_snapshots_name(c, now_ns, a);
+}
+
+static void become_stable(struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a)
+{
+	struct ftp_coordinator_snapshots *s = &c->snapshots;
+
+	if (s->stable_step != s->global_step)
+		ftp_catalogue_forget(&s->catalogue, s->stable_step);
+	s->stable_step = s->next;
+	if (s->event_ns && now_ns < s->event_ns + EVENT_NS)
+		return;
+	s->event_ns = now_ns;
+	ftp_coordinator_event(c, "snapshot",
+		json_pack("{s:I, s:I, s:I}", "step", (json_int_t)s->stable_step, "at",
+			(json_int_t)s->at, "skipped", (json_int_t)s->n_skipped),
+		now_ns, a);
+}
+
+static void become_global(struct ftp_coordinator *c)
+{
+	struct ftp_coordinator_snapshots *s = &c->snapshots;
+
+	if (s->global_step != s->stable_step)
+		ftp_catalogue_forget(&s->catalogue, s->global_step);
+	s->global_step = s->next;
+}
+
+static void look(struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a)
+{
+	struct ftp_coordinator_snapshots *s = &c->snapshots;
+
+	if (s->stable_step != s->next && !s->is_spoiled &&
+		ftp_catalogue_is_stable(&s->catalogue, s->next, n_holders(c)))
+		become_stable(c, now_ns, a);
+	if (s->is_global && s->global_step != s->next && s->stable_step == s->next &&
+		ftp_catalogue_has(&s->catalogue, s->next, 0, 0, c->plan.n_units))
+		become_global(c);
+	if (!all_told(c))
+		return;
+	if (s->is_spoiled)
+		spoil(c, now_ns, a);
+	else if (s->stable_step == s->next && (!s->is_global || s->global_step == s->next))
+		settle(c, now_ns, a);
+}
+
+static void take_unit(struct ftp_coordinator *c, uint32_t node, const struct ftp_stored *m,
+	uint32_t i, struct ftp_actions *a)
+{
+	struct ftp_coordinator_snapshots *s = &c->snapshots;
+	const struct ftp_plan_stage *stage = c->plan.stages;
+	uint32_t unit = m->unit[i], teller;
+
+	while (unit >= stage->end_unit)
+		stage++;
+	s->is_own_told[unit] |= stage->node == node;
+	if (ftp_catalogue_add(&s->catalogue, node, unit, m->term, m->step, m->digest[i], &teller) !=
+		FTP_CATALOGUE_CONFLICT)
+		return;
+	s->is_spoiled = true;
+	ftp_actions_log(a, FTP_LOG_ERROR,
+		"%s and %s hold different states of unit %u after step %llu: it is not used",
+		c->config->nodes[teller].name, c->config->nodes[node].name, unit,
+		(unsigned long long)m->step);
+}
+
+static int take(struct ftp_coordinator *c, uint32_t node, const struct ftp_stored *m,
+	uint64_t now_ns, struct ftp_actions *a, struct ftp_error *err)
+{
+	struct ftp_coordinator_snapshots *s = &c->snapshots;
+
+	for (uint32_t i = 0; i < m->n_units; i++)
+		if (m->unit[i] >= c->plan.n_units)
+			return ftp_error_set(err, EPROTO, "a snapshot of no unit of the model");
+	ftp_coordinator_snapshots_at(c, m->at);
+	if (!m->n_units) {
+		s->is_spoiled = true;
+		s->spoiled_nodes |= FTP_NODE_BIT(node);
+	}
+	for (uint32_t i = 0; i < m->n_units; i++)
+		take_unit(c, node, m, i, a);
+	look(c, now_ns, a);
+	return 0;
+}
+
+int ftp_coordinator_on_stored(struct ftp_coordinator *c, uint32_t node, const json_t *body,
+	uint64_t now_ns, struct ftp_actions *a, struct ftp_error *err)
+{
+	struct ftp_stored m;
+	int rc = ftp_stored_decode(&m, body, err);
+
+	if (rc || !ftp_coordinator_in_training(c, node, m.term, FTP_METHOD_STORED, a))
+		return rc;
+	if (!is_on(c) || !m.step || m.step != c->snapshots.next || m.step > c->last_step) {
+		ftp_actions_log(a, FTP_LOG_DEBUG, "dropped a late " FTP_METHOD_STORED);
+		return 0;
+	}
+	return take(c, node, &m, now_ns, a, err);
+}
+
+uint64_t ftp_coordinator_snapshots_age(const struct ftp_coordinator *c)
+{
+	uint64_t stable = c->snapshots.stable_step;
+
+	return c->last_row > stable ? c->last_row - stable : 0;
+}
+
+json_t *ftp_coordinator_snapshots_document(const struct ftp_coordinator *c)
+{
+	const struct ftp_coordinator_snapshots *s = &c->snapshots;
+
+	if (!c->config->snapshot.every)
+		return json_null();
+	return json_pack("{s:I, s:I, s:I, s:I}", "stable_step", (json_int_t)s->stable_step,
+		"global_step", (json_int_t)s->global_step, "age_steps",
+		(json_int_t)ftp_coordinator_snapshots_age(c), "skipped", (json_int_t)s->n_skipped);
+}

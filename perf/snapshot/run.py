@@ -1,0 +1,128 @@
+#!/usr/bin/python3
+"""What snapshots cost: throughput with all of them on over throughput with none.
+
+Three nodes of this machine train MobileNetV2 1.0 (imagenet strides, batch 128). First both settings train
+the same steps, which must give the same parameters. Then pairs of runs, one with snapshots every 10 steps
+and global ones every 50, one without, in an order that alternates, under one plan; each is measured between
+two steps. The ratio of each pair, and the mean with its 95 % interval."""
+import argparse
+import math
+import os
+import statistics
+import sys
+
+PERF = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+sys.path[:0] = [PERF]
+import common  # noqa: E402
+from live import Live, value  # noqa: E402
+
+from cluster import Cluster  # noqa: E402
+
+NODES = 3
+ON = {"snapshot.every": 10, "snapshot.global_every": 50}
+OFF = {"snapshot.every": 0}
+CHECKED_STEPS, WARM_STEPS = 40, 15
+TARGET = 0.035  # overhead, upper end of the interval
+# Student's t, two-sided 95 %, by degrees of freedom; beyond the last the normal distribution's.
+T95 = [12.71, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160,
+       2.145, 2.131, 2.120, 2.110, 2.101, 2.093, 2.086, 2.080, 2.074, 2.069, 2.064, 2.060, 2.056,
+       2.052, 2.048, 2.045, 2.042]
+
+
+def settings(schedule):
+    asynchronous = {"training.schedule": "1f1b", "training.micro_batches": 1}
+    return {"training.model": "mobilenetv2", "training.width": 1.0, "training.strides": "imagenet",
+            "training.batch": 128, "training.lr": "{kind: constant, base: 0.01}",
+            **(asynchronous if schedule == "1f1b" else {})}
+
+
+def check(sets):
+    """The same result with and without; the cuts that were made are all later runs'."""
+    digests = []
+    for snapshots in (OFF, ON):
+        with Cluster(NODES, {**sets, **snapshots, "training.steps": CHECKED_STEPS}) as c:
+            summary = c.train()
+            stages = summary["plan"]
+            sets = {**sets, "training.cuts": ",".join(str(s["first_unit"]) for s in stages[1:])}
+            digests.append(summary["params_digest"])
+    if digests[0] != digests[1]:
+        raise SystemExit(f"snapshots change the result: {digests}")
+    return sets
+
+
+def counters(run):
+    """Sums over the nodes."""
+    pages = [run.page(n) for n in range(NODES)]
+    return {"export_s": sum(value(p, "ftp_snapshot_seconds_total") for p in pages),
+            "taken": sum(value(p, "ftp_snapshots_total") for p in pages),
+            "replica_bytes": sum(value(p, "ftp_replica_bytes_total") for p in pages)}
+
+
+def measure(sets, snapshots, seconds):
+    with Live(NODES, {**sets, **snapshots}) as run:
+        run.wait_steps(WARM_STEPS)
+        before = counters(run)
+        result = run.rate(seconds, 20)
+        after = counters(run)
+        if snapshots is ON:
+            taken = after["taken"] - before["taken"]
+            result["taken_per_node"] = taken / NODES
+            result["export_ms"] = 1e3 * (after["export_s"] - before["export_s"]) / max(taken, 1)
+            result["replica_bytes"] = after["replica_bytes"] - before["replica_bytes"]
+            result["age_steps"] = run.cluster.status()["snapshot"]["age_steps"]
+        run.stop()
+        return result
+
+
+def interval(ratios):
+    """Mean of the ratios and half of its 95 % interval, both of their logarithms."""
+    logs = [math.log(r) for r in ratios]
+    mean = statistics.mean(logs)
+    if len(logs) < 2:
+        return mean, math.inf
+    t = T95[len(logs) - 2] if len(logs) - 2 < len(T95) else 1.960
+    return mean, t * statistics.stdev(logs) / math.sqrt(len(logs))
+
+
+def play(schedule, pairs, seconds):
+    sets = check(settings(schedule))
+    rounds = []
+    for i in range(pairs):
+        pair = {}
+        for name, snapshots in (("on", ON), ("off", OFF))[::1 if i % 2 else -1]:
+            pair[name] = common.quietest(lambda: measure(sets, snapshots, seconds), tries=1)
+        pair["ratio"] = pair["on"]["samples_per_second"] / pair["off"]["samples_per_second"]
+        rounds.append(pair)
+        common.log(f"pair {i + 1} of {pairs}: on {pair['on']['samples_per_second']:.0f}, off "
+                   f"{pair['off']['samples_per_second']:.0f} samples/s, ratio {pair['ratio']:.4f}")
+    mean, half = interval([p["ratio"] for p in rounds])
+    return {"schedule": schedule, "cuts": sets["training.cuts"], "ratio": math.exp(mean),
+            "overhead": 1 - math.exp(mean), "overhead_low": 1 - math.exp(mean + half),
+            "overhead_high": 1 - math.exp(mean - half),
+            "export_ms": statistics.median(p["on"]["export_ms"] for p in rounds),
+            "noisy": max(p[k]["foreign"] for p in rounds for k in ("on", "off")) >
+            common.FOREIGN_LIMIT, "rounds": rounds}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--pairs", type=int, default=20)
+    parser.add_argument("--seconds", type=float, default=10, help="of each measurement")
+    parser.add_argument("--schedule", choices=["flush", "1f1b"], default="flush")
+    parser.add_argument("--json", action="store_true", help="print a document")
+    o = parser.parse_args()
+    result = play(o.schedule, o.pairs, o.seconds)
+    result["misses"] = [] if result["overhead_high"] <= TARGET else ["overhead_high"]
+    if o.json:
+        common.print_json(common.document("snapshot", target=TARGET, **result))
+    else:
+        print(f"{o.schedule}, cuts {result['cuts']}, {o.pairs} pairs: overhead "
+              f"{100 * result['overhead']:.2f} % ({100 * result['overhead_low']:.2f} to "
+              f"{100 * result['overhead_high']:.2f} %, target at most {100 * TARGET:.1f}); a copy "
+              f"takes {result['export_ms']:.2f} ms between two steps"
+              f"{'; others used the machine' if result['noisy'] else ''}")
+
+
+if __name__ == "__main__":
+    main()

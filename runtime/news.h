@@ -1,0 +1,11 @@
+/* News of snapshots on their way from the worker to the coordinator. The control thread. */
+#ifndef FTP_RUNTIME_NEWS_H
+#define FTP_RUNTIME_NEWS_H
+
+#include "ctl/jsonrpc.h"
+#include "runtime/worker.h"
+
+/* Notifies node.stored of what the worker holds since the last call: of each snapshot once. */
+void ftp_news_tell(struct ftp_worker *w, struct ftp_jsonrpc *rpc);
+
+#endif

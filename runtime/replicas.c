@@ -1,0 +1,382 @@
+#include "runtime/replicas.h"
+
+#include <stdlib.h>
+
+#include "runtime/base/log.h"
+#include "runtime/moves.h"
+
+#define N_ROUNDS  2
+#define N_TARGETS 2 /* the next stage, and the central node */
+
+/* A unit's way through a round. A stage's own: PLACELESS -> PLACED -> EXPORTED -> LENT -> DONE,
+ * from PLACED straight to LENT if the round is late. A guest's: PLACELESS -> PLACED (posted) ->
+ * ARRIVED
+ * -> DONE. */
+enum unit_state {
+	UNIT_DONE, /* or it does not concern us */
+	UNIT_PLACELESS,
+	UNIT_PLACED,
+	UNIT_EXPORTED,
+	UNIT_LENT,
+	UNIT_ARRIVED,
+};
+
+struct round_unit {
+	enum unit_state state;
+	struct ftp_snapshot *place;
+	int n_lent;
+	struct ftp_buffer buffers[N_TARGETS]; /* a port keeps its count of a send in each */
+};
+
+struct round { /* of one named step */
+	uint64_t step;
+	bool is_global, is_late;
+	bool is_spoiled, is_told; /* and that it is */
+	uint32_t n_open;	  /* units not DONE; 0: the round is over */
+	struct round_unit units[FTP_PROTOCOL_MAX_UNITS];
+};
+
+struct ftp_replicas {
+	struct ftp_replicas_spec spec;
+	uint64_t step;	 /* last finished of the stage */
+	bool is_pending; /* something has happened since there was nothing to do */
+	struct round rounds[N_ROUNDS];
+};
+
+static int last_stage(const struct ftp_plan *plan)
+{
+	return (int)plan->n_stages - 1;
+}
+
+/* Who gets the units of a stage: the next one, or after the last the central node. */
+static int successor(const struct ftp_plan *plan, int stage)
+{
+	return stage == last_stage(plan) ? 0 : stage + 1;
+}
+
+/* The members that a unit of `owner` goes to. */
+static int targets_of(
+	const struct ftp_plan *plan, int owner, bool is_global, int targets[N_TARGETS])
+{
+	int n = 0;
+
+	if (plan->n_stages == 1)
+		return 0;
+	targets[n++] = successor(plan, owner);
+	if (is_global && owner != 0 && targets[0] != 0)
+		targets[n++] = 0;
+	return n;
+}
+
+static bool comes_here(const struct ftp_plan *plan, int member, uint32_t unit, bool is_global)
+{
+	int targets[N_TARGETS];
+	int n = targets_of(plan, ftp_moves_owner(plan, unit), is_global, targets);
+
+	for (int i = 0; i < n; i++)
+		if (targets[i] == member)
+			return true;
+	return false;
+}
+
+void ftp_replicas_places(const struct ftp_plan *plan, int member, bool is_global, uint8_t *n)
+{
+	for (uint32_t u = 0; u < plan->n_units; u++) {
+		bool is_near =
+			ftp_moves_owner(plan, u) == member || comes_here(plan, member, u, false);
+
+		n[u] = is_near || (is_global && comes_here(plan, member, u, true)) ? 2 : 0;
+		n[u] += is_near && is_global && member == 0 && plan->n_stages > 1;
+	}
+}
+
+/* A round's messages, and those of the one before whose memory is not idle yet. */
+uint32_t ftp_replicas_n_messages(const struct ftp_plan *plan)
+{
+	return N_ROUNDS * plan->n_units;
+}
+
+struct ftp_replicas *ftp_replicas_new(const struct ftp_replicas_spec *spec)
+{
+	struct ftp_replicas *r = calloc(1, sizeof(*r));
+
+	ftp_assert(r);
+	r->spec = *spec;
+	return r;
+}
+
+static bool is_own(const struct ftp_replicas *r, uint32_t unit)
+{
+	return ftp_moves_owner(r->spec.plan, unit) == r->spec.member;
+}
+
+/* The links are closed: what was never filled goes back, and what was lent is ours again. */
+static void close_unit(struct ftp_replicas *r, struct round_unit *x)
+{
+	if (x->state == UNIT_PLACED || x->state == UNIT_EXPORTED || x->state == UNIT_ARRIVED)
+		ftp_snapshots_give_up(r->spec.store, x->place);
+	for (; x->state == UNIT_LENT && x->n_lent; x->n_lent--)
+		ftp_snapshots_unpin(r->spec.store, x->place);
+}
+
+void ftp_replicas_free(struct ftp_replicas *r)
+{
+	if (!r)
+		return;
+	for (int i = 0; i < N_ROUNDS; i++)
+		for (uint32_t u = 0; r->rounds[i].n_open && u < r->spec.plan->n_units; u++)
+			close_unit(r, &r->rounds[i].units[u]);
+	free(r);
+}
+
+static struct ftp_message_id id_of(uint32_t unit, uint64_t step)
+{
+	return (struct ftp_message_id){
+		.kind = FTP_MESSAGE_REPLICA, .cut = (uint16_t)unit, .step = step};
+}
+
+/* false: its places are still taken. */
+static bool place(struct ftp_replicas *r, struct round *round, uint32_t unit)
+{
+	const struct ftp_message_id id = id_of(unit, round->step);
+	struct round_unit *x = &round->units[unit];
+
+	x->place = ftp_snapshots_take(r->spec.store, unit, round->step, r->spec.plan->term);
+	if (!x->place)
+		return false;
+	x->state = UNIT_PLACED;
+	if (!is_own(r, unit))
+		ftp_netloop_post(r->spec.net, ftp_moves_owner(r->spec.plan, unit), &id,
+			x->place->data, x->place->bytes);
+	return true;
+}
+
+void ftp_replicas_name(struct ftp_replicas *r, uint64_t step, bool is_global)
+{
+	struct round *round = &r->rounds[r->rounds[0].n_open != 0];
+
+	if (round->n_open) {
+		ftp_log_warn("two snapshots are under way: that after step %llu is not taken",
+			(unsigned long long)step);
+		return;
+	}
+	round->step = step;
+	round->is_global = is_global;
+	round->is_late = round->is_spoiled = step <= r->step;
+	round->is_told = false;
+	for (uint32_t u = 0; u < r->spec.plan->n_units; u++) {
+		if (!is_own(r, u) && !comes_here(r->spec.plan, r->spec.member, u, is_global))
+			continue;
+		round->n_open++;
+		round->units[u].state = UNIT_PLACELESS;
+		place(r, round, u);
+	}
+	r->is_pending = true;
+}
+
+static bool has_places(const struct ftp_replicas *r, const struct round *round)
+{
+	const struct ftp_plan_stage *self = &r->spec.plan->stages[r->spec.member];
+
+	for (uint32_t u = self->first_unit; u < self->end_unit; u++)
+		if (round->units[u].state != UNIT_PLACED)
+			return false;
+	return true;
+}
+
+static void take(struct ftp_replicas *r, struct round *round)
+{
+	const struct ftp_plan_stage *self = &r->spec.plan->stages[r->spec.member];
+
+	for (uint32_t u = self->first_unit; u < self->end_unit; u++) {
+		ftp_stage_export(r->spec.stage, (int)u, round->units[u].place->data);
+		round->units[u].state = UNIT_EXPORTED;
+	}
+	r->spec.stats->n_taken++;
+}
+
+bool ftp_replicas_stepped(struct ftp_replicas *r, uint64_t step)
+{
+	bool took = false;
+
+	r->step = step;
+	for (int i = 0; i < N_ROUNDS; i++) {
+		struct round *round = &r->rounds[i];
+
+		if (!round->n_open || round->step != step)
+			continue;
+		took = has_places(r, round);
+		if (took)
+			take(r, round);
+		else
+			round->is_late = round->is_spoiled = true;
+		r->is_pending = true;
+	}
+	return took;
+}
+
+static void done(struct round *round, struct round_unit *x)
+{
+	x->state = UNIT_DONE;
+	round->n_open--;
+}
+
+/* After the pins, before which the place must not be anybody else's. */
+static void lend(struct ftp_replicas *r, struct round *round, uint32_t unit, const int *targets,
+	int n, uint64_t now_ns)
+{
+	const struct ftp_message_id id = id_of(unit, round->step);
+	struct round_unit *x = &round->units[unit];
+
+	x->state = UNIT_LENT;
+	x->n_lent = n;
+	for (int i = 0; i < n; i++) {
+		ftp_buffer_init(&x->buffers[i], x->place->data, x->place->bytes);
+		ftp_netloop_send(
+			r->spec.net, targets[i], &id, FTP_CLASS_BULK, &x->buffers[i], now_ns);
+	}
+	if (!n)
+		done(round, x);
+}
+
+/* Own units: to whom they go, with the state if there is one. */
+static void send_unit(struct ftp_replicas *r, struct round *round, uint32_t unit,
+	struct ftp_replica_news *news, uint64_t now_ns)
+{
+	struct round_unit *x = &round->units[unit];
+	struct ftp_snapshot *s = x->place;
+	struct ftp_digest digest = {0};
+	int targets[N_TARGETS];
+	int n = targets_of(r->spec.plan, r->spec.member, round->is_global, targets);
+
+	for (int i = 0; i < n; i++)
+		ftp_snapshots_pin(r->spec.store, s);
+	if (x->state == UNIT_EXPORTED) {
+		digest = ftp_digest_of(s->data, ftp_snapshot_state_bytes(s));
+		ftp_snapshot_label(s, FTP_SNAPSHOT_SOUND, digest);
+		ftp_snapshots_complete(r->spec.store, s, digest);
+		news->step = round->step;
+		news->unit = unit;
+		news->digest = digest;
+	} else {
+		ftp_snapshot_label(s, FTP_SNAPSHOT_VOID, digest);
+		ftp_snapshots_give_up(r->spec.store, s);
+	}
+	lend(r, round, unit, targets, n, now_ns);
+}
+
+static void take_in(
+	struct ftp_replicas *r, struct round *round, uint32_t unit, struct ftp_replica_news *news)
+{
+	struct ftp_snapshot *s = round->units[unit].place;
+	const struct ftp_digest digest = ftp_digest_of(s->data, ftp_snapshot_state_bytes(s));
+	enum ftp_snapshot_label_kind kind = ftp_snapshot_check(s, digest);
+	const struct ftp_plan *plan = r->spec.plan;
+
+	if (kind == FTP_SNAPSHOT_SOUND) {
+		ftp_snapshots_complete(r->spec.store, s, digest);
+		news->step = round->step;
+		news->unit = unit;
+		news->digest = digest;
+	} else {
+		ftp_snapshots_give_up(r->spec.store, s);
+	}
+	if (kind == FTP_SNAPSHOT_WRONG) {
+		ftp_log_error("the replica of unit %u after step %llu from %s is not what it says",
+			unit, (unsigned long long)round->step,
+			plan->stages[ftp_moves_owner(plan, unit)].name);
+		round->is_spoiled = true;
+	}
+	done(round, &round->units[unit]);
+}
+
+/* true: there was something to do. */
+static bool turn_unit(struct ftp_replicas *r, struct round *round, uint32_t unit,
+	struct ftp_replica_news *news, uint64_t now_ns)
+{
+	struct round_unit *x = &round->units[unit];
+
+	switch (x->state) {
+	case UNIT_PLACELESS:
+		return place(r, round, unit);
+	case UNIT_PLACED:
+		if (!is_own(r, unit) || !round->is_late)
+			return false;
+		send_unit(r, round, unit, news, now_ns);
+		return true;
+	case UNIT_EXPORTED:
+		send_unit(r, round, unit, news, now_ns);
+		return true;
+	case UNIT_ARRIVED:
+		take_in(r, round, unit, news);
+		return true;
+	case UNIT_LENT:
+	case UNIT_DONE:
+		return false;
+	}
+	return false;
+}
+
+/* A stage tells that it was late when it has sent its units for what they are worth. */
+static bool tell_spoiled(struct ftp_replicas *r, struct round *round, struct ftp_replica_news *news)
+{
+	const struct ftp_plan_stage *self = &r->spec.plan->stages[r->spec.member];
+
+	if (!round->is_spoiled || round->is_told)
+		return false;
+	for (uint32_t u = self->first_unit; u < self->end_unit; u++)
+		if (round->units[u].state != UNIT_LENT && round->units[u].state != UNIT_DONE)
+			return false;
+	round->is_told = true;
+	news->step = round->step;
+	news->unit = FTP_REPLICA_SPOILED;
+	r->spec.stats->n_spoiled++;
+	return true;
+}
+
+static bool turn_round(
+	struct ftp_replicas *r, struct round *round, struct ftp_replica_news *news, uint64_t now_ns)
+{
+	for (uint32_t u = 0; round->n_open && u < r->spec.plan->n_units; u++)
+		if (turn_unit(r, round, u, news, now_ns))
+			return true;
+	return tell_spoiled(r, round, news);
+}
+
+bool ftp_replicas_turn(struct ftp_replicas *r, struct ftp_replica_news *news, uint64_t now_ns)
+{
+	bool is_swapped = r->rounds[1].step < r->rounds[0].step;
+
+	*news = (struct ftp_replica_news){.term = r->spec.plan->term, .at = r->step};
+	if (!r->is_pending)
+		return false;
+	r->is_pending = turn_round(r, &r->rounds[is_swapped], news, now_ns) ||
+			turn_round(r, &r->rounds[!is_swapped], news, now_ns);
+	return r->is_pending;
+}
+
+bool ftp_replicas_event(struct ftp_replicas *r, const struct ftp_netloop_event *e)
+{
+	const struct ftp_message_id *id = &e->event.id;
+	struct round *round = &r->rounds[r->rounds[0].step != id->step];
+	struct round_unit *x;
+
+	if (id->kind != FTP_MESSAGE_REPLICA ||
+		(e->event.kind != FTP_CONNECTION_RECEIVED && e->event.kind != FTP_CONNECTION_SENT))
+		return false;
+	ftp_assert(round->step == id->step && id->cut < r->spec.plan->n_units);
+	x = &round->units[id->cut];
+	r->is_pending = true;
+	if (e->event.kind == FTP_CONNECTION_RECEIVED) {
+		ftp_assert(x->state == UNIT_PLACED);
+		x->state = UNIT_ARRIVED;
+		r->spec.stats->received_bytes += e->event.bytes;
+		return true;
+	}
+	ftp_assert(x->state == UNIT_LENT);
+	r->spec.stats->sent_bytes += e->event.bytes;
+	ftp_snapshots_unpin(r->spec.store, x->place);
+	if (!--x->n_lent)
+		done(round, x);
+	return true;
+}
