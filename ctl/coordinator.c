@@ -59,6 +59,7 @@ struct ftp_coordinator *ftp_coordinator_new(
 	c->verdict_ns = FTP_NS_NEVER;
 	c->plans = json_array();
 	c->changes = json_array();
+	c->recovery.history = json_array();
 	ftp_coordinator_snapshots_init(c);
 	return c;
 }
@@ -69,6 +70,8 @@ void ftp_coordinator_free(struct ftp_coordinator *c)
 		return;
 	json_decref(c->plans);
 	json_decref(c->changes);
+	json_decref(c->recovery.history);
+	ftp_coordinator_recovery_free(c);
 	free(c);
 }
 
@@ -110,6 +113,7 @@ void ftp_coordinator_finish(struct ftp_coordinator *c, enum ftp_coordinator_outc
 	c->outcome = outcome;
 	c->verdict_ns = FTP_NS_NEVER;
 	c->change.phase = FTP_CHANGE_NONE;
+	c->recovery.is_on = false;
 	ftp_coordinator_move(c, FTP_RUN_FINISHING, now_ns);
 	if (outcome == FTP_END_FAILED)
 		ftp_actions_log(a, FTP_LOG_ERROR, "the run failed: %s", reason);
@@ -210,20 +214,35 @@ static uint64_t silence_over_ns(const struct ftp_coordinator *c, uint32_t *node)
 	return first_ns;
 }
 
+static void on_stall(struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a)
+{
+	char text[128];
+
+	snprintf(text, sizeof(text),
+		"no stage has computed anything for %llu s; the last stage is in step %llu",
+		FTP_COORDINATOR_STALL_NS / FTP_NS_PER_S, (unsigned long long)c->last_row + 1);
+	if (ftp_coordinator_recoverable(c))
+		ftp_coordinator_recover_all(c, text, now_ns, a);
+	else
+		ftp_coordinator_suspect(c, FTP_EVIDENCE_CERTAIN, now_ns, a, "%s", text);
+}
+
 static void on_silence(
 	struct ftp_coordinator *c, uint32_t node, uint64_t now_ns, struct ftp_actions *a)
 {
 	if (node != FTP_NO_NODE)
-		ftp_coordinator_suspect(c, FTP_EVIDENCE_CERTAIN, now_ns, a,
+		ftp_coordinator_blame(c, node, FTP_EVIDENCE_CERTAIN, now_ns, a,
 			"%s (pid %lld) has been silent for %llu s in step %llu",
 			c->config->nodes[node].name, (long long)c->nodes[node].join.pid,
 			FTP_COORDINATOR_SILENT_NS / FTP_NS_PER_S,
 			(unsigned long long)c->nodes[node].step + 1);
 	else
-		ftp_coordinator_suspect(c, FTP_EVIDENCE_CERTAIN, now_ns, a,
-			"no stage has computed anything for %llu s; the last stage is in step %llu",
-			FTP_COORDINATOR_STALL_NS / FTP_NS_PER_S,
-			(unsigned long long)c->last_row + 1);
+		on_stall(c, now_ns, a);
+}
+
+static bool is_trained(const struct ftp_coordinator *c)
+{
+	return c->state == FTP_RUN_TRAINING && !ftp_coordinator_recovering(c);
 }
 
 static void on_time(struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a)
@@ -234,7 +253,7 @@ static void on_time(struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actio
 		ftp_coordinator_finish(c, FTP_END_FAILED, c->reason, now_ns, a);
 	if (c->deadline_ns <= now_ns)
 		on_wait_over(c, now_ns, a);
-	if (c->state == FTP_RUN_TRAINING && silence_over_ns(c, &node) <= now_ns)
+	if (is_trained(c) && silence_over_ns(c, &node) <= now_ns)
 		on_silence(c, node, now_ns, a);
 	ftp_coordinator_change_time(c, now_ns, a);
 	end_if_stopped(c, now_ns, a);
@@ -245,7 +264,7 @@ uint64_t ftp_coordinator_deadline(const struct ftp_coordinator *c)
 	uint64_t first_ns = c->deadline_ns < c->verdict_ns ? c->deadline_ns : c->verdict_ns;
 	uint32_t node;
 
-	if (c->state == FTP_RUN_TRAINING && silence_over_ns(c, &node) < first_ns)
+	if (is_trained(c) && silence_over_ns(c, &node) < first_ns)
 		first_ns = silence_over_ns(c, &node);
 	/* While a verdict is pending the change stands still. */
 	if (c->change.phase && c->verdict_ns == FTP_NS_NEVER && c->change.deadline_ns < first_ns)
@@ -266,7 +285,8 @@ static void check_change(const struct ftp_coordinator *c)
 	ftp_assert(x->phase == FTP_CHANGE_COMMITTING ? x->plan.term == c->plan.term
 						     : x->plan.term > c->plan.term);
 	ftp_assert(x->plan.term <= c->last_term && c->plan.term <= c->last_term);
-	ftp_assert(!ftp_coordinator_change_open(c) || !(in_force & ~x->members));
+	ftp_assert(!ftp_coordinator_change_open(c) || !(in_force & ~x->members) ||
+		   x->cause == FTP_CAUSE_FAILURE);
 	ftp_assert(x->phase == FTP_CHANGE_ABANDONING || c->verdict_ns != FTP_NS_NEVER ||
 		   x->step < c->last_step);
 }
@@ -291,8 +311,8 @@ static void check_invariants(const struct ftp_coordinator *c)
 		ftp_assert(n->joined || !n->live);
 		ftp_assert(!planned || n->joined);
 		ftp_assert(!planned || n->live || c->verdict_ns != FTP_NS_NEVER ||
-			   c->state >= FTP_RUN_FINISHING);
-		ftp_assert(!planned || !n->leaving);
+			   c->state >= FTP_RUN_FINISHING || ftp_coordinator_recovering(c));
+		ftp_assert(!planned || !n->leaving || ftp_coordinator_recovering(c));
 		ftp_assert(!n->finished || planned);
 	}
 }

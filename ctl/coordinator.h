@@ -10,8 +10,10 @@
  * for good (cuts: auto), or because a node is drained or joins. Every plan, the first included,
  * takes the way that ctl/protocol.h shows; before its commit whatever goes wrong abandons it, and
  * the plan in force goes on. A node in no stage of the plan in force is idle: it may come and go.
- * In this version the loss of a node of the plan in force ends the run; every wait has a deadline,
- * and every end has a reason.
+ * A node of the plan in force that is lost leads to a recovery where snapshots are taken: the
+ * others halt and tell what they hold, and train on under another plan, from the newest step that
+ * is held whole. In this version the loss of the central node ends the run, and without snapshots
+ * any loss does; every wait has a deadline, and every end has a reason.
  */
 #ifndef FTP_CTL_COORDINATOR_H
 #define FTP_CTL_COORDINATOR_H
@@ -29,6 +31,7 @@
 #define FTP_COORDINATOR_JOIN_NS	   (15 * FTP_NS_PER_S)	/* all nodes, from the start on */
 #define FTP_COORDINATOR_PROFILE_NS (120 * FTP_NS_PER_S) /* all nodes' unit times */
 #define FTP_COORDINATOR_PROBE_NS   (20 * FTP_NS_PER_S)
+#define FTP_COORDINATOR_HALT_NS	   (3 * FTP_NS_PER_S)  /* who stays silent is left out */
 #define FTP_COORDINATOR_PREPARE_NS (60 * FTP_NS_PER_S) /* stages built, peers heard */
 #define FTP_COORDINATOR_HOLD_NS	   (10 * FTP_NS_PER_S) /* and FTP_COORDINATOR_HOLD_STEPS steps */
 #define FTP_COORDINATOR_HOLD_STEPS 20
@@ -39,6 +42,9 @@
 #define FTP_COORDINATOR_SILENT_NS   (15 * FTP_NS_PER_S)	 /* no progress from one node in training */
 #define FTP_COORDINATOR_STALL_NS    (120 * FTP_NS_PER_S) /* no stage has computed anything */
 #define FTP_COORDINATOR_STOP_NS	    (3 * FTP_NS_PER_S)	 /* nodes to answer node.stop */
+/* Recoveries without a step past the one that they began at, and attempts of one of them that
+ * failed with nobody lost, before the run gives up. */
+#define FTP_COORDINATOR_RECOVERY_TRIES 3
 /* After a first sign of failure, for better evidence: when a process is killed its peers'
  * complaints may come before its parent's word. */
 #define FTP_COORDINATOR_VERDICT_NS (500 * FTP_NS_PER_MS)
@@ -103,6 +109,7 @@ enum ftp_action_kind {
 	FTP_ACTION_REPLY,   /* to the request being stepped: body, or code and text */
 	FTP_ACTION_CLOSE,   /* conn, once what is queued is written */
 	FTP_ACTION_ROW,	    /* the next row of loss.csv: step, loss */
+	FTP_ACTION_CUT,	    /* loss.csv ends with the row of step: those after it go */
 	FTP_ACTION_EVENT,   /* the next line of events.jsonl: body */
 	FTP_ACTION_LOG,	    /* level, text */
 	FTP_ACTION_SUMMARY, /* body: summary.json */

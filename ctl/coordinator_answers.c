@@ -101,7 +101,11 @@ static void blame(struct ftp_coordinator *c, uint32_t node, enum ftp_evidence ev
 static void abandon(struct ftp_coordinator *c, uint32_t node, enum ftp_evidence evidence,
 	const char *text, uint64_t now_ns, struct ftp_actions *a)
 {
-	(void)node;
+	/* In a recovery who does not answer is one more that is lost. */
+	if (evidence == FTP_EVIDENCE_CERTAIN && c->change.cause == FTP_CAUSE_FAILURE) {
+		blame(c, node, evidence, text, now_ns, a);
+		return;
+	}
 	ftp_coordinator_change_abandon(c, evidence, now_ns, a, "%s", text);
 }
 
@@ -136,6 +140,7 @@ static const struct {
 	{FTP_METHOD_PROFILE, "measure its units", FTP_CHANGE_NONE, ftp_coordinator_on_profile,
 		blame},
 	{FTP_METHOD_PROBE, "measure its links", FTP_CHANGE_NONE, ftp_coordinator_on_links, blame},
+	{FTP_METHOD_HALT, "halt", FTP_CHANGE_HALTING, ftp_coordinator_on_halted, blame},
 	{FTP_METHOD_PREPARE, "prepare the plan", FTP_CHANGE_PREPARING, on_prepared, abandon},
 	{FTP_METHOD_HOLD, "hold", FTP_CHANGE_HOLDING, on_hold, does_not_hold},
 	{FTP_METHOD_TRANSFER, "take over the unit states", FTP_CHANGE_TRANSFERRING, on_transferred,

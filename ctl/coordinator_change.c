@@ -11,6 +11,7 @@ static const struct {
 	const char *name, *doing;
 } phases[FTP_N_CHANGE_PHASES] = {
 	[FTP_CHANGE_NONE] = {"none", ""},
+	[FTP_CHANGE_HALTING] = {"halting", "halt"},
 	[FTP_CHANGE_PREPARING] = {"preparing", "prepare the plan"},
 	[FTP_CHANGE_HOLDING] = {"holding", "hold"},
 	[FTP_CHANGE_TRANSFERRING] = {"transferring", "take over the unit states"},
@@ -53,6 +54,7 @@ static uint64_t phase_ns(const struct ftp_coordinator *c, enum ftp_change_phase 
 	double step_s = measured_s > c->predicted_s ? measured_s : c->predicted_s;
 	uint64_t steps_ns = (uint64_t)(FTP_COORDINATOR_HOLD_STEPS * step_s * (double)FTP_NS_PER_S);
 	const uint64_t waits_ns[FTP_N_CHANGE_PHASES] = {
+		[FTP_CHANGE_HALTING] = FTP_COORDINATOR_HALT_NS,
 		[FTP_CHANGE_PREPARING] = FTP_COORDINATOR_PREPARE_NS,
 		[FTP_CHANGE_HOLDING] = FTP_COORDINATOR_HOLD_NS + steps_ns,
 		[FTP_CHANGE_TRANSFERRING] =
@@ -117,23 +119,40 @@ static uint32_t member_of(const struct ftp_plan *p, uint32_t node)
 	return i;
 }
 
-/* Who has each unit at s; counts what moves, at the start what is drawn. */
+uint32_t ftp_coordinator_change_giver(struct ftp_coordinator *c, uint32_t node)
+{
+	struct ftp_plan *p = &c->change.plan;
+
+	for (uint32_t i = 0; i < p->n_stages + p->n_leaving; i++)
+		if (ftp_plan_member(p, i)->node == node)
+			return i;
+	ftp_coordinator_change_member(c, p->term, &p->leaving[p->n_leaving++], node, 0, 0);
+	return p->n_stages + p->n_leaving - 1;
+}
+
+/* The stages of the plan in force have its units. */
 static void set_holders(struct ftp_coordinator *c)
 {
 	struct ftp_plan *p = &c->change.plan;
 
-	for (uint32_t i = 0; i < p->n_stages; i++) {
-		for (uint32_t u = p->stages[i].first_unit; u < p->stages[i].end_unit; u++) {
-			uint32_t old = 0;
-
-			while (c->plan.term && u >= c->plan.stages[old].end_unit)
-				old++;
-			p->holder[u] = c->plan.term ? member_of(p, c->plan.stages[old].node)
-						    : FTP_PLAN_INITIAL;
-			if (p->holder[u] != i)
-				c->change.move_bytes += c->settings.units[u].state_bytes;
-		}
+	for (uint32_t u = 0, old = 0; u < p->n_units; u++) {
+		while (c->plan.term && u >= c->plan.stages[old].end_unit)
+			old++;
+		p->holder[u] =
+			c->plan.term ? member_of(p, c->plan.stages[old].node) : FTP_PLAN_INITIAL;
 	}
+}
+
+/* At the start, what is drawn. */
+static uint64_t moved_bytes(const struct ftp_coordinator *c)
+{
+	const struct ftp_plan *p = &c->change.plan;
+	uint64_t bytes = 0;
+
+	for (uint32_t i = 0; i < p->n_stages; i++)
+		for (uint32_t u = p->stages[i].first_unit; u < p->stages[i].end_unit; u++)
+			bytes += p->holder[u] != i ? c->settings.units[u].state_bytes : 0;
+	return bytes;
 }
 
 static void set_plan(struct ftp_coordinator *c, const struct ftp_planner_plan *target)
@@ -143,7 +162,6 @@ static void set_plan(struct ftp_coordinator *c, const struct ftp_planner_plan *t
 	struct ftp_plan *p = &c->change.plan;
 
 	p->run = c->settings.run;
-	p->term = next_term(c);
 	memcpy(p->isa, c->isa, sizeof(p->isa));
 	p->last_step = c->last_step;
 	p->n_eval = (uint32_t)((c->nodes[0].join.n_test + micro - 1) / micro);
@@ -153,12 +171,26 @@ static void set_plan(struct ftp_coordinator *c, const struct ftp_planner_plan *t
 		ftp_coordinator_change_member(c, p->term, &p->stages[i], target->node[i],
 			target->first_unit[i], target->first_unit[i + 1]);
 	for (uint32_t i = 0; i < c->plan.n_stages; i++)
-		if (ftp_coordinator_stage_of(p, c->plan.stages[i].node) == FTP_NO_NODE)
-			ftp_coordinator_change_member(c, p->term, &p->leaving[p->n_leaving++],
-				c->plan.stages[i].node, 0, 0);
+		if (c->nodes[c->plan.stages[i].node].live)
+			ftp_coordinator_change_giver(c, c->plan.stages[i].node);
+	(p->recovery ? ftp_coordinator_recovery_holders : set_holders)(c);
+	c->change.move_bytes = moved_bytes(c);
+	c->change.members = 0;
 	for (uint32_t i = 0; i < p->n_stages + p->n_leaving; i++)
 		c->change.members |= FTP_NODE_BIT(ftp_plan_member(p, i)->node);
-	set_holders(c);
+}
+
+/* Not for good: its cause may be judged anew, a little later. */
+static void give_up(struct ftp_coordinator *c)
+{
+	const struct ftp_coordinator_change *x = &c->change;
+
+	c->n_abandoned++;
+	c->retry_step[x->cause] = c->last_row + FTP_CHANGE_RETRY_STEPS;
+	c->judged_ns = 0;
+	if (x->cause == FTP_CAUSE_JOIN)
+		c->newcomers |=
+			ftp_coordinator_stages(&x->plan) & ~ftp_coordinator_stages(&c->plan);
 }
 
 static void describe(const struct ftp_coordinator *c, struct ftp_actions *a)
@@ -182,14 +214,61 @@ static void describe(const struct ftp_coordinator *c, struct ftp_actions *a)
 			c->isa);
 }
 
+static void renew(struct ftp_coordinator *c, enum ftp_change_cause cause, const char *reason)
+{
+	memset(&c->change, 0, sizeof(c->change));
+	c->change.cause = cause;
+	snprintf(c->change.reason, sizeof(c->change.reason), "%s", reason);
+	c->change.plan.term = next_term(c);
+}
+
 void ftp_coordinator_change_begin(struct ftp_coordinator *c, enum ftp_change_cause cause,
 	const char *reason, const struct ftp_planner_plan *target, uint64_t now_ns,
 	struct ftp_actions *a)
 {
 	ftp_assert(c->change.phase == FTP_CHANGE_NONE);
-	memset(&c->change, 0, sizeof(c->change));
-	c->change.cause = cause;
-	snprintf(c->change.reason, sizeof(c->change.reason), "%s", reason);
+	renew(c, cause, reason);
+	ftp_coordinator_change_prepare(c, target, now_ns, a);
+}
+
+/* What was under way ends where it is: after its commit as committed. */
+static void supersede(
+	struct ftp_coordinator *c, const char *why, uint64_t now_ns, struct ftp_actions *a)
+{
+	struct ftp_coordinator_change *x = &c->change;
+	bool is_committed = x->phase == FTP_CHANGE_COMMITTING;
+
+	if (x->phase == FTP_CHANGE_NONE || x->phase == FTP_CHANGE_ABANDONING ||
+		x->cause == FTP_CAUSE_START || x->cause == FTP_CAUSE_FAILURE)
+		return;
+	snprintf(x->why, sizeof(x->why), "%s", why);
+	ftp_actions_log(a, FTP_LOG_WARNING, "repartition to term %llu %s while %s: %s",
+		(unsigned long long)x->plan.term, is_committed ? "interrupted" : "abandoned",
+		phases[x->phase].name, why);
+	ftp_coordinator_event_change(c, now_ns, a);
+	if (is_committed)
+		c->n_committed++;
+	else
+		give_up(c);
+}
+
+void ftp_coordinator_change_halt(struct ftp_coordinator *c, uint64_t members, const char *reason,
+	uint64_t now_ns, struct ftp_actions *a)
+{
+	struct ftp_halt m;
+
+	supersede(c, reason, now_ns, a);
+	renew(c, FTP_CAUSE_FAILURE, reason);
+	m = (struct ftp_halt){.term = c->change.plan.term};
+	snprintf(m.reason, sizeof(m.reason), "%s", reason);
+	c->change.members = members;
+	enter(c, FTP_CHANGE_HALTING, members, now_ns);
+	call_nodes(c, members, FTP_METHOD_HALT, ftp_halt_encode(&m), m.term, a);
+}
+
+void ftp_coordinator_change_prepare(struct ftp_coordinator *c,
+	const struct ftp_planner_plan *target, uint64_t now_ns, struct ftp_actions *a)
+{
 	set_plan(c, target);
 	c->change.predicted = !ftp_coordinator_predict(c, target, &c->change.answer, NULL);
 	for (uint32_t i = 0; i < c->n_nodes; i++)
@@ -228,14 +307,14 @@ void ftp_coordinator_change_hold(
 			ftp_hold_encode(&ask), ask.term, a);
 }
 
-/* The digests of all units that move, as their holders told them. */
+/* The digests of all units that move, as their holders told them; in a recovery none stays. */
 static bool collect(const struct ftp_coordinator *c, struct ftp_transfer *t)
 {
 	const struct ftp_plan *p = &c->change.plan;
 
 	for (uint32_t i = 0; i < p->n_stages; i++) {
 		for (uint32_t u = p->stages[i].first_unit; u < p->stages[i].end_unit; u++) {
-			if (p->holder[u] == i || p->holder[u] == FTP_PLAN_INITIAL)
+			if ((p->holder[u] == i && !p->recovery) || p->holder[u] == FTP_PLAN_INITIAL)
 				continue;
 			if (!c->change.digested[u])
 				return false;
@@ -251,7 +330,7 @@ static void transfer(struct ftp_coordinator *c, uint64_t now_ns, struct ftp_acti
 	struct ftp_transfer t = {.term = c->change.plan.term, .step = c->change.step};
 
 	/* A stage tells its last losses before it says that it holds. */
-	if (c->last_row != c->change.step) {
+	if (c->last_row != c->change.step && !c->change.plan.recovery) {
 		ftp_coordinator_change_abandon(c, FTP_EVIDENCE_TOLD, now_ns, a,
 			"all hold at step %llu, but the last loss is that of step %llu",
 			(unsigned long long)c->change.step, (unsigned long long)c->last_row);
@@ -281,6 +360,8 @@ static void commit(struct ftp_coordinator *c, uint64_t now_ns, struct ftp_action
 	c->plan = c->change.plan;
 	c->plan_step = c->change.step;
 	ftp_coordinator_snapshots_begin(c);
+	if (c->plan.recovery)
+		ftp_coordinator_recovery_commit(c, now_ns, a);
 	c->predicted = c->change.predicted;
 	c->answer = c->change.answer;
 	c->predicted_s = c->predicted ? (double)c->answer.step_ns / (double)FTP_NS_PER_S : 0;
@@ -337,7 +418,9 @@ static void settle(struct ftp_coordinator *c, uint64_t now_ns, struct ftp_action
 	const struct ftp_coordinator_change *x = &c->change;
 	double *s = c->parts_s;
 
-	if (c->old_term) {
+	if (x->cause == FTP_CAUSE_FAILURE) {
+		ftp_coordinator_recovery_settled(c, now_ns);
+	} else if (c->old_term) {
 		c->n_committed++;
 		ftp_coordinator_change_parts(x, now_ns, s);
 		ftp_actions_log(a, FTP_LOG_INFO,
@@ -357,7 +440,7 @@ static void settle(struct ftp_coordinator *c, uint64_t now_ns, struct ftp_action
 
 static void prepared(struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a)
 {
-	(c->plan.term ? hold : transfer)(c, now_ns, a);
+	(c->plan.term && !c->change.plan.recovery ? hold : transfer)(c, now_ns, a);
 }
 
 static void forget(struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a)
@@ -368,6 +451,7 @@ static void forget(struct ftp_coordinator *c, uint64_t now_ns, struct ftp_action
 
 static void (*const go_on[FTP_N_CHANGE_PHASES])(
 	struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a) = {
+	[FTP_CHANGE_HALTING] = ftp_coordinator_recovery_halted,
 	[FTP_CHANGE_PREPARING] = prepared,
 	[FTP_CHANGE_HOLDING] = transfer,
 	[FTP_CHANGE_TRANSFERRING] = commit,
@@ -423,6 +507,10 @@ void ftp_coordinator_change_abandon(struct ftp_coordinator *c, enum ftp_evidence
 			ftp_coordinator_suspect(c, evidence, now_ns, a, "%s", why);
 		return;
 	}
+	if (x->cause == FTP_CAUSE_FAILURE) {
+		ftp_coordinator_recover_again(c, why, now_ns, a);
+		return;
+	}
 	if (x->phase == FTP_CHANGE_HOLDING && x->unheld) {
 		doom(x, evidence, why);
 		return;
@@ -432,12 +520,7 @@ void ftp_coordinator_change_abandon(struct ftp_coordinator *c, enum ftp_evidence
 		"repartition to term %llu abandoned while %s: %s; the plan of term %llu goes on",
 		(unsigned long long)x->plan.term, phases[x->phase].name, why,
 		(unsigned long long)c->plan.term);
-	c->n_abandoned++;
-	c->retry_step[x->cause] = c->last_row + FTP_CHANGE_RETRY_STEPS;
-	c->judged_ns = 0; /* its cause may be judged anew then */
-	if (x->cause == FTP_CAUSE_JOIN)
-		c->newcomers |=
-			ftp_coordinator_stages(&x->plan) & ~ftp_coordinator_stages(&c->plan);
+	give_up(c);
 	for (uint32_t i = 0; i < c->n_nodes; i++)
 		c->nodes[i].draining &= c->nodes[i].leaving;
 	ftp_coordinator_event_change(c, now_ns, a);
@@ -471,7 +554,7 @@ void ftp_coordinator_change_time(struct ftp_coordinator *c, uint64_t now_ns, str
 		return;
 	waited_s = (x->deadline_ns - x->began_ns[phase]) / FTP_NS_PER_S;
 	ftp_coordinator_list(c, awaited, who, sizeof(who));
-	if (ftp_coordinator_change_open(c) && !x->unheld) {
+	if (ftp_coordinator_change_open(c) && !x->unheld && x->cause != FTP_CAUSE_FAILURE) {
 		ftp_coordinator_change_abandon(c, FTP_EVIDENCE_CERTAIN, now_ns, a,
 			"%s did not %s within %llu s", who, phases[phase].doing,
 			(unsigned long long)waited_s);

@@ -185,3 +185,28 @@ void ftp_coordinator_event_change(
 	remember(c->changes, j);
 	ftp_coordinator_event(c, "repartition", j, now_ns, a);
 }
+
+/* A recovery, once a step is done again; unheard_s: at its first sign. */
+void ftp_coordinator_event_recovery(
+	const struct ftp_coordinator *c, const char *fates, uint64_t now_ns, struct ftp_actions *a)
+{
+	const struct ftp_coordinator_recovery *r = &c->recovery;
+	const double *s = r->parts_s;
+	json_t *nodes = json_array(), *j;
+
+	for (uint32_t i = 0; i < c->n_nodes; i++)
+		if (r->victims & FTP_NODE_BIT(i))
+			json_array_append_new(nodes, json_string(c->config->nodes[i].name));
+	j = json_pack("{s:I, s:I, s:I, s:I, s:o, s:s, s:s, s:I, s:f, s:f, s:f, s:f, s:f, s:f, s:f}",
+		"term", (json_int_t)c->plan.term, "step", (json_int_t)c->plan.recovery_step,
+		"from_step", (json_int_t)r->from_step, "lost_steps",
+		(json_int_t)(r->from_step - c->plan.recovery_step), "lost", nodes, "sign", r->sign,
+		"why", fates, "moved_bytes", (json_int_t)r->moved_bytes, "unheard_s",
+		(double)r->unheard_ns / (double)FTP_NS_PER_S, "halt_s", s[FTP_RECOVERY_HALT],
+		"prepare_s", s[FTP_RECOVERY_PREPARE], "transfer_s", s[FTP_RECOVERY_TRANSFER],
+		"commit_s", s[FTP_RECOVERY_COMMIT], "first_step_s", s[FTP_RECOVERY_FIRST_STEP],
+		"total_s", s[FTP_RECOVERY_TOTAL]);
+	ftp_assert(j);
+	remember(r->history, j);
+	ftp_coordinator_event(c, "recovery", j, now_ns, a);
+}

@@ -18,7 +18,8 @@ static int admit(const struct ftp_coordinator *c, const struct ftp_join *join, u
 	if (c->state != FTP_RUN_WAITING && c->state != FTP_RUN_TRAINING)
 		return ftp_error_set(err, EBUSY, "the run has begun: it is %s",
 			ftp_coordinator_state_name(c->state));
-	if (ftp_coordinator_stage_of(&c->plan, node) != FTP_NO_NODE)
+	if (ftp_coordinator_stage_of(&c->plan, node) != FTP_NO_NODE &&
+		!ftp_coordinator_recovering(c))
 		return ftp_error_set(err, EBUSY, "%s was lost, and the run ends", join->name);
 	if (memcmp(&join->config, &c->settings.config_digest, sizeof(join->config)))
 		return ftp_error_set(err, EINVAL,

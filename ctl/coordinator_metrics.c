@@ -27,13 +27,17 @@ enum family {
 	SLOWNESS,
 	BUSY,
 	FAILURES,
+	RECOVERIES,
+	RECOVERY_SECONDS,
+	LOST_STEPS,
 	N_FAMILIES,
 };
 
 static const struct ftp_metric_family families[N_FAMILIES] = {
 	[BUILD_INFO] = {"ftp_build_info", FTP_METRIC_GAUGE, "Always 1; the labels say what runs."},
 	[RUN_STATE] = {"ftp_run_state", FTP_METRIC_GAUGE, "1 for the state that the run is in."},
-	[STEPS] = {"ftp_steps_total", FTP_METRIC_COUNTER, "Steps whose loss is known."},
+	[STEPS] = {"ftp_steps_total", FTP_METRIC_COUNTER,
+		"Steps whose loss is known, each time that they are done."},
 	[SAMPLES] = {"ftp_samples_total", FTP_METRIC_COUNTER, "Training samples in those steps."},
 	[LOSS] = {"ftp_loss", FTP_METRIC_GAUGE, "Training loss of the last step."},
 	[ACCURACY] = {"ftp_test_accuracy_ratio", FTP_METRIC_GAUGE,
@@ -62,6 +66,12 @@ static const struct ftp_metric_family families[N_FAMILIES] = {
 		"Share of its time that the stage computes."},
 	[FAILURES] = {"ftp_failures_total", FTP_METRIC_COUNTER,
 		"Failures that ended a run, by evidence."},
+	[RECOVERIES] = {"ftp_recoveries_total", FTP_METRIC_COUNTER,
+		"Losses of nodes of the plan in force that training went on from."},
+	[RECOVERY_SECONDS] = {"ftp_recovery_seconds", FTP_METRIC_GAUGE,
+		"Parts of the last recovery, from the first sign to the first step done again."},
+	[LOST_STEPS] = {"ftp_steps_lost_total", FTP_METRIC_COUNTER,
+		"Steps that recoveries had to do again."},
 };
 
 static const char *const evidence_names[] = {
@@ -79,11 +89,21 @@ static const char *const part_names[FTP_N_CHANGE_PARTS] = {
 	[FTP_PART_PAUSE] = "pause",
 };
 
+static const char *const recovery_names[FTP_N_RECOVERY_PARTS] = {
+	[FTP_RECOVERY_HALT] = "halt",
+	[FTP_RECOVERY_PREPARE] = "prepare",
+	[FTP_RECOVERY_TRANSFER] = "transfer",
+	[FTP_RECOVERY_COMMIT] = "commit",
+	[FTP_RECOVERY_FIRST_STEP] = "first_step",
+	[FTP_RECOVERY_TOTAL] = "total",
+};
+
 struct ftp_coordinator_metrics {
 	struct ftp_metrics *registry;
 	struct ftp_exporter *exporter;
 	struct ftp_metric *steps, *samples, *rate, *term, *predicted, *step_s;
 	struct ftp_metric *committed, *abandoned, *parts[FTP_N_CHANGE_PARTS];
+	struct ftp_metric *recoveries, *recovery_s[FTP_N_RECOVERY_PARTS], *lost_steps;
 	struct ftp_metric *stable, *global, *age, *skipped; /* NULL: no snapshots */
 	struct ftp_metric *loss, *accuracy;		    /* from the first value on */
 	struct ftp_metric *states[FTP_N_RUN_STATES];
@@ -117,6 +137,10 @@ static void register_all(struct ftp_coordinator_metrics *m, const struct ftp_con
 	m->abandoned = series(m, REPARTITIONS, "outcome", "abandoned");
 	for (int i = 0; i < FTP_N_CHANGE_PARTS; i++)
 		m->parts[i] = series(m, PARTS, "part", part_names[i]);
+	m->recoveries = series(m, RECOVERIES, NULL, NULL);
+	m->lost_steps = series(m, LOST_STEPS, NULL, NULL);
+	for (int i = 0; i < FTP_N_RECOVERY_PARTS; i++)
+		m->recovery_s[i] = series(m, RECOVERY_SECONDS, "part", recovery_names[i]);
 	if (config->snapshot.every) {
 		m->stable = series(m, SNAPSHOT_STEP, "kind", "stable");
 		m->global = series(m, SNAPSHOT_STEP, "kind", "global");
@@ -179,8 +203,10 @@ static void update_snapshots(struct ftp_coordinator_metrics *m, const struct ftp
 void ftp_coordinator_metrics_update(
 	struct ftp_coordinator_metrics *m, const struct ftp_coordinator *c)
 {
-	ftp_metric_set(m->steps, (double)c->last_row);
-	ftp_metric_set(m->samples, (double)c->last_row * c->config->training.batch);
+	uint64_t done = c->last_row + c->recovery.n_cut_rows;
+
+	ftp_metric_set(m->steps, (double)done);
+	ftp_metric_set(m->samples, (double)done * c->config->training.batch);
 	ftp_metric_set(m->rate, ftp_coordinator_samples_per_second(c));
 	ftp_metric_set(m->term, (double)c->plan.term);
 	ftp_metric_set(m->predicted, c->predicted_s);
@@ -189,6 +215,10 @@ void ftp_coordinator_metrics_update(
 	ftp_metric_set(m->abandoned, c->n_abandoned);
 	for (int i = 0; i < FTP_N_CHANGE_PARTS; i++)
 		ftp_metric_set(m->parts[i], c->parts_s[i]);
+	ftp_metric_set(m->recoveries, c->recovery.n_recoveries);
+	ftp_metric_set(m->lost_steps, (double)c->recovery.n_lost_steps);
+	for (int i = 0; i < FTP_N_RECOVERY_PARTS; i++)
+		ftp_metric_set(m->recovery_s[i], c->recovery.parts_s[i]);
 	update_snapshots(m, c);
 	if (c->last_row && !m->loss)
 		m->loss = series(m, LOSS, NULL, NULL);

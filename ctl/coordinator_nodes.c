@@ -108,7 +108,7 @@ static int on_finished(struct ftp_coordinator *c, uint32_t node, const json_t *b
 	c->computed_ns = now_ns;
 	if (node == 0)
 		memcpy(c->params_digest, m.params_digest, sizeof(c->params_digest));
-	if (ftp_coordinator_change_open(c))
+	if (ftp_coordinator_change_open(c) && !ftp_coordinator_recovering(c))
 		ftp_coordinator_change_abandon(
 			c, FTP_EVIDENCE_NONE, now_ns, a, "the run is at its end");
 	for (uint32_t i = 0; i < c->plan.n_stages; i++)
@@ -217,6 +217,7 @@ static const struct {
 	{FTP_METHOD_PROGRESS, ftp_coordinator_on_progress},
 	{FTP_METHOD_HELD, on_held},
 	{FTP_METHOD_STORED, ftp_coordinator_on_stored},
+	{FTP_METHOD_LOST, ftp_coordinator_on_lost},
 	{FTP_METHOD_TRACE, ftp_coordinator_on_trace},
 	{FTP_METHOD_EVALUATED, on_evaluated},
 	{FTP_METHOD_FINISHED, on_finished},
@@ -277,13 +278,36 @@ void ftp_coordinator_request(struct ftp_coordinator *c, const struct ftp_event *
 	ftp_actions_refuse(a, FTP_JSONRPC_NO_METHOD, "there is no such method");
 }
 
+static void gone(struct ftp_coordinator *c, uint32_t node, const char *why, uint64_t now_ns,
+	struct ftp_actions *a)
+{
+	c->nodes[node].live = c->nodes[node].measuring = false;
+	c->newcomers &= ~FTP_NODE_BIT(node);
+	ftp_coordinator_snapshots_lose(c, node);
+	ftp_coordinator_event_node(c, "gone", node, "reason", json_string(why), now_ns, a);
+}
+
+/* Its loss is not without consequence. */
 static bool needs(const struct ftp_coordinator *c, uint32_t node)
 {
 	if (c->state < FTP_RUN_PREPARING || c->state >= FTP_RUN_FINISHING)
 		return true;
 	if (!c->plan.term)
 		return c->change.members & FTP_NODE_BIT(node);
+	if (ftp_coordinator_recovering(c))
+		return c->change.members & FTP_NODE_BIT(node);
 	return ftp_coordinator_stage_of(&c->plan, node) != FTP_NO_NODE;
+}
+
+void ftp_coordinator_drop(struct ftp_coordinator *c, uint32_t node, const char *why,
+	uint64_t now_ns, struct ftp_actions *a)
+{
+	struct ftp_coordinator_node *n = &c->nodes[node];
+
+	if (!n->live)
+		return;
+	gone(c, node, why, now_ns, a);
+	ftp_actions_add(a, FTP_ACTION_CLOSE)->conn = n->conn;
 }
 
 void ftp_coordinator_blame(struct ftp_coordinator *c, uint32_t node, enum ftp_evidence evidence,
@@ -297,9 +321,14 @@ void ftp_coordinator_blame(struct ftp_coordinator *c, uint32_t node, enum ftp_ev
 	va_end(ap);
 	ftp_coordinator_one_line(text);
 	if (needs(c, node)) {
-		ftp_coordinator_suspect(c, evidence, now_ns, a, "%s", text);
+		if (node && ftp_coordinator_recoverable(c))
+			ftp_coordinator_recover(c, node, evidence, text, now_ns, a);
+		else
+			ftp_coordinator_suspect(c, evidence, now_ns, a, "%s", text);
 		return;
 	}
+	if (!c->nodes[node].live && ftp_coordinator_recovery_fate(c, node, evidence, text))
+		return;
 	ftp_actions_log(a, FTP_LOG_WARNING, "%s; the run goes on without it", text);
 	ftp_coordinator_change_without(c, node, text, now_ns, a);
 	if (c->nodes[node].live)
@@ -310,16 +339,12 @@ void ftp_coordinator_lost(struct ftp_coordinator *c, const struct ftp_event *e, 
 	struct ftp_actions *a)
 {
 	uint32_t node = ftp_coordinator_find_conn(c, e->conn);
-	struct ftp_coordinator_node *n;
+	const struct ftp_coordinator_node *n;
 
 	if (node == FTP_NO_NODE)
 		return;
 	n = &c->nodes[node];
-	n->live = n->measuring = false;
-	c->newcomers &= ~FTP_NODE_BIT(node);
-	ftp_coordinator_snapshots_lose(c, node);
-	ftp_coordinator_event_node(c, "gone", node, "reason",
-		json_string(n->leaving ? "drained" : e->text), now_ns, a);
+	gone(c, node, n->leaving ? "drained" : e->text, now_ns, a);
 	if (n->leaving)
 		ftp_actions_log(a, FTP_LOG_INFO, "%s (pid %lld) has left the run",
 			c->config->nodes[node].name, (long long)n->join.pid);

@@ -61,10 +61,12 @@ static int take_rows(struct ftp_coordinator *c, uint32_t node, const struct ftp_
 		row = ftp_actions_add(a, FTP_ACTION_ROW);
 		row->step = c->last_row = m->row_step[i];
 		row->loss = c->last_loss = m->row_loss[i];
+		c->losses[row->step % FTP_LATE_ROWS] = row->loss;
 	}
 	if (c->last_row > before) {
 		c->last_row_ns = now_ns;
 		note_rate(c, now_ns);
+		ftp_coordinator_recovery_row(c, now_ns, a);
 	}
 	return 0;
 }

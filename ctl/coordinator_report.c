@@ -200,6 +200,7 @@ json_t *ftp_coordinator_status(const struct ftp_coordinator *c, uint64_t now_ns)
 	json_object_set_new(
 		j, "predicted_step_seconds", number_if(c->predicted_s > 0, c->predicted_s));
 	json_object_set_new(j, "n_repartitions", json_integer(c->n_committed));
+	json_object_set_new(j, "n_recoveries", json_integer(c->recovery.n_recoveries));
 	json_object_set_new(j, "change", change_document(c));
 	json_object_set_new(j, "snapshot", ftp_coordinator_snapshots_document(c));
 	json_object_set_new(j, "links", links_document(c));
@@ -236,6 +237,7 @@ json_t *ftp_coordinator_summary(const struct ftp_coordinator *c)
 	json_object_set_new(j, "plan", plan_document(c));
 	json_object_set(j, "plans", c->plans);
 	json_object_set(j, "repartitions", c->changes);
+	json_object_set(j, "recoveries", c->recovery.history);
 	json_object_set_new(j, "nodes", nodes_document(c));
 	json_object_set_new(j, "cpu", json_string(c->nodes[0].join.cpu));
 	json_object_set_new(j, "versions", ftp_versions());

@@ -47,6 +47,7 @@ struct ftp_server {
 	uint64_t refusals_quiet_until_ns;
 	pid_t parent;
 	bool ended, lines_added, disk_broken;
+	struct ftp_error cut_failed; /* text "": it did not */
 	enum ftp_coordinator_outcome outcome;
 };
 
@@ -117,6 +118,16 @@ static void do_row(struct ftp_server *s, struct ftp_action *a)
 	s->lines_added = true;
 }
 
+static void do_cut(struct ftp_server *s, struct ftp_action *a)
+{
+	struct ftp_error err;
+
+	if (s->disk_broken || !ftp_rundir_cut_loss(s->loss, a->step, &err))
+		return;
+	s->cut_failed = err; /* told after this step: it is not re-entered */
+	s->disk_broken = true;
+}
+
 static void do_event(struct ftp_server *s, struct ftp_action *a)
 {
 	ftp_rundir_add_event(s->events, a->body);
@@ -148,6 +159,7 @@ static void (*const doers[])(struct ftp_server *s, struct ftp_action *a) = {
 	[FTP_ACTION_REPLY] = do_reply,
 	[FTP_ACTION_CLOSE] = do_close,
 	[FTP_ACTION_ROW] = do_row,
+	[FTP_ACTION_CUT] = do_cut,
 	[FTP_ACTION_EVENT] = do_event,
 	[FTP_ACTION_LOG] = do_log,
 	[FTP_ACTION_SUMMARY] = do_summary,
@@ -172,6 +184,11 @@ static void flush_lines(struct ftp_server *s)
 		broken(s, err.text);
 	}
 	s->lines_added = false;
+	if (s->cut_failed.text[0]) {
+		err = s->cut_failed;
+		s->cut_failed.text[0] = 0;
+		broken(s, err.text);
+	}
 }
 
 /* Not re-entered: calls end in a peer's turn or free, never in ftp_jsonrpc_call(). */
@@ -218,6 +235,7 @@ METHOD(on_join, FTP_METHOD_JOIN)
 METHOD(on_progress, FTP_METHOD_PROGRESS)
 METHOD(on_held, FTP_METHOD_HELD)
 METHOD(on_stored, FTP_METHOD_STORED)
+METHOD(on_lost, FTP_METHOD_LOST)
 METHOD(on_trace, FTP_METHOD_TRACE)
 METHOD(on_evaluated, FTP_METHOD_EVALUATED)
 METHOD(on_finished, FTP_METHOD_FINISHED)
@@ -235,6 +253,7 @@ static const struct ftp_jsonrpc_method node_methods[] = {
 	{FTP_METHOD_PROGRESS, on_progress},
 	{FTP_METHOD_HELD, on_held},
 	{FTP_METHOD_STORED, on_stored},
+	{FTP_METHOD_LOST, on_lost},
 	{FTP_METHOD_TRACE, on_trace},
 	{FTP_METHOD_EVALUATED, on_evaluated},
 	{FTP_METHOD_FINISHED, on_finished},

@@ -17,7 +17,8 @@
 
 static bool is_on(const struct ftp_coordinator *c)
 {
-	return c->config->snapshot.every && c->state == FTP_RUN_TRAINING;
+	return c->config->snapshot.every && c->state == FTP_RUN_TRAINING &&
+	       !ftp_coordinator_recovering(c);
 }
 
 /* A plan of one stage has nowhere to send replicas. */
@@ -45,6 +46,24 @@ void ftp_coordinator_snapshots_begin(struct ftp_coordinator *c)
 		s->global_step = 0;
 	s->next = 0;
 	s->at = s->named_step = c->plan_step;
+}
+
+void ftp_coordinator_snapshots_adopt(
+	struct ftp_coordinator *c, const struct ftp_catalogue_snapshot *snapshot)
+{
+	struct ftp_coordinator_snapshots *s = &c->snapshots;
+	uint32_t teller;
+
+	if (!ftp_catalogue_find(&s->catalogue, snapshot->step))
+		ftp_catalogue_expect(&s->catalogue, snapshot->term, snapshot->step);
+	for (uint32_t u = 0; u < c->settings.n_units; u++)
+		for (uint32_t i = 0; i < c->n_nodes; i++)
+			if (snapshot->holders[u] & FTP_NODE_BIT(i))
+				ftp_catalogue_add(&s->catalogue, i, u, snapshot->term,
+					snapshot->step, snapshot->digest[u], &teller);
+	if (s->stable_step != snapshot->step && s->stable_step != s->global_step)
+		ftp_catalogue_forget(&s->catalogue, s->stable_step);
+	s->stable_step = snapshot->step;
 }
 
 void ftp_coordinator_snapshots_lose(struct ftp_coordinator *c, uint32_t node)

@@ -64,6 +64,7 @@ enum ftp_evidence {
 /* How far a plan has come that is not in force yet, or not everywhere. */
 enum ftp_change_phase {
 	FTP_CHANGE_NONE,
+	FTP_CHANGE_HALTING, /* of a recovery only; it does not hold */
 	FTP_CHANGE_PREPARING,
 	FTP_CHANGE_HOLDING, /* not for the first plan */
 	FTP_CHANGE_TRANSFERRING,
@@ -78,6 +79,7 @@ enum ftp_change_cause {
 	FTP_CAUSE_DRAIN,
 	FTP_CAUSE_JOIN,
 	FTP_CAUSE_SLOWNESS,
+	FTP_CAUSE_FAILURE, /* a recovery */
 	FTP_N_CHANGE_CAUSES,
 };
 
@@ -133,7 +135,45 @@ struct ftp_coordinator_snapshots {
 	uint64_t event_ns;
 };
 
+enum ftp_recovery_part {   /* of the time from the first sign of a loss on */
+	FTP_RECOVERY_HALT, /* until the last of the others has told what it holds */
+	FTP_RECOVERY_PREPARE,
+	FTP_RECOVERY_TRANSFER,
+	FTP_RECOVERY_COMMIT,	 /* until the last member had begun */
+	FTP_RECOVERY_FIRST_STEP, /* until its loss was known */
+	FTP_RECOVERY_TOTAL,
+	FTP_N_RECOVERY_PARTS,
+};
+
+struct ftp_coordinator_recovery {
+	bool is_on;	  /* from the first sign of a loss until a step is done again */
+	uint64_t victims; /* nodes */
+	struct {
+		enum ftp_evidence evidence;
+		char text[200]; /* the best that is known */
+	} fates[FTP_CONFIG_MAX_NODES];
+	char sign[200];	     /* the first one */
+	uint64_t sign_ns;    /* when it came */
+	uint64_t unheard_ns; /* since the first victim had last been heard */
+	uint64_t from_step;  /* the last that any stage is known to have done */
+	uint64_t began_ns[FTP_N_CHANGE_PHASES];
+	bool is_committed, is_settled;
+	uint64_t commit_ns, settled_ns;
+	uint64_t moved_bytes;
+	uint64_t term; /* that trained what it goes on from; 0: the beginning */
+	double parts_s[FTP_N_RECOVERY_PARTS];
+	uint32_t n_failures; /* attempts that failed though nobody was lost */
+	uint64_t fatal_step; /* the last row when the first of n_fatal recoveries began */
+	uint32_t n_fatal;    /* recoveries since a later row was known */
+	struct ftp_inventory *inventories[FTP_CONFIG_MAX_NODES]; /* NULL: not told */
+	uint64_t holders[FTP_PROTOCOL_MAX_UNITS]; /* nodes that have the unit as of the step */
+	uint32_t n_recoveries;
+	uint64_t n_lost_steps, n_cut_rows;
+	json_t *history;
+};
+
 #define FTP_RATE_SAMPLES 16
+#define FTP_LATE_ROWS	 1024 /* whose losses are known again when rows after them are cut */
 
 struct ftp_coordinator {
 	struct ftp_coordinator_settings settings;
@@ -153,6 +193,7 @@ struct ftp_coordinator {
 	uint64_t last_step;				     /* of the run; 0: not known yet */
 	struct ftp_coordinator_change change;
 	struct ftp_coordinator_snapshots snapshots;
+	struct ftp_coordinator_recovery recovery;
 	bool predicted;
 	struct ftp_planner_answer answer; /* of the plan in force, as it was made */
 	double predicted_s;		  /* its step time as the nodes are now; 0: unknown */
@@ -169,6 +210,7 @@ struct ftp_coordinator {
 
 	uint64_t last_row, last_row_ns;
 	double last_loss;
+	double losses[FTP_LATE_ROWS]; /* of the last rows, by step modulo their number */
 	bool evaluated;
 	struct ftp_evaluated evaluation; /* the latest */
 	char params_digest[FTP_DIGEST_HEX];
@@ -212,11 +254,15 @@ void ftp_coordinator_request(struct ftp_coordinator *c, const struct ftp_event *
 void ftp_coordinator_lost(struct ftp_coordinator *c, const struct ftp_event *e, uint64_t now_ns,
 	struct ftp_actions *a);
 uint32_t ftp_coordinator_find_conn(const struct ftp_coordinator *c, uint32_t conn);
-/* A node failed, or its process is gone: ends the run if the run needs the node, else it ends no
- * more than the node's part in a change of the plan. */
+/* A node failed, or its process is gone: leads to a recovery, or ends the run if that cannot be and
+ * the run needs the node; else it ends no more than the node's part in a change of the plan. */
 void ftp_coordinator_blame(struct ftp_coordinator *c, uint32_t node, enum ftp_evidence evidence,
 	uint64_t now_ns, struct ftp_actions *a, const char *fmt, ...)
 	__attribute__((format(printf, 6, 7)));
+
+/* Its connection is no longer of interest: closes it if it stands. */
+void ftp_coordinator_drop(struct ftp_coordinator *c, uint32_t node, const char *why,
+	uint64_t now_ns, struct ftp_actions *a);
 
 /* coordinator_join.c */
 void ftp_coordinator_join(struct ftp_coordinator *c, const struct ftp_event *e, uint64_t now_ns,
@@ -265,6 +311,14 @@ int ftp_coordinator_change_check(const struct ftp_coordinator *c, struct ftp_err
 void ftp_coordinator_change_begin(struct ftp_coordinator *c, enum ftp_change_cause cause,
 	const char *reason, const struct ftp_planner_plan *target, uint64_t now_ns,
 	struct ftp_actions *a);
+/* c->change has its term, cause, reason and step: makes its plan and prepares it. */
+void ftp_coordinator_change_prepare(struct ftp_coordinator *c,
+	const struct ftp_planner_plan *target, uint64_t now_ns, struct ftp_actions *a);
+/* Another one begins with the nodes halted, whatever the phase of this one. */
+void ftp_coordinator_change_halt(struct ftp_coordinator *c, uint64_t members, const char *reason,
+	uint64_t now_ns, struct ftp_actions *a);
+/* A member of it, if the node is none yet: one that only gives what it holds. */
+uint32_t ftp_coordinator_change_giver(struct ftp_coordinator *c, uint32_t node);
 /* The node as its peers of that term see it. */
 void ftp_coordinator_change_member(const struct ftp_coordinator *c, uint64_t term,
 	struct ftp_plan_stage *m, uint32_t node, uint32_t first_unit, uint32_t end_unit);
@@ -345,6 +399,10 @@ bool ftp_coordinator_in_training(const struct ftp_coordinator *c, uint32_t node,
 bool ftp_coordinator_is_last(const struct ftp_coordinator *c, uint32_t node);
 
 /* coordinator_snapshots.c */
+/* The plan in force went on from that snapshot, of which every unit has a holder among `holders`:
+ * it is the newest one to keep. */
+void ftp_coordinator_snapshots_adopt(
+	struct ftp_coordinator *c, const struct ftp_catalogue_snapshot *snapshot);
 void ftp_coordinator_snapshots_init(struct ftp_coordinator *c);
 /* The plan in force has just become it: what was in progress is given up. */
 void ftp_coordinator_snapshots_begin(struct ftp_coordinator *c);
@@ -359,6 +417,39 @@ int ftp_coordinator_on_stored(struct ftp_coordinator *c, uint32_t node, const js
 /* Steps whose loss is known and that a return to the newest stable snapshot would take back. */
 uint64_t ftp_coordinator_snapshots_age(const struct ftp_coordinator *c);
 json_t *ftp_coordinator_snapshots_document(const struct ftp_coordinator *c); /* null: off */
+
+/* coordinator_recovery.c: nodes of the plan in force are lost. */
+/* The plan in force is over, and no other one is in force yet. */
+bool ftp_coordinator_recovering(const struct ftp_coordinator *c);
+/* The loss of a node that matters would lead to a recovery. */
+bool ftp_coordinator_recoverable(const struct ftp_coordinator *c);
+/* The node is lost, and matters: a recovery begins, or begins again. */
+void ftp_coordinator_recover(struct ftp_coordinator *c, uint32_t node, enum ftp_evidence evidence,
+	const char *text, uint64_t now_ns, struct ftp_actions *a);
+/* Something is wrong, nobody knows with whom: who does not halt is left out. */
+void ftp_coordinator_recover_all(
+	struct ftp_coordinator *c, const char *text, uint64_t now_ns, struct ftp_actions *a);
+/* An attempt of it failed, though nobody was lost. */
+void ftp_coordinator_recover_again(
+	struct ftp_coordinator *c, const char *why, uint64_t now_ns, struct ftp_actions *a);
+/* A victim's fate is known better; false: the node is none. */
+bool ftp_coordinator_recovery_fate(
+	struct ftp_coordinator *c, uint32_t node, enum ftp_evidence evidence, const char *text);
+int ftp_coordinator_on_halted(struct ftp_coordinator *c, uint32_t node, const struct ftp_event *e,
+	uint64_t now_ns, struct ftp_actions *a, struct ftp_error *err);
+int ftp_coordinator_on_lost(struct ftp_coordinator *c, uint32_t node, const json_t *body,
+	uint64_t now_ns, struct ftp_actions *a, struct ftp_error *err);
+void ftp_coordinator_recovery_halted(
+	struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a); /* all are */
+void ftp_coordinator_recovery_holders(struct ftp_coordinator *c);	    /* of c->change.plan */
+/* Its plan has just come into force: progress goes back. */
+void ftp_coordinator_recovery_commit(
+	struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a);
+void ftp_coordinator_recovery_settled(struct ftp_coordinator *c, uint64_t now_ns);
+/* A row of the plan in force is known. */
+void ftp_coordinator_recovery_row(
+	struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a);
+void ftp_coordinator_recovery_free(struct ftp_coordinator *c);
 
 /* coordinator_watch.c: changes of the plan that nobody asked for. */
 void ftp_coordinator_joined_late(
@@ -389,6 +480,9 @@ void ftp_coordinator_event_plan(
 	const struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a);
 void ftp_coordinator_event_change(
 	const struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a);
+
+void ftp_coordinator_event_recovery(
+	const struct ftp_coordinator *c, const char *fates, uint64_t now_ns, struct ftp_actions *a);
 
 /* coordinator_report.c: documents; the caller owns them. */
 json_t *ftp_coordinator_status(const struct ftp_coordinator *c, uint64_t now_ns);

@@ -122,6 +122,8 @@ static const struct ftp_field ftp_plan_fields[] = {
 	TEXT(ftp_plan, isa),
 	FIELD(ftp_plan, last_step, FTP_FIELD_U64),
 	FIELD(ftp_plan, n_eval, FTP_FIELD_U32),
+	FIELD(ftp_plan, recovery, FTP_FIELD_U32),
+	FIELD(ftp_plan, recovery_step, FTP_FIELD_U64),
 	OBJECTS(ftp_plan, stages, n_stages, plan_stage_fields),
 	OBJECTS(ftp_plan, leaving, n_leaving, plan_stage_fields),
 	VALUES(ftp_plan, holder, n_units, FTP_FIELD_U32),
@@ -249,6 +251,30 @@ static const struct ftp_field ftp_stored_fields[] = {
 	{.name = NULL},
 };
 MESSAGE(ftp_stored)
+
+static const struct ftp_field ftp_halt_fields[] = {
+	FIELD(ftp_halt, term, FTP_FIELD_U64),
+	TEXT(ftp_halt, reason),
+	{.name = NULL},
+};
+MESSAGE(ftp_halt)
+
+static const struct ftp_field ftp_inventory_fields[] = {
+	VALUES(ftp_inventory, unit, n, FTP_FIELD_U32),
+	VALUES(ftp_inventory, step, n, FTP_FIELD_U64),
+	VALUES(ftp_inventory, term, n, FTP_FIELD_U64),
+	VALUES(ftp_inventory, digest, n, FTP_FIELD_DIGEST),
+	{.name = NULL},
+};
+MESSAGE(ftp_inventory)
+
+static const struct ftp_field ftp_lost_fields[] = {
+	FIELD(ftp_lost, term, FTP_FIELD_U64),
+	FIELD(ftp_lost, node, FTP_FIELD_U32),
+	TEXT(ftp_lost, text),
+	{.name = NULL},
+};
+MESSAGE(ftp_lost)
 
 static const struct ftp_field ftp_retain_fields[] = {
 	FIELD(ftp_retain, term, FTP_FIELD_U64),

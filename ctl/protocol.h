@@ -19,6 +19,14 @@
  *   node.abandon   instead, at any moment before the commit: the new plan is forgotten, and the
  *                  old one goes on where it held.
  *
+ * Recovery. When a node of the plan in force is lost, node.halt goes to all others: training stops
+ * where it is, what was under way in the plan in force and in the next one is dropped, their links
+ * are closed; the answer is the inventory of the unit states that the node holds. A plan for those
+ * who are left then takes the way of any plan but for the hold: it says itself after which step it
+ * goes on, and every unit's holder has it as of that step in its store (or it is drawn from the
+ * seed). A node that loses a peer of the plan in force halts by itself, says so with node.lost, and
+ * waits.
+ *
  * node.stop ends the node after its answer.
  *
  * Snapshots. After the commit, and again whenever one is settled, node.retain names the step of the
@@ -38,6 +46,7 @@
  *   node.commit      ftp_commit           {}: training has begun
  *   node.abandon     ftp_abandon          {}
  *   node.retain      ftp_retain           {}
+ *   node.halt        ftp_halt             ftp_inventory
  *   node.emulate     ftp_emulate          {}
  *   node.stop        ftp_stop             {}: sent before the node ends
  *   run.status       {}                   the status document of ctl/coordinator_report.c
@@ -75,11 +84,13 @@
 #define FTP_METHOD_COMMIT      "node.commit"
 #define FTP_METHOD_ABANDON     "node.abandon"
 #define FTP_METHOD_RETAIN      "node.retain"
+#define FTP_METHOD_HALT	       "node.halt"
 #define FTP_METHOD_EMULATE     "node.emulate"
 #define FTP_METHOD_STOP	       "node.stop"
 #define FTP_METHOD_PROGRESS    "node.progress" /* node -> coordinator, notifications */
 #define FTP_METHOD_HELD	       "node.held"
 #define FTP_METHOD_STORED      "node.stored"
+#define FTP_METHOD_LOST	       "node.lost"
 #define FTP_METHOD_EVALUATED   "node.evaluated" /* last stage */
 #define FTP_METHOD_TRACE       "node.trace"
 #define FTP_METHOD_FINISHED    "node.finished"
@@ -170,7 +181,9 @@ struct ftp_plan {
 	char isa[16];
 	/* To train: (s, last_step], with s from node.transfer. */
 	uint64_t last_step;
-	uint32_t n_eval; /* micro-batches of one evaluation: ceil(n_test / micro-batch) */
+	uint32_t n_eval;	/* micro-batches of one evaluation: ceil(n_test / micro-batch) */
+	uint32_t recovery;	/* 1: holders have the states after recovery_step in their stores */
+	uint64_t recovery_step; /* 0: all are drawn from the seed */
 	uint32_t n_stages;
 	struct ftp_plan_stage stages[FTP_CONFIG_MAX_NODES]; /* stage 0 is the central node */
 	uint32_t n_leaving; /* members that hold units of the old plan and get none */
@@ -206,7 +219,7 @@ struct ftp_held { /* notification: every update up to step is done, nothing is u
 struct ftp_transfer {
 	uint64_t term;	  /* that was prepared */
 	uint64_t step;	  /* of the states; training begins with the next */
-	uint32_t n_units; /* that move */
+	uint32_t n_units; /* that move; in a recovery all, since none of them is in training */
 	uint32_t unit[FTP_PROTOCOL_MAX_UNITS];
 	struct ftp_digest digest[FTP_PROTOCOL_MAX_UNITS];
 };
@@ -233,6 +246,27 @@ struct ftp_stored { /* notification: this node holds these units' states after s
 	uint32_t n_units;    /* 0: it heard of the step too late, and has no snapshot of its own */
 	uint32_t unit[FTP_PROTOCOL_MAX_UNITS];
 	struct ftp_digest digest[FTP_PROTOCOL_MAX_UNITS];
+};
+
+struct ftp_halt {
+	uint64_t term; /* of the plan to come: nothing older is taken from now on */
+	char reason[256];
+};
+
+#define FTP_INVENTORY_MAX 2048
+
+struct ftp_inventory { /* complete unit states in the node's store */
+	uint32_t n;
+	uint32_t unit[FTP_INVENTORY_MAX];
+	uint64_t step[FTP_INVENTORY_MAX];
+	uint64_t term[FTP_INVENTORY_MAX]; /* that trained it */
+	struct ftp_digest digest[FTP_INVENTORY_MAX];
+};
+
+struct ftp_lost { /* notification: this node lost a peer of the plan in force, and has halted */
+	uint64_t term;
+	uint32_t node; /* the peer, of the config */
+	char text[256];
 };
 
 #define FTP_RETAIN_MAX_STEPS 4
@@ -369,6 +403,12 @@ json_t *ftp_stored_encode(const struct ftp_stored *m);
 int ftp_stored_decode(struct ftp_stored *m, const json_t *j, struct ftp_error *err);
 json_t *ftp_retain_encode(const struct ftp_retain *m);
 int ftp_retain_decode(struct ftp_retain *m, const json_t *j, struct ftp_error *err);
+json_t *ftp_halt_encode(const struct ftp_halt *m);
+int ftp_halt_decode(struct ftp_halt *m, const json_t *j, struct ftp_error *err);
+json_t *ftp_inventory_encode(const struct ftp_inventory *m);
+int ftp_inventory_decode(struct ftp_inventory *m, const json_t *j, struct ftp_error *err);
+json_t *ftp_lost_encode(const struct ftp_lost *m);
+int ftp_lost_decode(struct ftp_lost *m, const json_t *j, struct ftp_error *err);
 json_t *ftp_emulate_encode(const struct ftp_emulate *m);
 int ftp_emulate_decode(struct ftp_emulate *m, const json_t *j, struct ftp_error *err);
 json_t *ftp_trace_encode(const struct ftp_trace *m);

@@ -129,7 +129,7 @@ static int open_new(FILE **f, const struct ftp_rundir *d, const char *name, stru
 	char path[FTP_PATHS_MAX];
 
 	ftp_rundir_file(d, name, path);
-	*f = fopen(path, "wxe");
+	*f = fopen(path, "w+xe");
 	return *f ? 0 : cannot(err, "write", path);
 }
 
@@ -146,6 +146,30 @@ int ftp_rundir_open_loss(FILE **f, const struct ftp_rundir *d, struct ftp_error 
 void ftp_rundir_add_loss(FILE *f, uint64_t step, double loss)
 {
 	fprintf(f, "%llu,%.9g\n", (unsigned long long)step, loss);
+}
+
+/* Past the header and so many rows. */
+static int end_of_row(FILE *f, uint64_t step, off_t *end)
+{
+	uint64_t n_lines = 0;
+	int c = 0;
+
+	rewind(f);
+	while (n_lines <= step && (c = getc_unlocked(f)) != EOF)
+		n_lines += c == '\n';
+	*end = ftello(f);
+	return n_lines > step ? 0 : -1;
+}
+
+int ftp_rundir_cut_loss(FILE *f, uint64_t step, struct ftp_error *err)
+{
+	off_t end;
+
+	errno = EIO;
+	if (fflush(f) || end_of_row(f, step, &end) || ftruncate(fileno(f), end) ||
+		fseeko(f, end, SEEK_SET))
+		return cannot(err, "cut", FTP_RUNDIR_LOSS);
+	return 0;
 }
 
 int ftp_rundir_open_events(FILE **f, const struct ftp_rundir *d, struct ftp_error *err)

@@ -44,6 +44,8 @@ int ftp_rundir_open_log(const struct ftp_rundir *d, struct ftp_error *err);
 /* loss.csv with its header, new. */
 int ftp_rundir_open_loss(FILE **f, const struct ftp_rundir *d, struct ftp_error *err);
 void ftp_rundir_add_loss(FILE *f, uint64_t step, double loss);
+/* The rows after step go, which are whole lines of f. 0 or negative errno. */
+int ftp_rundir_cut_loss(FILE *f, uint64_t step, struct ftp_error *err);
 /* events.jsonl, new; a line of it, body is lent. */
 int ftp_rundir_open_events(FILE **f, const struct ftp_rundir *d, struct ftp_error *err);
 void ftp_rundir_add_event(FILE *f, const json_t *body);

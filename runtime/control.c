@@ -27,6 +27,7 @@ struct control {
 	uint64_t term;		  /* of the plan in force; 0: none */
 	struct ftp_ledger ledger; /* between notifications of progress */
 	uint64_t progress_due_ns;
+	bool is_new; /* the plan: its first loss is worth a notification of its own */
 	bool stop;
 	int failed; /* negative errno: not admitted, or the worker failed; err says why */
 	struct ftp_error *err;
@@ -71,10 +72,13 @@ static void send_progress(struct control *c)
 
 static void on_step(struct control *c, struct ftp_outcome *o)
 {
-	if (ftp_ledger_add_row(&c->ledger, o->step, o->loss))
-		return;
-	send_progress(c);
-	ftp_ledger_add_row(&c->ledger, o->step, o->loss);
+	bool has_room = ftp_ledger_add_row(&c->ledger, o->step, o->loss);
+
+	if (!has_room || c->is_new)
+		send_progress(c);
+	c->is_new = false;
+	if (!has_room)
+		ftp_ledger_add_row(&c->ledger, o->step, o->loss);
 }
 
 static void on_traced(struct control *c, struct ftp_outcome *o)
@@ -150,6 +154,12 @@ static json_t *empty_result(const struct ftp_outcome *o)
 	return json_object();
 }
 
+/* What the node holds from now on is what it holds then: losses up to now come first. */
+static json_t *halt_result(const struct ftp_outcome *o)
+{
+	return ftp_inventory_encode(o->inventory);
+}
+
 static void on_answered(struct control *c, struct ftp_outcome *o)
 {
 	static json_t *(*const results[])(const struct ftp_outcome *) = {
@@ -158,10 +168,17 @@ static void on_answered(struct control *c, struct ftp_outcome *o)
 		[FTP_CALL_TRANSFER] = transfer_result,
 		[FTP_CALL_COMMIT] = empty_result,
 		[FTP_CALL_ABANDON] = empty_result,
+		[FTP_CALL_HALT] = halt_result,
 	};
 
-	if (!o->text && o->call == FTP_CALL_COMMIT)
+	if (!o->text && o->call == FTP_CALL_COMMIT) {
 		c->term = o->term;
+		c->ledger.progress.step = o->step;
+		c->is_new = true;
+	} else if (!o->text && o->call == FTP_CALL_HALT) {
+		send_progress(c);
+		c->term = 0;
+	}
 	answer(c, &c->calls[o->call], o->text ? FTP_JSONRPC_STATE : 0,
 		o->text ? NULL : results[o->call](o), o->text);
 }
@@ -171,6 +188,15 @@ static void on_held(struct control *c, struct ftp_outcome *o)
 {
 	send_progress(c);
 	ftp_jsonrpc_notify(c->rpc, FTP_METHOD_HELD, ftp_held_encode(o->held));
+}
+
+static void on_lost(struct control *c, struct ftp_outcome *o)
+{
+	struct ftp_lost m = {.term = o->term, .node = o->peer};
+
+	snprintf(m.text, sizeof(m.text), "%s", o->text);
+	send_progress(c);
+	ftp_jsonrpc_notify(c->rpc, FTP_METHOD_LOST, ftp_lost_encode(&m));
 }
 
 static void on_profiled(struct control *c, struct ftp_outcome *o)
@@ -185,6 +211,15 @@ static void on_probed(struct control *c, struct ftp_outcome *o)
 		o->text ? NULL : ftp_links_encode(o->links), o->text);
 }
 
+/* Nobody goes back to a step whose losses are not known. */
+static void tell_losses(void *arg)
+{
+	struct control *c = arg;
+
+	if (c->ledger.progress.n_rows)
+		send_progress(c);
+}
+
 static void take_outcomes(struct control *c)
 {
 	static void (*const handlers[])(struct control *, struct ftp_outcome *) = {
@@ -192,6 +227,7 @@ static void take_outcomes(struct control *c)
 		[FTP_OUTCOME_PROBED] = on_probed,
 		[FTP_OUTCOME_ANSWERED] = on_answered,
 		[FTP_OUTCOME_HELD] = on_held,
+		[FTP_OUTCOME_LOST] = on_lost,
 		[FTP_OUTCOME_STEP] = on_step,
 		[FTP_OUTCOME_EVALUATED] = on_evaluated,
 		[FTP_OUTCOME_TRACED] = on_traced,
@@ -204,7 +240,7 @@ static void take_outcomes(struct control *c)
 		handlers[o.kind](c, &o);
 		ftp_worker_outcome_clear(&o);
 	}
-	ftp_news_tell(c->params->worker, c->rpc);
+	ftp_news_tell(c->params->worker, c->rpc, tell_losses, c);
 }
 
 /* Hands a command to the worker; the call that asked for it is answered when it is done. */
@@ -339,6 +375,22 @@ static int handle_abandon(void *arg, struct ftp_jsonrpc *peer, uint64_t call, co
 	return command(c, &cmd, &c->calls[FTP_CALL_ABANDON], call, err);
 }
 
+static int handle_halt(void *arg, struct ftp_jsonrpc *peer, uint64_t call, const json_t *params,
+	json_t **result, struct ftp_error *err)
+{
+	struct ftp_command cmd = {.kind = FTP_COMMAND_HALT};
+	struct control *c = arg;
+	struct ftp_halt m;
+
+	(void)peer;
+	(void)result;
+	if (ftp_halt_decode(&m, params, err))
+		return FTP_JSONRPC_PARAMS;
+	cmd.term = m.term;
+	memcpy(cmd.reason, m.reason, sizeof(cmd.reason));
+	return command(c, &cmd, &c->calls[FTP_CALL_HALT], call, err);
+}
+
 static int handle_emulate(void *arg, struct ftp_jsonrpc *peer, uint64_t call, const json_t *params,
 	json_t **result, struct ftp_error *err)
 {
@@ -408,6 +460,7 @@ static const struct ftp_jsonrpc_method methods[] = {
 	{FTP_METHOD_TRANSFER, handle_transfer},
 	{FTP_METHOD_COMMIT, handle_commit},
 	{FTP_METHOD_ABANDON, handle_abandon},
+	{FTP_METHOD_HALT, handle_halt},
 	{FTP_METHOD_RETAIN, handle_retain},
 	{FTP_METHOD_EMULATE, handle_emulate},
 	{FTP_METHOD_STOP, handle_stop},

@@ -7,13 +7,18 @@ static void send_stored(struct ftp_jsonrpc *rpc, struct ftp_stored *m)
 	m->step = m->n_units = 0;
 }
 
-void ftp_news_tell(struct ftp_worker *w, struct ftp_jsonrpc *rpc)
+void ftp_news_tell(
+	struct ftp_worker *w, struct ftp_jsonrpc *rpc, void (*before)(void *arg), void *arg)
 {
 	struct ftp_stored m = {.step = 0};
 	struct ftp_replica_news n;
 
 	while (ftp_worker_news(w, &n)) {
 		bool is_spoiled = n.unit == FTP_REPLICA_SPOILED;
+
+		if (before)
+			before(arg);
+		before = NULL;
 
 		if (n.term != m.term || n.step != m.step || is_spoiled ||
 			m.n_units == FTP_PROTOCOL_MAX_UNITS)

@@ -5,7 +5,9 @@
 #include "ctl/jsonrpc.h"
 #include "runtime/worker.h"
 
-/* Notifies node.stored of what the worker holds since the last call: of each snapshot once. */
-void ftp_news_tell(struct ftp_worker *w, struct ftp_jsonrpc *rpc);
+/* Notifies node.stored of what the worker holds since the last call: of each snapshot once. before
+ * is called before the first of them, if there is any. */
+void ftp_news_tell(
+	struct ftp_worker *w, struct ftp_jsonrpc *rpc, void (*before)(void *arg), void *arg);
 
 #endif

@@ -195,6 +195,17 @@ const struct ftp_snapshot *ftp_snapshots_find(
 	return NULL;
 }
 
+const struct ftp_snapshot *ftp_snapshots_newest(
+	const struct ftp_snapshots *s, uint32_t unit, uint64_t step)
+{
+	const struct ftp_snapshot *x = NULL, *newest = NULL;
+
+	while ((x = ftp_snapshots_next(s, x)))
+		if (x->unit == unit && x->step == step && (!newest || x->term > newest->term))
+			newest = x;
+	return newest;
+}
+
 const struct ftp_snapshot *ftp_snapshots_next(
 	const struct ftp_snapshots *s, const struct ftp_snapshot *after)
 {
@@ -231,17 +242,27 @@ static bool is_kept(uint64_t step, const uint64_t *steps, uint32_t n_steps, uint
 	return step >= from;
 }
 
+static void drop(struct place *p)
+{
+	if (p->state == PLACE_FILLING)
+		p->is_doomed = true;
+	else if (p->state == PLACE_COMPLETE)
+		release(p);
+}
+
+void ftp_snapshots_cut(struct ftp_snapshots *s, uint64_t step)
+{
+	for (struct place *p = s->first; p; p = p->next)
+		if (p->snapshot.step > step)
+			drop(p);
+}
+
 void ftp_snapshots_retain(
 	struct ftp_snapshots *s, const uint64_t *steps, uint32_t n_steps, uint64_t from)
 {
-	for (struct place *p = s->first; p; p = p->next) {
-		if (is_kept(p->snapshot.step, steps, n_steps, from))
-			continue;
-		if (p->state == PLACE_FILLING)
-			p->is_doomed = true;
-		else if (p->state == PLACE_COMPLETE)
-			release(p);
-	}
+	for (struct place *p = s->first; p; p = p->next)
+		if (!is_kept(p->snapshot.step, steps, n_steps, from))
+			drop(p);
 }
 
 bool ftp_snapshots_tidy(struct ftp_snapshots *s)

@@ -62,6 +62,11 @@ void ftp_snapshots_give_up(struct ftp_snapshots *s, struct ftp_snapshot *snapsho
 const struct ftp_snapshot *ftp_snapshots_find(
 	const struct ftp_snapshots *s, uint32_t unit, uint64_t step);
 
+/* Of several, which different terms trained, that of the newest: if any of them is of the history
+ * that counts, that is it. */
+const struct ftp_snapshot *ftp_snapshots_newest(
+	const struct ftp_snapshots *s, uint32_t unit, uint64_t step);
+
 /* All complete ones, in no order: after NULL the first, NULL after the last. */
 const struct ftp_snapshot *ftp_snapshots_next(
 	const struct ftp_snapshots *s, const struct ftp_snapshot *after);
@@ -74,6 +79,9 @@ void ftp_snapshots_unpin(struct ftp_snapshots *s, const struct ftp_snapshot *sna
  * it is full. */
 void ftp_snapshots_retain(
 	struct ftp_snapshots *s, const uint64_t *steps, uint32_t n_steps, uint64_t from);
+
+/* Frees those of later steps: training goes on after this one. */
+void ftp_snapshots_cut(struct ftp_snapshots *s, uint64_t step);
 
 /* Gives the memory of older plans' free places back; true: there was some. Calls the allocator: for
  * when there is nothing else to do. */

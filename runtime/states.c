@@ -93,6 +93,11 @@ void ftp_states_post(struct ftp_states *s, struct ftp_netloop *net, uint64_t ste
 	}
 }
 
+void ftp_states_fill(struct ftp_states *s, uint32_t unit, const void *state)
+{
+	memcpy(s->states[unit], state, bytes_of(s, unit));
+}
+
 void ftp_states_send(
 	struct ftp_states *s, struct ftp_stage *stage, struct ftp_netloop *net, uint64_t now_ns)
 {
@@ -101,7 +106,8 @@ void ftp_states_send(
 
 		if (s->spec.from[u] != s->spec.self)
 			continue;
-		ftp_stage_export(stage, (int)u, s->states[u]);
+		if (stage)
+			ftp_stage_export(stage, (int)u, s->states[u]);
 		if (!ftp_states_sends(s, u) || !bytes_of(s, u))
 			continue;
 		s->n_open++;

@@ -29,7 +29,11 @@ void ftp_states_free(struct ftp_states *s); /* after the links are closed, or wh
 /* Posts the units that come here, as of step; one without a state is there already. */
 void ftp_states_post(struct ftp_states *s, struct ftp_netloop *net, uint64_t step);
 
-/* After the post. Exports the units that are here from stage, and sends those that go. */
+/* The unit's state, where it does not come from the stage. */
+void ftp_states_fill(struct ftp_states *s, uint32_t unit, const void *state);
+
+/* After the post. Exports the units that are here from stage (NULL: those that go are filled), and
+ * sends those that go. */
 void ftp_states_send(
 	struct ftp_states *s, struct ftp_stage *stage, struct ftp_netloop *net, uint64_t now_ns);
 

@@ -55,6 +55,7 @@ static void forget_next(struct ftp_transition *t)
 	t->is_receiving = false;
 	t->n_missing = 0;
 	t->broken[0] = '\0';
+	t->orphaned_by = 0;
 	t->orphaned[0] = '\0';
 	memset(t->fetched, 0, sizeof(t->fetched));
 }
@@ -79,8 +80,51 @@ static void end_next(struct ftp_transition *t, struct ftp_transition_actions *a,
 
 bool ftp_transition_fetches(const struct ftp_transition *t, uint32_t unit)
 {
-	return ftp_moves_travels(t->next_plan, unit) &&
-	       ftp_moves_owner(t->next_plan, unit) == t->next_member;
+	return ftp_moves_owner(t->next_plan, unit) == t->next_member &&
+	       (t->next_plan->recovery ? ftp_moves_holder(t->next_plan, unit) != FTP_MOVES_NOBODY
+				       : ftp_moves_travels(t->next_plan, unit));
+}
+
+/* Whatever is under way is over. */
+static void stop(struct ftp_transition *t, struct ftp_transition_actions *a, const char *why)
+{
+	answer(t, a, FTP_CALL_PREPARE, "%s", why);
+	answer(t, a, FTP_CALL_TRANSFER, "%s", why);
+	if (t->next_plan)
+		act(a, FTP_DO_DROP);
+	forget_next(t);
+	if (!t->now_plan)
+		return;
+	act(a, FTP_DO_HALT);
+	t->now = FTP_NOW_HALTED;
+	t->now_plan = NULL;
+	t->now_member = FTP_MOVES_NOBODY;
+}
+
+/* A peer of the plan in force is lost: the coordinator will know what to do. */
+static void halt_by_itself(
+	struct ftp_transition *t, struct ftp_transition_actions *a, uint32_t peer, const char *text)
+{
+	uint64_t term = t->now_plan->term;
+	struct ftp_transition_action *item;
+
+	stop(t, a, text);
+	item = act(a, FTP_DO_COMPLAIN);
+	item->term = term;
+	item->peer = peer;
+	snprintf(item->text, sizeof(item->text), "%s", text);
+}
+
+/* The unit's state is where the plan says that this node has it. */
+static bool has_unit(
+	const struct ftp_transition *t, const struct ftp_transition_event *e, uint32_t unit)
+{
+	const struct ftp_plan_stage *here =
+		t->now_plan ? ftp_plan_member(t->now_plan, (uint32_t)t->now_member) : NULL;
+
+	if (e->plan->recovery)
+		return e->has && e->has[unit];
+	return here && unit >= here->first_unit && unit < here->end_unit;
 }
 
 static void prepare(struct ftp_transition *t, const struct ftp_transition_event *e,
@@ -108,9 +152,14 @@ static void prepare(struct ftp_transition *t, const struct ftp_transition_event 
 			self->udp_port);
 		return;
 	}
+	if (e->plan->recovery ? t->now == FTP_NOW_TRAINING : t->now == FTP_NOW_HALTED) {
+		answer(t, a, FTP_CALL_PREPARE, "a plan%s, but this node %s",
+			e->plan->recovery ? " for a recovery" : "",
+			t->now == FTP_NOW_TRAINING ? "trains" : "has halted");
+		return;
+	}
 	for (uint32_t u = 0; u < e->plan->n_units; u++) {
-		if (ftp_moves_holder(e->plan, u) != member ||
-			(here && u >= here->first_unit && u < here->end_unit))
+		if (ftp_moves_holder(e->plan, u) != member || has_unit(t, e, u))
 			continue;
 		answer(t, a, FTP_CALL_PREPARE, "holder[%u]: this node does not hold it", u);
 		return;
@@ -131,14 +180,6 @@ static void built(struct ftp_transition *t, const struct ftp_transition_event *e
 	(void)e;
 	t->next = FTP_NEXT_CONNECTING;
 	act(a, FTP_DO_CONNECT);
-}
-
-static void connected(struct ftp_transition *t, const struct ftp_transition_event *e,
-	struct ftp_transition_actions *a)
-{
-	(void)e;
-	t->next = FTP_NEXT_PREPARED;
-	answer(t, a, FTP_CALL_PREPARE, "%s", "");
 }
 
 static void next_failed(struct ftp_transition *t, const struct ftp_transition_event *e,
@@ -164,6 +205,17 @@ static void receive(struct ftp_transition *t, uint64_t step, struct ftp_transiti
 	t->step = step;
 	t->has_step = true;
 	act(a, FTP_DO_RECEIVE)->step = step;
+}
+
+/* Of a recovery the step is known, and nobody has to stand still first. */
+static void connected(struct ftp_transition *t, const struct ftp_transition_event *e,
+	struct ftp_transition_actions *a)
+{
+	(void)e;
+	t->next = FTP_NEXT_PREPARED;
+	answer(t, a, FTP_CALL_PREPARE, "%s", "");
+	if (t->next_plan->recovery)
+		receive(t, t->next_plan->recovery_step, a);
 }
 
 /* A hold at the last step is no different from the end of the run. With a broken next it is granted
@@ -251,6 +303,9 @@ static void transfer(struct ftp_transition *t, const struct ftp_transition_event
 			m->step);
 	else if (t->now == FTP_NOW_HELD && m->step != t->step)
 		answer(t, a, FTP_CALL_TRANSFER, "step: this node holds at %" PRIu64, t->step);
+	else if (t->next_plan->recovery && m->step != t->next_plan->recovery_step)
+		answer(t, a, FTP_CALL_TRANSFER, "step: the plan goes on after %" PRIu64,
+			t->next_plan->recovery_step);
 	else if (!take_promises(t, m))
 		answer(t, a, FTP_CALL_TRANSFER, "unit: those that this node fetches expected");
 	else {
@@ -266,6 +321,10 @@ static void receiving(struct ftp_transition *t, const struct ftp_transition_even
 {
 	(void)e;
 	t->is_receiving = true;
+	if (t->next_plan->recovery) {
+		act(a, FTP_DO_SEND)->step = t->step;
+		act(a, FTP_DO_RESTORE)->step = t->step;
+	}
 	if (t->next == FTP_NEXT_MOVING)
 		check_states(t, a);
 }
@@ -310,6 +369,7 @@ static void abandon(struct ftp_transition *t, const struct ftp_transition_event 
 	struct ftp_transition_actions *a)
 {
 	char orphaned[sizeof(t->orphaned)];
+	uint32_t orphaned_by = t->orphaned_by;
 
 	if (t->now_plan && t->now_plan->term == e->term) {
 		answer(t, a, FTP_CALL_ABANDON, "term: %" PRIu64 " is in force", e->term);
@@ -325,7 +385,9 @@ static void abandon(struct ftp_transition *t, const struct ftp_transition_event 
 	if (t->next != FTP_NEXT_BROKEN)
 		act(a, FTP_DO_DROP);
 	forget_next(t);
-	if (orphaned[0] && t->now != FTP_NOW_FAILED) {
+	if (orphaned[0] && t->now_plan && t->survives) {
+		halt_by_itself(t, a, orphaned_by, orphaned);
+	} else if (orphaned[0] && t->now != FTP_NOW_FAILED) {
 		t->now = FTP_NOW_FAILED;
 		snprintf(act(a, FTP_DO_FAIL)->text, sizeof(a->items[0].text), "%s", orphaned);
 	} else if (t->now == FTP_NOW_HOLDING || t->now == FTP_NOW_HELD) {
@@ -340,13 +402,36 @@ static void now_lost(struct ftp_transition *t, const struct ftp_transition_event
 	struct ftp_transition_actions *a)
 {
 	if (t->next == FTP_NEXT_READY) {
-		if (!t->orphaned[0])
+		if (!t->orphaned[0]) {
 			snprintf(t->orphaned, sizeof(t->orphaned), "%s", e->text);
+			t->orphaned_by = e->peer;
+		}
+		return;
+	}
+	if (t->survives) {
+		halt_by_itself(t, a, e->peer, e->text);
 		return;
 	}
 	t->now = FTP_NOW_FAILED;
 	snprintf(act(a, FTP_DO_FAIL)->text, sizeof(a->items[0].text), "%s%s%s", e->text,
 		t->broken[0] ? "; before that, in the next plan: " : "", t->broken);
+}
+
+static void halt(struct ftp_transition *t, const struct ftp_transition_event *e,
+	struct ftp_transition_actions *a)
+{
+	char why[256];
+
+	if (e->term <= t->newest_term) {
+		answer(t, a, FTP_CALL_HALT,
+			"term: %" PRIu64 " is not newer than %" PRIu64 ", the newest here", e->term,
+			t->newest_term);
+		return;
+	}
+	t->newest_term = e->term - 1;
+	snprintf(why, sizeof(why), "halted: %.200s", e->text);
+	stop(t, a, why);
+	answer(t, a, FTP_CALL_HALT, "%s", "");
 }
 
 static void ended(struct ftp_transition *t, const struct ftp_transition_event *e,
@@ -365,15 +450,17 @@ static const struct {
 		struct ftp_transition_actions *);
 	const char *refusal; /* calls */
 } table[FTP_N_TRANSITION_EVENTS] = {
-	[FTP_TRANSITION_PREPARE] = {NOW(IDLE) | NOW(TRAINING), NEXT(NONE), prepare,
+	[FTP_TRANSITION_PREPARE] = {NOW(IDLE) | NOW(TRAINING) | NOW(HALTED), NEXT(NONE), prepare,
 		"this node is not free for another plan"},
 	[FTP_TRANSITION_HOLD] = {NOW(TRAINING), NEXT(PREPARED) | NEXT(BROKEN), hold,
 		"there is nothing to hold, or no plan is prepared"},
-	[FTP_TRANSITION_TRANSFER] = {NOW(IDLE) | NOW(HELD), NEXT(PREPARED) | NEXT(BROKEN), transfer,
+	[FTP_TRANSITION_TRANSFER] = {NOW(IDLE) | NOW(HELD) | NOW(HALTED),
+		NEXT(PREPARED) | NEXT(BROKEN), transfer,
 		"this node does not stand still with a prepared plan"},
-	[FTP_TRANSITION_COMMIT] = {NOW(IDLE) | NOW(HELD), NEXT(READY) | NEXT(BROKEN), commit,
-		"this node is not ready for a commit"},
+	[FTP_TRANSITION_COMMIT] = {NOW(IDLE) | NOW(HELD) | NOW(HALTED), NEXT(READY) | NEXT(BROKEN),
+		commit, "this node is not ready for a commit"},
 	[FTP_TRANSITION_ABANDON] = {ANY_NOW, ANY_NEXT, abandon, NULL},
+	[FTP_TRANSITION_HALT] = {ANY_NOW & ~NOW(FAILED), ANY_NEXT, halt, "this node has failed"},
 	[FTP_TRANSITION_BUILT] = {ANY_NOW, NEXT(BUILDING), built, NULL},
 	[FTP_TRANSITION_CONNECTED] = {ANY_NOW, NEXT(CONNECTING), connected, NULL},
 	[FTP_TRANSITION_NEXT_FAILED] = {ANY_NOW, UNDER_WAY, next_failed, NULL},
@@ -395,6 +482,7 @@ static const unsigned beside[FTP_N_NOW_STATES] = {
 	[FTP_NOW_HELD] = NEXT(PREPARED) | NEXT(MOVING) | NEXT(READY) | NEXT(BROKEN),
 	[FTP_NOW_ENDED] =
 		NEXT(NONE) | NEXT(BUILDING) | NEXT(CONNECTING) | NEXT(PREPARED) | NEXT(BROKEN),
+	[FTP_NOW_HALTED] = ANY_NEXT,
 	[FTP_NOW_FAILED] = ANY_NEXT,
 };
 
@@ -403,7 +491,8 @@ static void check(const struct ftp_transition *t)
 	bool is_preparing = t->next == FTP_NEXT_BUILDING || t->next == FTP_NEXT_CONNECTING;
 
 	ftp_assert(beside[t->now] & 1u << t->next);
-	ftp_assert((t->now == FTP_NOW_IDLE) == !t->now_plan || t->now == FTP_NOW_FAILED);
+	ftp_assert((t->now == FTP_NOW_IDLE || t->now == FTP_NOW_HALTED) == !t->now_plan ||
+		   t->now == FTP_NOW_FAILED);
 	ftp_assert((t->next == FTP_NEXT_NONE) == !t->next_term);
 	ftp_assert((t->next == FTP_NEXT_NONE || t->next == FTP_NEXT_BROKEN) == !t->next_plan);
 	ftp_assert(!t->now_plan || ftp_moves_is_stage(t->now_plan, t->now_member));
@@ -413,13 +502,15 @@ static void check(const struct ftp_transition *t)
 	ftp_assert(!t->orphaned[0] || t->next == FTP_NEXT_READY || t->next == FTP_NEXT_BROKEN);
 	ftp_assert(t->is_open[FTP_CALL_PREPARE] == is_preparing);
 	ftp_assert(t->is_open[FTP_CALL_TRANSFER] == (t->next == FTP_NEXT_MOVING));
-	ftp_assert(!t->is_open[FTP_CALL_COMMIT] && !t->is_open[FTP_CALL_ABANDON]);
+	ftp_assert(!t->is_open[FTP_CALL_COMMIT] && !t->is_open[FTP_CALL_ABANDON] &&
+		   !t->is_open[FTP_CALL_HALT]);
 }
 
-void ftp_transition_init(struct ftp_transition *t, uint32_t node)
+void ftp_transition_init(struct ftp_transition *t, uint32_t node, bool survives)
 {
 	memset(t, 0, sizeof(*t));
 	t->node = node;
+	t->survives = survives;
 	t->now_member = FTP_MOVES_NOBODY;
 	t->next_member = FTP_MOVES_NOBODY;
 }
@@ -463,7 +554,7 @@ bool ftp_transition_is_done_with(const struct ftp_transition *t, bool of_next, i
 const char *ftp_now_state_name(enum ftp_now_state s)
 {
 	static const char *const names[] = {
-		"idle", "training", "holding", "held", "ended", "failed"};
+		"idle", "training", "holding", "held", "ended", "halted", "failed"};
 
 	return names[s];
 }

@@ -89,6 +89,7 @@ static bool take_commands(struct ftp_worker *w, uint64_t now_ns)
 	case FTP_COMMAND_TRANSFER:
 	case FTP_COMMAND_COMMIT:
 	case FTP_COMMAND_ABANDON:
+	case FTP_COMMAND_HALT:
 		ftp_worker_plan_command(w, &c, now_ns);
 		break;
 	}
@@ -175,7 +176,8 @@ int ftp_worker_start(
 	ftp_tempo_init(&w->tempo);
 	e = &params->config->nodes[params->node].emulate;
 	emulate(w, &(struct ftp_emulate){e->slowdown, e->loss, e->bandwidth_bytes, e->delay_ns}, 0);
-	ftp_transition_init(&w->transition, (uint32_t)params->node);
+	ftp_transition_init(
+		&w->transition, (uint32_t)params->node, params->config->snapshot.every > 0);
 	rc = ftp_waker_init(&w->waker, err);
 	if (!rc)
 		rc = ftp_waker_init(&w->control_waker, err);
@@ -232,6 +234,7 @@ void ftp_worker_outcome_clear(struct ftp_outcome *o)
 	free(o->trace);
 	free(o->links);
 	free(o->held);
+	free(o->inventory);
 	free(o->text);
 }
 

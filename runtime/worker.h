@@ -33,11 +33,12 @@ enum ftp_command_kind {
 	FTP_COMMAND_PROBE,
 	FTP_COMMAND_EMULATE,
 	FTP_COMMAND_RETAIN,
-	FTP_COMMAND_PREPARE, /* these five: answered with FTP_OUTCOME_ANSWERED, each once */
+	FTP_COMMAND_PREPARE, /* these six: answered with FTP_OUTCOME_ANSWERED, each once */
 	FTP_COMMAND_HOLD,
 	FTP_COMMAND_TRANSFER,
 	FTP_COMMAND_COMMIT,
 	FTP_COMMAND_ABANDON,
+	FTP_COMMAND_HALT,
 };
 
 struct ftp_command {
@@ -48,8 +49,9 @@ struct ftp_command {
 	struct ftp_plan *plan;	       /* PREPARE; taken, from malloc */
 	struct ftp_transfer *transfer; /* TRANSFER; taken, from malloc */
 	struct ftp_probe *probe;       /* PROBE; taken, from malloc */
-	uint64_t term;		       /* HOLD, COMMIT, ABANDON */
+	uint64_t term;		       /* HOLD, COMMIT, ABANDON, HALT */
 	uint64_t step;		       /* HOLD */
+	char reason[256];	       /* HALT */
 };
 
 enum ftp_outcome_kind {
@@ -57,6 +59,7 @@ enum ftp_outcome_kind {
 	FTP_OUTCOME_PROBED,
 	FTP_OUTCOME_ANSWERED, /* to the open call of its kind */
 	FTP_OUTCOME_HELD,
+	FTP_OUTCOME_LOST,      /* it lost a peer, and halted */
 	FTP_OUTCOME_STEP,      /* last stage: one row of loss.csv */
 	FTP_OUTCOME_EVALUATED, /* last stage */
 	FTP_OUTCOME_TRACED,
@@ -74,13 +77,15 @@ struct ftp_outcome {
 	uint64_t term;		       /* HOLD, COMMIT, ABANDON: in force, 0: none; else next's */
 	uint64_t memory_bytes;	       /* PREPARE: of the stage's tensors */
 	uint64_t received_bytes, receive_ns, import_ns; /* TRANSFER: as ftp_transferred */
+	struct ftp_inventory *inventory;		/* HALT; given, free() it */
+	uint32_t peer;					/* LOST: node of the config; and term */
 	struct ftp_held *held;				/* HELD; given, free() it */
 	double train_s;					/* FINISHED */
 	struct ftp_profile *profile; /* PROFILED; given, free() it; valid without text */
 	struct ftp_links *links;     /* PROBED; likewise */
 	struct ftp_trace *trace;     /* TRACED; given, free() it */
-	char *text; /* FAILED, ANSWERED, PROFILED, PROBED: the reason; FINISHED on the central node:
-		       the params digest; given, free() it */
+	char *text; /* FAILED, LOST, ANSWERED, PROFILED, PROBED: the reason; FINISHED on the central
+		       node: the params digest; given, free() it */
 };
 
 struct ftp_worker; /* opaque */

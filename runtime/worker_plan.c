@@ -12,19 +12,19 @@
 #include "runtime/worker_state.h"
 
 #define CONNECT_DEADLINE_NS (15 * FTP_NS_PER_S)
-#define TIDY_NS		    FTP_NS_PER_S /* even if the worker is never idle */
-#define MAX_NET_TURNS	    16		 /* before the next primitive, while packets keep coming */
-
-static void happen(struct ftp_worker *w, const struct ftp_transition_event *e);
+#define HALTED_DEADLINE_NS  (300 * FTP_NS_PER_S) /* for another plan; the coordinator is there */
+#define TIDY_NS		    FTP_NS_PER_S	 /* even if the worker is never idle */
+#define MAX_NET_TURNS	    16 /* before the next primitive, while packets keep coming */
 
 static void happen_kind(struct ftp_worker *w, enum ftp_transition_event_kind kind)
 {
-	happen(w, &(struct ftp_transition_event){.kind = kind});
+	ftp_worker_plan_happen(w, &(struct ftp_transition_event){.kind = kind});
 }
 
-static void next_fails(struct ftp_worker *w, const char *why)
+void ftp_worker_plan_fails(struct ftp_worker *w, const char *why)
 {
-	happen(w, &(struct ftp_transition_event){.kind = FTP_TRANSITION_NEXT_FAILED, .text = why});
+	ftp_worker_plan_happen(
+		w, &(struct ftp_transition_event){.kind = FTP_TRANSITION_NEXT_FAILED, .text = why});
 }
 
 static uint64_t since(uint64_t start_ns)
@@ -69,7 +69,7 @@ static void do_connect(struct ftp_worker *w, const struct ftp_transition_action 
 			w->unheard |= UINT64_C(1) << i;
 	w->connect_deadline_ns = now_ns + CONNECT_DEADLINE_NS;
 	if (ftp_assembly_connect(w->next, now_ns, &err)) {
-		next_fails(w, err.text);
+		ftp_worker_plan_fails(w, err.text);
 		return;
 	}
 	ftp_log_debug("plan of term %" PRIu64 ": %d links opened in %.1f ms", w->next->plan->term,
@@ -79,8 +79,9 @@ static void do_connect(struct ftp_worker *w, const struct ftp_transition_action 
 static void do_hold(struct ftp_worker *w, const struct ftp_transition_action *action)
 {
 	w->change.hold_ns = ftp_clock_now_ns();
-	happen(w, &(struct ftp_transition_event){.kind = FTP_TRANSITION_HOLDING,
-			  .step = ftp_pipeline_hold(w->now->pipeline, action->step)});
+	ftp_worker_plan_happen(
+		w, &(struct ftp_transition_event){.kind = FTP_TRANSITION_HOLDING,
+			   .step = ftp_pipeline_hold(w->now->pipeline, action->step)});
 }
 
 /* Nothing is sent for a unit without a state. */
@@ -89,10 +90,12 @@ static void fetch_empty(struct ftp_worker *w)
 	const struct ftp_model *model = w->params.model;
 
 	for (uint32_t u = 0; w->next && u < w->next->plan->n_units; u++)
-		if (ftp_transition_fetches(&w->transition, u) && !model->units[u].state_bytes)
-			happen(w, &(struct ftp_transition_event){.kind = FTP_TRANSITION_FETCHED,
-					  .unit = u,
-					  .digest = ftp_states_digest(w->next->states, u)});
+		if (ftp_transition_fetches(&w->transition, u) && !w->transition.fetched[u] &&
+			!model->units[u].state_bytes)
+			ftp_worker_plan_happen(
+				w, &(struct ftp_transition_event){.kind = FTP_TRANSITION_FETCHED,
+					   .unit = u,
+					   .digest = ftp_states_digest(w->next->states, u)});
 }
 
 static void do_receive(struct ftp_worker *w, const struct ftp_transition_action *action)
@@ -101,7 +104,7 @@ static void do_receive(struct ftp_worker *w, const struct ftp_transition_action 
 
 	w->change.receive_ns = ftp_clock_now_ns();
 	if (ftp_assembly_receive(w->next, action->step, &err)) {
-		next_fails(w, err.text);
+		ftp_worker_plan_fails(w, err.text);
 		return;
 	}
 	happen_kind(w, FTP_TRANSITION_RECEIVING);
@@ -112,9 +115,10 @@ static void do_send(struct ftp_worker *w, const struct ftp_transition_action *ac
 {
 	uint64_t now_ns = ftp_clock_now_ns();
 
-	(void)action;
 	w->change.held_ns = now_ns;
-	ftp_states_send(w->next->states, w->now->stage, w->next->net, now_ns);
+	if (w->next->plan->recovery && !ftp_worker_recovery_fill(w, action->step))
+		return;
+	ftp_states_send(w->next->states, w->now ? w->now->stage : NULL, w->next->net, now_ns);
 	w->change.send_ns = since(now_ns);
 }
 
@@ -145,6 +149,29 @@ static void do_copy(struct ftp_worker *w, const struct ftp_transition_action *ac
 	w->change.copy_ns = since(now_ns);
 }
 
+static void do_halt(struct ftp_worker *w, const struct ftp_transition_action *action)
+{
+	(void)action;
+	take_down(w, &w->now);
+	take_down(w, &w->retired);
+	ftp_gather_free(w->gather);
+	w->gather = NULL;
+	w->finished = false;
+	w->train_end_ns = 0;
+	w->halted_ns = ftp_clock_now_ns();
+}
+
+static void do_complain(struct ftp_worker *w, const struct ftp_transition_action *action)
+{
+	const struct ftp_outcome o = {.kind = FTP_OUTCOME_LOST,
+		.term = action->term,
+		.peer = action->peer,
+		.text = strdup(action->text)};
+
+	ftp_log_warn("%s", action->text);
+	ftp_worker_report(w, &o);
+}
+
 static void do_retire(struct ftp_worker *w, const struct ftp_transition_action *action)
 {
 	(void)action;
@@ -162,6 +189,8 @@ static void do_start(struct ftp_worker *w, const struct ftp_transition_action *a
 	(void)action;
 	w->now = w->next;
 	w->next = NULL;
+	if (w->now->plan->recovery)
+		ftp_snapshots_cut(w->snapshots, w->now->plan->recovery_step);
 	ftp_assembly_start(w->now, w->snapshots, &w->replica_stats);
 	ftp_worker_train_begin(w, now_ns);
 	if (c->held_ns)
@@ -215,6 +244,8 @@ static void do_answer(struct ftp_worker *w, const struct ftp_transition_action *
 	} else {
 		o.term = t->now_plan ? t->now_plan->term : 0;
 	}
+	if (!o.text && action->call == FTP_CALL_HALT)
+		o.inventory = ftp_worker_recovery_inventory(w);
 	ftp_worker_report(w, &o);
 }
 
@@ -223,7 +254,7 @@ static void do_fail(struct ftp_worker *w, const struct ftp_transition_action *ac
 	ftp_worker_fail(w, "%s", action->text);
 }
 
-static void happen(struct ftp_worker *w, const struct ftp_transition_event *e)
+void ftp_worker_plan_happen(struct ftp_worker *w, const struct ftp_transition_event *e)
 {
 	static void (*const deeds[])(struct ftp_worker *, const struct ftp_transition_action *) = {
 		[FTP_DO_BUILD] = do_build,
@@ -233,7 +264,10 @@ static void happen(struct ftp_worker *w, const struct ftp_transition_event *e)
 		[FTP_DO_SEND] = do_send,
 		[FTP_DO_TELL] = do_tell,
 		[FTP_DO_COPY] = do_copy,
+		[FTP_DO_RESTORE] = ftp_worker_recovery_restore,
 		[FTP_DO_RETIRE] = do_retire,
+		[FTP_DO_HALT] = do_halt,
+		[FTP_DO_COMPLAIN] = do_complain,
 		[FTP_DO_START] = do_start,
 		[FTP_DO_DROP] = do_drop,
 		[FTP_DO_RESUME] = do_resume,
@@ -249,6 +283,8 @@ static void happen(struct ftp_worker *w, const struct ftp_transition_event *e)
 
 static void prepare(struct ftp_worker *w, struct ftp_plan *plan)
 {
+	bool has[FTP_PROTOCOL_MAX_UNITS];
+	struct ftp_transition_event e = {.kind = FTP_TRANSITION_PREPARE, .plan = plan, .has = has};
 	const struct ftp_assembly_spec spec = {.config = w->params.config,
 		.model = w->params.model,
 		.dataset = w->params.dataset,
@@ -258,17 +294,17 @@ static void prepare(struct ftp_worker *w, struct ftp_plan *plan)
 		.waker = &w->waker,
 		.is_drill = w->params.is_drill};
 
+	ftp_worker_recovery_has(w, plan, has);
 	if (!w->next && ftp_moves_member_of(plan, (uint32_t)w->params.node) != FTP_MOVES_NOBODY) {
 		w->next = ftp_assembly_new(&spec, plan);
-		happen(w, &(struct ftp_transition_event){
-				  .kind = FTP_TRANSITION_PREPARE, .plan = plan});
+		ftp_worker_plan_happen(w, &e);
 		if (w->transition.next_plan == plan)
 			return;
 		ftp_assembly_free(w->next);
 		w->next = NULL;
 		return;
 	}
-	happen(w, &(struct ftp_transition_event){.kind = FTP_TRANSITION_PREPARE, .plan = plan});
+	ftp_worker_plan_happen(w, &e);
 	free(plan);
 }
 
@@ -280,6 +316,7 @@ void ftp_worker_plan_command(struct ftp_worker *w, struct ftp_command *c, uint64
 		[FTP_COMMAND_TRANSFER] = FTP_TRANSITION_TRANSFER,
 		[FTP_COMMAND_COMMIT] = FTP_TRANSITION_COMMIT,
 		[FTP_COMMAND_ABANDON] = FTP_TRANSITION_ABANDON,
+		[FTP_COMMAND_HALT] = FTP_TRANSITION_HALT,
 	};
 
 	if (c->kind == FTP_COMMAND_PREPARE) {
@@ -288,10 +325,11 @@ void ftp_worker_plan_command(struct ftp_worker *w, struct ftp_command *c, uint64
 	}
 	if (c->kind == FTP_COMMAND_TRANSFER)
 		w->change.transfer_ns = now_ns;
-	happen(w, &(struct ftp_transition_event){.kind = kinds[c->kind],
-			  .transfer = c->transfer,
-			  .term = c->term,
-			  .step = c->step});
+	ftp_worker_plan_happen(w, &(struct ftp_transition_event){.kind = kinds[c->kind],
+					  .transfer = c->transfer,
+					  .term = c->term,
+					  .step = c->step,
+					  .text = c->reason});
 	free(c->transfer);
 }
 
@@ -317,13 +355,15 @@ static void lose_peer(struct ftp_worker *w, bool of_next, const struct ftp_netlo
 		return;
 	if (of_next) {
 		snprintf(text, sizeof(text), "lost %s: %s", name, reason_text(e->event.reason));
-		next_fails(w, text);
+		ftp_worker_plan_fails(w, text);
 		return;
 	}
 	ftp_pipeline_describe(a->pipeline, waiting, sizeof(waiting));
 	snprintf(text, sizeof(text), "lost %s: %s; this stage was waiting for %s", name,
 		reason_text(e->event.reason), waiting);
-	happen(w, &(struct ftp_transition_event){.kind = FTP_TRANSITION_NOW_LOST, .text = text});
+	ftp_worker_plan_happen(w, &(struct ftp_transition_event){.kind = FTP_TRANSITION_NOW_LOST,
+					  .peer = ftp_plan_member(a->plan, (uint32_t)e->peer)->node,
+					  .text = text});
 }
 
 static void take_unit(struct ftp_worker *w, const struct ftp_netloop_event *e, int unit)
@@ -337,7 +377,7 @@ static void take_unit(struct ftp_worker *w, const struct ftp_netloop_event *e, i
 	w->change.last_byte_ns = start_ns;
 	w->change.received_bytes += e->event.bytes;
 	w->change.import_ns += since(start_ns);
-	happen(w, &fetched);
+	ftp_worker_plan_happen(w, &fetched);
 }
 
 static void take_event(struct ftp_worker *w, bool of_next, const struct ftp_netloop_event *e)
@@ -398,7 +438,7 @@ static bool take_built(struct ftp_worker *w)
 		return false;
 	ftp_assert(a == w->next);
 	if (a->failed)
-		next_fails(w, a->err.text);
+		ftp_worker_plan_fails(w, a->err.text);
 	else
 		happen_kind(w, FTP_TRANSITION_BUILT);
 	return true;
@@ -421,7 +461,7 @@ static bool await_peers(struct ftp_worker *w, uint64_t now_ns)
 				ftp_plan_member(w->next->plan, (uint32_t)i)->name);
 	snprintf(text + at, sizeof(text) - at, " did not answer this stage within %llu s",
 		CONNECT_DEADLINE_NS / FTP_NS_PER_S);
-	next_fails(w, text);
+	ftp_worker_plan_fails(w, text);
 	return true;
 }
 
@@ -437,6 +477,10 @@ bool ftp_worker_plan_turn(struct ftp_worker *w, uint64_t now_ns)
 		happen_kind(w, FTP_TRANSITION_HELD);
 		worked = true;
 	}
+	if (w->transition.now == FTP_NOW_HALTED && w->transition.next == FTP_NEXT_NONE &&
+		now_ns > w->halted_ns + HALTED_DEADLINE_NS)
+		ftp_worker_fail(w, "halted, and no other plan came within %llu s",
+			HALTED_DEADLINE_NS / FTP_NS_PER_S);
 	return worked;
 }
 

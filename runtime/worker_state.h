@@ -37,6 +37,7 @@ struct ftp_worker {
 	uint64_t retired_ns;
 	uint64_t unheard; /* members: peers of next, not yet established */
 	uint64_t connect_deadline_ns;
+	uint64_t halted_ns; /* when it did so last */
 	struct ftp_worker_change change;
 
 	struct ftp_snapshots *snapshots;
@@ -72,6 +73,19 @@ bool ftp_worker_plan_turn(struct ftp_worker *w, uint64_t now_ns);
 bool ftp_worker_plan_tidy(struct ftp_worker *w, bool is_idle, uint64_t now_ns);
 void ftp_worker_plan_ended(struct ftp_worker *w); /* the last step is done */
 void ftp_worker_plan_tear_down(struct ftp_worker *w);
+
+void ftp_worker_plan_happen(struct ftp_worker *w, const struct ftp_transition_event *e);
+void ftp_worker_plan_fails(struct ftp_worker *w, const char *why); /* the next one */
+
+/* worker_recovery.c */
+struct ftp_inventory *ftp_worker_recovery_inventory(const struct ftp_worker *w); /* given */
+/* Units as of the plan's recovery_step are in the store. */
+void ftp_worker_recovery_has(
+	const struct ftp_worker *w, const struct ftp_plan *plan, bool has[FTP_PROTOCOL_MAX_UNITS]);
+/* What next sends, from the store; false: it failed. */
+bool ftp_worker_recovery_fill(struct ftp_worker *w, uint64_t step);
+/* FTP_DO_RESTORE. */
+void ftp_worker_recovery_restore(struct ftp_worker *w, const struct ftp_transition_action *action);
 
 /* worker_snapshots.c */
 void ftp_worker_snapshots_retain(struct ftp_worker *w, const struct ftp_retain *m);

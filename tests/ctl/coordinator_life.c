@@ -117,8 +117,10 @@ static void on_join(struct life *l, const char *args)
 	}
 	life_request(l, conn, FTP_METHOD_JOIN, ftp_join_encode(&m), true);
 	for (unsigned i = 0; i < l->config.n_nodes && !l->refused; i++)
-		if (!strcmp(m.name, l->names[i]))
+		if (!strcmp(m.name, l->names[i])) {
 			l->conn[i] = conn;
+			memset(l->stored[i], 0, sizeof(l->stored[i]));
+		}
 }
 
 static void on_profile(struct life *l, const char *args)
@@ -297,6 +299,30 @@ static void on_snapshots(struct life *l, const char *args)
 			   &l->config.snapshot.global_every) == 2);
 }
 
+/* A node has lost that peer. */
+static void on_lost_peer(struct life *l, const char *args)
+{
+	struct ftp_lost m;
+	unsigned conn;
+
+	ftp_assert(
+		sscanf(args, "%u %" SCNu64 " %u %200[^\n]", &conn, &m.term, &m.node, m.text) == 4);
+	life_request(l, conn, FTP_METHOD_LOST, ftp_lost_encode(&m), false);
+}
+
+/* A node holds nothing of that step any more; or a unit that another term trained. */
+static void on_forget(struct life *l, const char *args)
+{
+	unsigned node, step, unit, term;
+	int n = sscanf(args, "n%u %u %u %u", &node, &step, &unit, &term);
+
+	ftp_assert(n == 2 || n == 4);
+	if (n == 4)
+		l->stored[node - 1][step][unit] = term;
+	else
+		memset(l->stored[node - 1][step], 0, sizeof(l->stored[0][0]));
+}
+
 /* Units [first, end); none: the node was late. digest: another one than is usual. */
 static void on_stored(struct life *l, const char *args)
 {
@@ -451,6 +477,8 @@ static const struct {
 	{"held", on_held},
 	{"snapshots", on_snapshots},
 	{"stored", on_stored},
+	{"complain", on_lost_peer},
+	{"forget", on_forget},
 	{"repartition", on_repartition},
 	{"drain", on_drain},
 	{"emulate", on_emulate},

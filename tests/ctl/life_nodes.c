@@ -94,6 +94,8 @@ static void tell_stored(struct life *l, uint32_t node, const struct ftp_plan_sta
 	for (uint32_t u = of->first_unit; u < of->end_unit; u++) {
 		m.unit[m.n_units] = u;
 		m.digest[m.n_units++].low = u;
+		if (l->step < LIFE_MAX_STEPS)
+			l->stored[node][l->step][u] = l->plan.term;
 	}
 	life_request(l, l->conn[node], FTP_METHOD_STORED, ftp_stored_encode(&m), false);
 }
@@ -227,6 +229,8 @@ static void serve_transfer(struct life *l, const struct life_call *c)
 
 static void serve_commit(struct life *l, const struct life_call *c)
 {
+	if (l->plan.term != l->prepared.term && l->prepared.recovery)
+		l->step = l->prepared.recovery_step;
 	l->plan = l->prepared;
 	l->hold = 0;
 	life_answer(l, c->conn, c->method, json_object(), c->term);
@@ -238,11 +242,44 @@ static void serve_abandon(struct life *l, const struct life_call *c)
 	life_answer(l, c->conn, c->method, json_object(), c->term);
 }
 
+static bool is_retained(const struct ftp_retain *m, uint64_t step)
+{
+	for (uint32_t i = 0; i < m->n_steps; i++)
+		if (m->step[i] == step)
+			return true;
+	return false;
+}
+
+/* What was under way is over. */
+static void serve_halt(struct life *l, const struct life_call *c)
+{
+	struct ftp_inventory *m = calloc(1, sizeof(*m));
+	uint32_t node = node_of(l, c->conn);
+
+	for (uint32_t s = 0; s < LIFE_MAX_STEPS && node < LIFE_MAX_NODES; s++) {
+		for (uint32_t u = 0; u < LIFE_UNITS; u++) {
+			if (!l->stored[node][s][u])
+				continue;
+			m->unit[m->n] = u;
+			m->step[m->n] = s;
+			m->term[m->n] = l->stored[node][s][u];
+			m->digest[m->n++].low = u;
+		}
+	}
+	l->plan.term = 0;
+	l->hold = 0;
+	life_answer(l, c->conn, c->method, ftp_inventory_encode(m), c->term);
+	free(m);
+}
+
 static void serve_retain(struct life *l, const struct life_call *c)
 {
 	struct ftp_error err;
 
 	ftp_assert(!ftp_retain_decode(&l->retain, c->body, &err));
+	for (uint64_t s = 0; s < LIFE_MAX_STEPS && s < l->retain.next; s++)
+		if (!is_retained(&l->retain, s) && node_of(l, c->conn) < LIFE_MAX_NODES)
+			memset(l->stored[node_of(l, c->conn)][s], 0, sizeof(l->stored[0][0]));
 	life_answer(l, c->conn, c->method, json_object(), c->term);
 }
 
@@ -272,6 +309,7 @@ static const struct {
 	{FTP_METHOD_COMMIT, serve_commit},
 	{FTP_METHOD_ABANDON, serve_abandon},
 	{FTP_METHOD_RETAIN, serve_retain},
+	{FTP_METHOD_HALT, serve_halt},
 	{FTP_METHOD_EMULATE, serve_plainly},
 	{FTP_METHOD_STOP, serve_stop},
 };

@@ -17,6 +17,8 @@ static void print_plan(FILE *f, const json_t *body)
 			plan.stages[i].end_unit);
 	for (uint32_t i = 0; i < plan.n_leaving; i++)
 		fprintf(f, " %s:leaves", plan.leaving[i].name);
+	if (plan.recovery)
+		fprintf(f, " after step %d", (int)plan.recovery_step);
 	if (plan.holder[0] == FTP_PLAN_INITIAL)
 		return;
 	fprintf(f, " from");
@@ -58,7 +60,7 @@ static void print_retain(FILE *f, const json_t *body)
 static void print_call(FILE *f, const struct ftp_action *a)
 {
 	static const char *const open[] = {FTP_METHOD_HOLD, FTP_METHOD_TRANSFER, FTP_METHOD_COMMIT,
-		FTP_METHOD_ABANDON, FTP_METHOD_EMULATE};
+		FTP_METHOD_ABANDON, FTP_METHOD_HALT, FTP_METHOD_EMULATE};
 
 	fprintf(f, "  call %u %s", a->conn, a->method);
 	if (!strcmp(a->method, FTP_METHOD_PREPARE))
@@ -119,6 +121,8 @@ void life_print(FILE *f, const struct ftp_action *a, bool call)
 		fprintf(f, "  close %u\n", a->conn);
 	else if (a->kind == FTP_ACTION_ROW)
 		fprintf(f, "  row %d %.9g\n", (int)a->step, a->loss);
+	else if (a->kind == FTP_ACTION_CUT)
+		fprintf(f, "  rows after %d are cut\n", (int)a->step);
 	else if (a->kind == FTP_ACTION_EVENT)
 		print_event(f, a->body);
 	else if (a->kind == FTP_ACTION_LOG)

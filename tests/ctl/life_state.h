@@ -11,6 +11,7 @@
 #define LIFE_UNITS     5
 #define LIFE_MAX_NODES 8
 #define LIFE_MAX_CALLS 64
+#define LIFE_MAX_STEPS 128 /* of which snapshots are kept */
 
 struct life_call { /* that the core made and nobody has answered */
 	unsigned conn;
@@ -37,9 +38,12 @@ struct life {
 	double slow[LIFE_MAX_NODES];	/* its steps take so many times what it profiled */
 	struct ftp_plan prepared, plan; /* as the nodes know them */
 	uint64_t step;			/* trained */
-	uint64_t pace_ms;		/* of a step */
-	uint64_t hold;			/* no step after it; 0: none */
-	struct ftp_retain retain;	/* the newest */
+	/* By node: the term that trained the unit's state of a step that it holds; 0: it has none.
+	 */
+	uint64_t stored[LIFE_MAX_NODES][LIFE_MAX_STEPS][LIFE_UNITS];
+	uint64_t pace_ms;	  /* of a step */
+	uint64_t hold;		  /* no step after it; 0: none */
+	struct ftp_retain retain; /* the newest */
 };
 
 void life_step(struct life *l, const struct ftp_event *e, bool call);

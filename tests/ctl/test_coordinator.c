@@ -10,7 +10,7 @@
 #include "tests/base/check.h"
 #include "tests/ctl/coordinator_life.h"
 
-#define MAX_LIVES 128
+#define MAX_LIVES 256
 #define N_SWEEPS  2
 
 static const char *lives_dir;
@@ -72,9 +72,10 @@ static int draw_line(char *line, size_t bytes, uint64_t key, uint64_t *at)
 		"profile %u 4", "prepared %u 1", "prepared %u 2", "transferred %u 1",
 		"transferred %u 2", "committed %u", "held %u 1 3", "held %u 2 4 1",
 		"progress %u 1 1 1 1", "progress %u 1 3 1 3", "progress %u 2 2 2 2",
-		"progress %u 1 0 0 0", "evaluated %u 1 3", "finished %u 1 3", "finished %u 1 40",
-		"stopped %u", "lost %u", "lost 3", "lost 4", "failed %u words", "failed 3 words",
-		"error %u node.prepare -1 words", "error %u node.prepare -2 late",
+		"progress %u 1 0 0 0", "complain %u 1 1 lost a peer", "complain %u 2 2 lost a peer",
+		"lost 3", "exited n3 9 0", "lost 2", "evaluated %u 1 3", "finished %u 1 3",
+		"finished %u 1 40", "stopped %u", "lost %u", "lost 3", "lost 4", "failed %u words",
+		"failed 3 words", "error %u node.prepare -1 words", "error %u node.prepare -2 late",
 		"error %u node.hold -1 words", "error %u node.transfer -1 words",
 		"error %u node.abandon -1 words", "error %u node.commit -2 words",
 		"stored %u 1 2 2 0 5", "stored %u 1 2 2 0 1 9", "stored %u 1 4 2 0 0",
@@ -130,6 +131,9 @@ static void step__random_lives(void **state)
 		{"has left the run", "drained a node"},
 		{"; because n", "planned for a drain or a join"},
 		{"event snapshot", "had a stable snapshot"},
+		{"recovered:", "recovered"},
+		{"rows after ", "did steps again"},
+		{"  warning: also: ", "lost another node while they recovered"},
 		{"  end completed", "completed"},
 	};
 	unsigned n[sizeof(ends) / sizeof(*ends)] = {0};
@@ -162,10 +166,12 @@ static const struct {
 		false},
 };
 
-static void loss_script(char *script, size_t bytes, size_t change, int n_served, int lost)
+static void loss_script(
+	char *script, size_t bytes, size_t change, int n_served, int lost, bool snapshots)
 {
-	int n = snprintf(script, bytes, "life 3 equal auto 30\njoin 1 n1\njoin 2 n2\njoin 3 n3\n%s",
-		changes[change].begin);
+	int n = snprintf(script, bytes,
+		"life 3 equal auto 30\n%sjoin 1 n1\njoin 2 n2\njoin 3 n3\n%s",
+		snapshots ? "snapshots 2 4\n" : "", changes[change].begin);
 
 	while (n_served--)
 		n += snprintf(script + n, bytes - (size_t)n, "serve 0\n");
@@ -174,41 +180,47 @@ static void loss_script(char *script, size_t bytes, size_t change, int n_served,
 		lost, lost);
 }
 
-/* Does the run end as it must? Adds to n_lost[] what the loss did: nothing, abandoned, failed. */
-static void lose_one(size_t change, int n_served, int lost, unsigned n_lost[3])
+/* Does the run end as it must? Adds to n_lost[] what the loss did: nothing, abandoned, failed,
+ * recovered. */
+static void lose_one(size_t change, int n_served, int lost, bool snapshots, unsigned n_lost[4])
 {
 	char script[2048], ends[32], *trace, *gone;
 	const char *begun;
-	bool in_force;
+	bool in_force, fails;
 
-	loss_script(script, sizeof(script), change, n_served, lost);
+	loss_script(script, sizeof(script), change, n_served, lost, snapshots);
 	trace = life_trace(script);
 	begun = strstr(trace, changes[change].n3_leaves ? "\nrepartition 2" : "\nrepartition 1,3");
 	gone = strstr(begun, "\nlost ");
 	*gone = 0;
 	in_force = lost < 3 || (strstr(begun, "node.commit") == NULL) == changes[change].n3_leaves;
+	fails = in_force && (!snapshots || lost == 1);
 	*gone = '\n';
 	snprintf(ends, sizeof(ends), "\n  end failed: n%d (pid", lost);
-	if (!strstr(trace, in_force ? ends : "\n  end completed"))
+	if (!strstr(trace, fails ? ends : "\n  end completed"))
 		fail_msg("n%d %s the plan in force, but:\n%s", lost,
 			in_force ? "is of" : "is not of", trace);
-	n_lost[in_force ? 2 : strstr(gone, " abandoned while ") != NULL]++;
+	if (!fails && (strstr(trace, "\n  info: recovered: ") != NULL) != in_force)
+		fail_msg("recovered, or not, from the loss of n%d:\n%s", lost, trace);
+	n_lost[fails ? 2 : in_force ? 3 : strstr(gone, " abandoned while ") != NULL]++;
 	free(trace);
 }
 
 /* A node is lost between any two messages of a change: a node of the plan in force ends the run by
- * name, any other one at most the change. */
+ * name, or with snapshots, but for the central node, leads to a recovery; any other one ends at
+ * most the change. */
 static void step__a_node_lost_at_every_message(void **state)
 {
-	unsigned n_lost[3] = {0};
+	unsigned n_lost[4] = {0};
 
 	(void)state;
 	for (size_t change = 0; change < sizeof(changes) / sizeof(*changes); change++)
 		for (int at = 0; at < 2 * 3 * 13; at++)
-			lose_one(change, at / 3, 1 + at % 3, n_lost);
-	print_message(
-		"%u went on, %u abandoned the change, %u ended\n", n_lost[0], n_lost[1], n_lost[2]);
-	assert_true(n_lost[0] > 5 && n_lost[1] > 5 && n_lost[2] > 5);
+			for (int snapshots = 0; snapshots < 2; snapshots++)
+				lose_one(change, at / 3, 1 + at % 3, snapshots, n_lost);
+	print_message("%u went on, %u abandoned the change, %u ended, %u recovered\n", n_lost[0],
+		n_lost[1], n_lost[2], n_lost[3]);
+	assert_true(n_lost[0] > 5 && n_lost[1] > 5 && n_lost[2] > 5 && n_lost[3] > 50);
 }
 
 static int is_life(const struct dirent *d)

@@ -43,6 +43,9 @@ CODEC(transferred)
 CODEC(abandon)
 CODEC(stored)
 CODEC(retain)
+CODEC(halt)
+CODEC(inventory)
+CODEC(lost)
 CODEC(emulate)
 CODEC(trace)
 CODEC(repartition)
@@ -95,6 +98,10 @@ static const struct ftp_transferred transferred = {2, 100, 5, 6};
 static const struct ftp_abandon abandon = {2, "n3 is gone"};
 static const struct ftp_stored stored = {1, 20, 21, 2, {3, 4}, {{1, 2}, {UINT64_MAX, 0}}};
 static const struct ftp_retain retain = {1, 2, {10, 20}, INT64_MAX, 1};
+static const struct ftp_halt halt = {4, "the loss of n2"};
+static const struct ftp_inventory inventory = {
+	2, {3, 4}, {20, 10}, {1, 2}, {{1, 2}, {UINT64_MAX, 0}}};
+static const struct ftp_lost lost = {3, 1, "lost n2: it closed the connection"};
 static const struct ftp_emulate emulate = {1.5, 0.05, 1 << 30, 2000000};
 static const struct ftp_trace trace = {1, 1, {2}, {3}, {4}, {5}, {INT64_MAX}};
 static const struct ftp_repartition repartition = {"3,9", "n1,n3", 1};
@@ -150,6 +157,9 @@ static const struct message {
 	MESSAGE(abandon),
 	MESSAGE(stored),
 	MESSAGE(retain),
+	MESSAGE(halt),
+	MESSAGE(inventory),
+	MESSAGE(lost),
 	MESSAGE(emulate),
 	MESSAGE(trace),
 	MESSAGE(repartition),

@@ -64,7 +64,8 @@ static void write_config(struct site *s, int port, const char *training)
 		"cluster: {data_dir: %s/data, coordinator: {listen: \"127.0.0.1:%d\"}}\n"
 		"nodes: [{name: n1}, {name: n2}]\n"
 		"metrics: {listen: \"off\"}\n"
-		"training: {model: lenet5, dataset: {kind: idx, path: /tmp}, batch: 64, %s}\n",
+		"training: {model: lenet5, dataset: {kind: idx, path: /tmp}, batch: 64, %s}\n"
+		"snapshot: {every: 0}\n",
 		s->root, port, training);
 	fclose(f);
 	if (ftp_config_load(&s->config, path, NULL, 0, &err))

@@ -11,7 +11,9 @@
 #define N_UNITS	  6
 #define LAST_STEP 100
 
-enum { FIRST, GIVES, TAKES, LEAVES, RETURNS, SAME_PORT, N_PLANS };
+enum { FIRST, GIVES, TAKES, LEAVES, RETURNS, SAME_PORT, RECOVERS, SERVES, UNHELD, N_PLANS };
+
+#define STORED_STEP 5 /* node 1 has units 2 and 3 of it */
 
 /* Of nodes 0 to 2; the holders are the stages of the plan `after`, numbered from 1. */
 static const struct {
@@ -24,7 +26,19 @@ static const struct {
 	[LEAVES] = {4, 2, {0, 2}, {3, 6}, 1, 1, 1 + FIRST},
 	[SAME_PORT] = {9, 3, {0, 1, 2}, {3, 4, 6}, 0, 0, 1 + FIRST},
 	[RETURNS] = {5, 3, {0, 1, 2}, {2, 4, 6}, 0, 0, 1 + LEAVES},
+	/* Without node 2, then without node 1; the last one believes node 1 to have unit 4. */
+	[RECOVERS] = {6, 2, {0, 1}, {3, 6}, 0, 0, 0},
+	[SERVES] = {7, 1, {0}, {6}, 1, 1, 0},
+	[UNHELD] = {8, 2, {0, 1}, {3, 6}, 0, 0, 0},
 };
+
+static void recover(struct ftp_plan *p, int shape)
+{
+	p->recovery = 1;
+	p->recovery_step = STORED_STEP;
+	for (uint32_t u = 0; u < N_UNITS; u++)
+		p->holder[u] = u == 2 || u == 3 || (shape == UNHELD && u == 4);
+}
 
 static struct ftp_plan plan_of(int shape)
 {
@@ -44,6 +58,8 @@ static struct ftp_plan plan_of(int shape)
 	}
 	for (uint32_t u = 0; u < N_UNITS; u++)
 		p.holder[u] = FTP_PLAN_INITIAL;
+	if (shape >= RECOVERS)
+		recover(&p, shape);
 	if (!shapes[shape].after)
 		return p;
 	before = plan_of(shapes[shape].after - 1);
@@ -53,7 +69,8 @@ static struct ftp_plan plan_of(int shape)
 	return p;
 }
 
-static const char *const call_names[] = {"prepare", "hold", "transfer", "commit", "abandon"};
+static const char *const call_names[] = {
+	"prepare", "hold", "transfer", "commit", "abandon", "halt"};
 
 static void describe(const struct ftp_transition *t, const struct ftp_transition_actions *a,
 	char *text, size_t bytes)
@@ -69,6 +86,9 @@ static void describe(const struct ftp_transition *t, const struct ftp_transition
 		[FTP_DO_START] = "start",
 		[FTP_DO_DROP] = "drop",
 		[FTP_DO_RESUME] = "resume",
+		[FTP_DO_HALT] = "halt",
+		[FTP_DO_COMPLAIN] = "complain",
+		[FTP_DO_RESTORE] = "restore",
 		[FTP_DO_FAIL] = "fail"};
 	size_t at = 0;
 
@@ -105,6 +125,7 @@ struct life {
 	const struct row *rows;
 	size_t n;
 	int plan; /* IN_IT */
+	bool survives;
 };
 
 #define AT(what, number, done, ...)                                                                \
@@ -243,6 +264,71 @@ static const struct life lives[] = {
 			AT(TRANSFER, FIRST, "receive, idle, next plan moving"),
 			AT(NEXT_FAILED, 0, "refuse transfer, drop, idle, next plan broken"),
 			AT(PREPARE, GIVES, "refuse prepare, idle, next plan broken"))},
+	{"halted_in_training", .before = &in_force, .survives = true,
+		ROWS(AT(HALT, 1, "refuse halt, training, no next plan"), /* an old one */
+			AT(HALT, 6, "halt, grant halt, halted, no next plan"),
+			AT(PREPARE, GIVES, "refuse prepare, halted, no next plan"), /* too old */
+			AT(NOW_LOST, 0, "halted, no next plan"),
+			AT(HOLD, 1, "refuse hold, halted, no next plan", .step = 7),
+			AT(PREPARE, RECOVERS, "build, halted, next plan building"),
+			AT(BUILT, 0, "connect, halted, next plan connecting"),
+			AT(CONNECTED, 0, "grant prepare, receive, halted, next plan prepared"),
+			AT(RECEIVING, 0, "send, restore, halted, next plan prepared"),
+			AT(FETCHED, 3, "halted, next plan prepared"),
+			AT(FETCHED, 4, "halted, next plan prepared"),
+			AT(TRANSFER, RECOVERS, "refuse transfer, halted, next plan prepared",
+				.step = 4),
+			AT(TRANSFER, RECOVERS, "halted, next plan moving", .step = STORED_STEP),
+			AT(FETCHED, 5, "grant transfer, halted, next plan ready"),
+			AT(COMMIT, 6, "start, grant commit, training, no next plan"),
+			AT(PREPARE, UNHELD, "refuse prepare, training, no next plan"))},
+	{"halted_again_in_recovery", .before = &in_force, .survives = true,
+		ROWS(AT(HALT, 6, "halt, grant halt, halted, no next plan"),
+			AT(PREPARE, RECOVERS, "build, halted, next plan building"),
+			AT(HALT, 7, "refuse prepare, drop, grant halt, halted, no next plan"),
+			AT(BUILT, 0, "halted, no next plan"), /* overtaken */
+			AT(PREPARE, RECOVERS, "refuse prepare, halted, no next plan"),
+			AT(PREPARE, SERVES, "build, halted, next plan building"),
+			AT(BUILT, 0, "connect, halted, next plan connecting"),
+			AT(CONNECTED, 0, "grant prepare, receive, halted, next plan prepared"),
+			AT(RECEIVING, 0, "send, restore, halted, next plan prepared"),
+			AT(TRANSFER, SERVES, "grant transfer, halted, next plan ready",
+				.step = STORED_STEP),
+			AT(COMMIT, 7, "drop, grant commit, idle, no next plan"),
+			AT(HALT, 8, "grant halt, idle, no next plan"), /* nothing to stop */
+			AT(PREPARE, UNHELD, "refuse prepare, idle, no next plan"))},
+	{"restored_wrongly", .before = &in_force, .survives = true,
+		ROWS(AT(HALT, 6, "halt, grant halt, halted, no next plan"),
+			AT(PREPARE, RECOVERS, "build, halted, next plan building"),
+			AT(BUILT, 0, "connect, halted, next plan connecting"),
+			AT(CONNECTED, 0, "grant prepare, receive, halted, next plan prepared"),
+			AT(RECEIVING, 0, "send, restore, halted, next plan prepared"),
+			AT(FETCHED, 3, "halted, next plan prepared", .is_corrupt = true),
+			AT(TRANSFER, RECOVERS, "refuse transfer, drop, halted, next plan broken",
+				.step = STORED_STEP),
+			AT(HALT, 7, "grant halt, halted, no next plan"))},
+	{"loses_a_peer", .before = &in_force, .survives = true,
+		ROWS(AT(NOW_LOST, 0, "halt, complain, halted, no next plan"),
+			AT(HALT, 6, "grant halt, halted, no next plan"))},
+	{"loses_a_peer_while_moving", .before = &held, .survives = true, .plan = TAKES,
+		ROWS(AT(TRANSFER, TAKES, "held, next plan moving", .step = 7),
+			AT(NOW_LOST, 0,
+				"refuse transfer, drop, halt, complain, halted, no next plan"),
+			AT(COMMIT, 3, "refuse commit, halted, no next plan"))},
+	{"loses_a_peer_when_ready", .before = &held, .survives = true, .plan = GIVES,
+		ROWS(AT(TRANSFER, GIVES, "grant transfer, held, next plan ready", .step = 7),
+			AT(NOW_LOST, 0, "held, next plan ready"),
+			AT(ABANDON, 2, "drop, halt, complain, grant abandon, halted, no next plan"),
+			AT(HALT, 6, "grant halt, halted, no next plan"))},
+	{"halted_when_ready", .before = &held, .survives = true, .plan = GIVES,
+		ROWS(AT(TRANSFER, GIVES, "grant transfer, held, next plan ready", .step = 7),
+			AT(HALT, 6, "drop, halt, grant halt, halted, no next plan"),
+			AT(COMMIT, 2, "refuse commit, halted, no next plan"))},
+	{"halted_at_the_end", .before = &in_force, .survives = true,
+		ROWS(AT(ENDED, 0, "ended, no next plan"),
+			AT(HALT, 6, "halt, grant halt, halted, no next plan"))},
+	{"recovery_without_a_halt", .before = &in_force, .survives = true,
+		ROWS(AT(PREPARE, RECOVERS, "refuse prepare, training, no next plan"))},
 	{"hold_without_step", .before = &prepared, .plan = GIVES,
 		ROWS(AT(HOLD, 1, "refuse hold, training, next plan prepared"),
 			AT(HOLD, 2, "refuse hold, training, next plan prepared", .step = 7))},
@@ -250,6 +336,8 @@ static const struct life lives[] = {
 static void run_life(struct ftp_transition *t, const struct ftp_plan *plans,
 	const struct life *life, const struct life *whole)
 {
+	static const bool stored[N_UNITS] = {[2] = true, [3] = true};
+
 	if (life->before)
 		run_life(t, plans, life->before, whole);
 	for (size_t i = 0; i < life->n; i++) {
@@ -263,6 +351,7 @@ static void run_life(struct ftp_transition *t, const struct ftp_plan *plans,
 			.term = n,
 			.step = r->kind == FTP_TRANSITION_HOLDING ? n : r->step,
 			.unit = (uint32_t)n,
+			.has = stored,
 			.digest = digest_of((uint32_t)n + (r->is_corrupt ? 1 : 0)),
 			.text = "something went wrong"};
 		struct ftp_transition_actions a;
@@ -285,7 +374,7 @@ static void step__lives(void **state)
 	for (size_t i = 0; i < sizeof(lives) / sizeof(lives[0]); i++) {
 		struct ftp_transition t;
 
-		ftp_transition_init(&t, 1);
+		ftp_transition_init(&t, 1, lives[i].survives);
 		run_life(&t, plans, &lives[i], &lives[i]);
 	}
 }

@@ -23,7 +23,7 @@ struct world {
 	bool is_awaited[N_UNITS];
 	int n_calls[FTP_N_TRANSITION_CALLS], n_answers[FTP_N_TRANSITION_CALLS];
 	int n_built, n_taken_down;
-	int n_commits, n_failed;
+	int n_commits, n_failed, n_halted;
 };
 
 static uint64_t draw(struct world *w, uint64_t n)
@@ -78,6 +78,11 @@ static void carry_out(struct world *w, const struct ftp_transition_action *x)
 		await_units(w);
 		happen(w, (struct ftp_transition_event){.kind = FTP_TRANSITION_RECEIVING});
 		break;
+	case FTP_DO_HALT:
+		w->n_halted++;
+		w->is_holding = false;
+		take_down(w, &w->now);
+		break;
 	case FTP_DO_RETIRE:
 		take_down(w, &w->now);
 		break;
@@ -101,6 +106,8 @@ static void carry_out(struct world *w, const struct ftp_transition_action *x)
 	case FTP_DO_SEND:
 	case FTP_DO_TELL:
 	case FTP_DO_COPY:
+	case FTP_DO_RESTORE: /* the draw tells what comes from the store, too */
+	case FTP_DO_COMPLAIN:
 		break;
 	}
 }
@@ -136,15 +143,19 @@ static struct ftp_plan draw_plan(struct world *w)
 	}
 	for (uint32_t i = 0; i < 3 - p.n_stages; i++)
 		p.leaving[p.n_leaving++].node = (first + p.n_stages + i) % 3;
+	p.recovery = !now && draw(w, 2);
+	p.recovery_step = w->t.step;
 	for (uint32_t u = 0; u < N_UNITS; u++)
-		p.holder[u] = now ? (uint32_t)ftp_moves_member_of(
-					    &p, now->stages[ftp_moves_owner(now, u)].node)
-				  : FTP_PLAN_INITIAL;
+		p.holder[u] = p.recovery && draw(w, 8) ? (uint32_t)draw(w, 3)
+			      : now		       ? (uint32_t)ftp_moves_member_of(
+								 &p, now->stages[ftp_moves_owner(now, u)].node)
+				    : FTP_PLAN_INITIAL;
 	return p;
 }
 
 static void draw_prepare(struct world *w)
 {
+	static const bool has[N_UNITS] = {true, true, true, true, true};
 	struct ftp_plan p = draw_plan(w);
 
 	if (w->t.is_open[FTP_CALL_PREPARE])
@@ -157,8 +168,9 @@ static void draw_prepare(struct world *w)
 	if (&w->plans[p.term % 2] == w->t.next_plan)
 		return;
 	w->plans[p.term % 2] = p;
-	happen(w, (struct ftp_transition_event){
-			  .kind = FTP_TRANSITION_PREPARE, .plan = &w->plans[p.term % 2]});
+	happen(w,
+		(struct ftp_transition_event){
+			.kind = FTP_TRANSITION_PREPARE, .plan = &w->plans[p.term % 2], .has = has});
 }
 
 static void draw_transfer(struct world *w)
@@ -181,7 +193,7 @@ static uint64_t draw_term(struct world *w, uint64_t term)
 
 static void draw_call(struct world *w)
 {
-	switch (draw(w, 6)) {
+	switch (draw(w, 7)) {
 	case 0:
 		draw_prepare(w);
 		break;
@@ -202,6 +214,12 @@ static void draw_call(struct world *w)
 		if (!draw(w, 6))
 			happen(w, (struct ftp_transition_event){.kind = FTP_TRANSITION_ABANDON,
 					  .term = draw_term(w, w->t.next_term)});
+		break;
+	case 6:
+		if (!draw(w, 20))
+			happen(w, (struct ftp_transition_event){.kind = FTP_TRANSITION_HALT,
+					  .term = w->term + draw(w, 2),
+					  .text = "n2 is gone"});
 		break;
 	}
 }
@@ -244,13 +262,13 @@ static void draw_work(struct world *w)
 
 static void step__random_lives(void **state)
 {
-	int n_commits = 0, n_failed = 0;
+	int n_commits = 0, n_failed = 0, n_halted = 0;
 
 	(void)state;
 	for (uint64_t life = 0; life < 2000; life++) {
 		struct world w = {.key = ftp_prng_key(check_seed(), FTP_PRNG_TEST, life)};
 
-		ftp_transition_init(&w.t, (uint32_t)draw(&w, 3));
+		ftp_transition_init(&w.t, (uint32_t)draw(&w, 3), life % 4);
 		for (int i = 0; i < 400; i++) {
 			if (draw(&w, 2))
 				draw_call(&w);
@@ -264,9 +282,10 @@ static void step__random_lives(void **state)
 		}
 		n_commits += w.n_commits;
 		n_failed += w.n_failed;
+		n_halted += w.n_halted;
 	}
-	print_message("%d commits, %d failures\n", n_commits, n_failed);
-	assert_true(n_commits > 2000 && n_failed > 100);
+	print_message("%d commits, %d failures, %d halts\n", n_commits, n_failed, n_halted);
+	assert_true(n_commits > 2000 && n_failed > 50 && n_halted > 500);
 }
 
 int main(void)

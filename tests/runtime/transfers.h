@@ -15,7 +15,7 @@ static inline struct ftp_transfer transfer_of(const struct ftp_plan *p, uint64_t
 	struct ftp_transfer m = {.term = p->term, .step = step};
 
 	for (uint32_t u = 0; u < p->n_units; u++) {
-		if (!ftp_moves_travels(p, u))
+		if (!ftp_moves_travels(p, u) && !p->recovery)
 			continue;
 		m.unit[m.n_units] = u;
 		m.digest[m.n_units++] = digest_of(u);

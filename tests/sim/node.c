@@ -444,7 +444,7 @@ void sim_node_new(struct sim_cluster *c, uint32_t index)
 	n->rpc = (struct sim_rpc){.world = &c->world,
 		.process = n->process,
 		.conn = sim_coordinator_accept(&c->coordinator, n->process)};
-	ftp_transition_init(&n->transition, index);
+	ftp_transition_init(&n->transition, index, false);
 	join(n);
 	after(n, sim_draw(&c->world, TELL_EVERY_NS), SIM_TELL, 0);
 }

@@ -1,0 +1,488 @@
+/* Nodes of the plan in force are lost: the others halt and tell what they hold; the newest step of
+ * which every unit is held decides where training goes on, under a plan for those who are left
+ * (design: one recovery path). From there on it is a change of the plan like any other.
+ *
+ * It begins with the first sign. Better evidence, which may come any moment later, only improves
+ * the words. Who is lost meanwhile is left out while nodes halt; after that all halt again, under a
+ * new term.
+ */
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ctl/coordinator_state.h"
+
+#define LL(x) ((unsigned long long)(x))
+
+bool ftp_coordinator_recovering(const struct ftp_coordinator *c)
+{
+	return ftp_coordinator_change_open(c) && c->change.cause == FTP_CAUSE_FAILURE;
+}
+
+bool ftp_coordinator_recoverable(const struct ftp_coordinator *c)
+{
+	return c->config->snapshot.every && c->state == FTP_RUN_TRAINING &&
+	       c->verdict_ns == FTP_NS_NEVER;
+}
+
+static void free_inventories(struct ftp_coordinator_recovery *r)
+{
+	for (int i = 0; i < FTP_CONFIG_MAX_NODES; i++) {
+		free(r->inventories[i]);
+		r->inventories[i] = NULL;
+	}
+}
+
+void ftp_coordinator_recovery_free(struct ftp_coordinator *c)
+{
+	free_inventories(&c->recovery);
+}
+
+/* A process that is measuring does nothing else meanwhile; it had no part in the plan in force. */
+static uint64_t able_to_halt(const struct ftp_coordinator *c)
+{
+	uint64_t nodes = 0;
+
+	for (uint32_t i = 0; i < c->n_nodes; i++)
+		if (c->nodes[i].live && !c->nodes[i].leaving && !c->nodes[i].measuring)
+			nodes |= FTP_NODE_BIT(i);
+	return nodes;
+}
+
+static void halt(struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a)
+{
+	char who[128], reason[200];
+
+	ftp_coordinator_list(c, c->recovery.victims, who, sizeof(who));
+	if (c->recovery.victims)
+		snprintf(reason, sizeof(reason), "the loss of %s", who);
+	else
+		snprintf(reason, sizeof(reason), "%s", c->recovery.sign);
+	free_inventories(&c->recovery);
+	ftp_coordinator_change_halt(c, able_to_halt(c), reason, now_ns, a);
+}
+
+/* A step that is never passed is not tried for ever. false: the run ends. */
+static bool may_begin(
+	struct ftp_coordinator *c, const char *text, uint64_t now_ns, struct ftp_actions *a)
+{
+	struct ftp_coordinator_recovery *r = &c->recovery;
+
+	if (!r->n_fatal || c->last_row > r->fatal_step) {
+		r->n_fatal = 0;
+		r->fatal_step = c->last_row;
+	}
+	if (r->n_fatal++ < FTP_COORDINATOR_RECOVERY_TRIES)
+		return true;
+	ftp_coordinator_suspect(c, FTP_EVIDENCE_CERTAIN, now_ns, a,
+		"step %llu was not passed in %d recoveries, and is not tried again: %s",
+		LL(r->fatal_step + 1), FTP_COORDINATOR_RECOVERY_TRIES, text);
+	return false;
+}
+
+/* The first sign; node: FTP_NO_NODE if it names none. */
+static bool begin(struct ftp_coordinator *c, uint32_t node, const char *text, uint64_t now_ns,
+	struct ftp_actions *a)
+{
+	struct ftp_coordinator_recovery *r = &c->recovery;
+
+	if (!may_begin(c, text, now_ns, a))
+		return false;
+	if (!r->is_on) { /* else no step was done since the one before: it is one story */
+		r->victims = 0;
+		r->sign_ns = now_ns;
+		r->unheard_ns = node == FTP_NO_NODE ? 0 : now_ns - c->nodes[node].heard_ns;
+		r->from_step = c->last_row;
+		snprintf(r->sign, sizeof(r->sign), "%s", text);
+	}
+	r->is_on = true;
+	r->is_committed = r->is_settled = false;
+	r->n_failures = 0;
+	ftp_actions_log(a, FTP_LOG_WARNING, "%s; training halts: step %llu was the last one", text,
+		LL(c->last_row));
+	return true;
+}
+
+static void add_victim(
+	struct ftp_coordinator *c, uint32_t node, enum ftp_evidence evidence, const char *text)
+{
+	struct ftp_coordinator_recovery *r = &c->recovery;
+
+	r->victims |= FTP_NODE_BIT(node);
+	r->n_failures = 0;
+	r->fates[node].evidence = evidence;
+	snprintf(r->fates[node].text, sizeof(r->fates[0].text), "%s", text);
+}
+
+bool ftp_coordinator_recovery_fate(
+	struct ftp_coordinator *c, uint32_t node, enum ftp_evidence evidence, const char *text)
+{
+	struct ftp_coordinator_recovery *r = &c->recovery;
+
+	if (!r->is_on || !(r->victims & FTP_NODE_BIT(node)))
+		return false;
+	if (evidence > r->fates[node].evidence) {
+		r->fates[node].evidence = evidence;
+		snprintf(r->fates[node].text, sizeof(r->fates[0].text), "%s", text);
+	}
+	return true;
+}
+
+/* Under way, and not committed: who is lost now is lost in the same recovery. */
+static bool is_open(const struct ftp_coordinator *c)
+{
+	return c->recovery.is_on && ftp_coordinator_recovering(c);
+}
+
+void ftp_coordinator_recover(struct ftp_coordinator *c, uint32_t node, enum ftp_evidence evidence,
+	const char *text, uint64_t now_ns, struct ftp_actions *a)
+{
+	bool was_open = is_open(c);
+
+	ftp_coordinator_drop(c, node, text, now_ns, a);
+	if (was_open)
+		ftp_actions_log(a, FTP_LOG_WARNING, "also: %s", text);
+	else if (!begin(c, node, text, now_ns, a))
+		return;
+	add_victim(c, node, evidence, text);
+	if (!was_open || c->change.phase != FTP_CHANGE_HALTING) {
+		halt(c, now_ns, a);
+		return;
+	}
+	c->change.members &= ~FTP_NODE_BIT(node);
+	free(c->recovery.inventories[node]);
+	c->recovery.inventories[node] = NULL;
+	if (c->change.awaited & FTP_NODE_BIT(node))
+		ftp_coordinator_change_done(c, node, now_ns, a);
+}
+
+void ftp_coordinator_recover_all(
+	struct ftp_coordinator *c, const char *text, uint64_t now_ns, struct ftp_actions *a)
+{
+	if (!is_open(c) && begin(c, FTP_NO_NODE, text, now_ns, a))
+		halt(c, now_ns, a);
+}
+
+void ftp_coordinator_recover_again(
+	struct ftp_coordinator *c, const char *why, uint64_t now_ns, struct ftp_actions *a)
+{
+	const char *phase = ftp_coordinator_phase_name(c->change.phase);
+
+	if (++c->recovery.n_failures > FTP_COORDINATOR_RECOVERY_TRIES) {
+		ftp_coordinator_suspect(c, FTP_EVIDENCE_CERTAIN, now_ns, a,
+			"no recovery from %s: it failed %u times, at last while %s: %s",
+			c->change.reason, c->recovery.n_failures, phase, why);
+		return;
+	}
+	ftp_actions_log(a, FTP_LOG_WARNING, "the recovery of term %llu failed while %s: %s; again",
+		LL(c->change.plan.term), phase, why);
+	halt(c, now_ns, a);
+}
+
+/* A node has lost a peer and has halted. Which of the two is to blame, halting will show. */
+int ftp_coordinator_on_lost(struct ftp_coordinator *c, uint32_t node, const json_t *body,
+	uint64_t now_ns, struct ftp_actions *a, struct ftp_error *err)
+{
+	char text[400];
+	struct ftp_lost m;
+	int rc = ftp_lost_decode(&m, body, err);
+
+	if (rc)
+		return rc;
+	if (m.node >= c->n_nodes)
+		return ftp_error_set(err, EPROTO, "lost a peer that is no node of the run");
+	if (!ftp_coordinator_in_training(c, node, m.term, FTP_METHOD_LOST, a) || is_open(c))
+		return 0;
+	ftp_coordinator_one_line(m.text);
+	snprintf(text, sizeof(text), "%s %s", c->config->nodes[node].name, m.text);
+	if (ftp_coordinator_recoverable(c))
+		ftp_coordinator_recover_all(c, text, now_ns, a);
+	else
+		ftp_coordinator_suspect(c, FTP_EVIDENCE_TOLD, now_ns, a, "%s", text);
+	return 0;
+}
+
+int ftp_coordinator_on_halted(struct ftp_coordinator *c, uint32_t node, const struct ftp_event *e,
+	uint64_t now_ns, struct ftp_actions *a, struct ftp_error *err)
+{
+	struct ftp_inventory *m;
+	int rc;
+
+	if (!(c->change.awaited & FTP_NODE_BIT(node)))
+		return 0;
+	m = malloc(sizeof(*m));
+	ftp_assert(m);
+	rc = ftp_inventory_decode(m, e->body, err);
+	for (uint32_t i = 0; !rc && i < m->n; i++)
+		if (m->unit[i] >= c->settings.n_units)
+			rc = ftp_error_set(err, EPROTO, "unit[%u]: the model has none such", i);
+	if (rc) {
+		free(m);
+		return rc;
+	}
+	free(c->recovery.inventories[node]);
+	c->recovery.inventories[node] = m;
+	ftp_coordinator_change_done(c, node, now_ns, a);
+	return 0;
+}
+
+/* The newest step below the bound that any node holds anything of, and whose losses are known. */
+static uint64_t newest_below(const struct ftp_coordinator *c, uint64_t bound)
+{
+	uint64_t newest = 0;
+
+	for (uint32_t i = 0; i < c->n_nodes; i++) {
+		const struct ftp_inventory *m = c->recovery.inventories[i];
+
+		for (uint32_t k = 0; m && k < m->n; k++)
+			if (m->step[k] < bound && m->step[k] > newest)
+				newest = m->step[k];
+	}
+	return newest;
+}
+
+static bool is_equal(struct ftp_digest a, struct ftp_digest b)
+{
+	return a.high == b.high && a.low == b.low;
+}
+
+/* One entry of a node's inventory, of the step in question. What is of an abandoned history, or not
+ * what the catalogue knows, counts as not held. false: it contradicts another entry, and nothing
+ * says which of them is right. */
+static bool add_entry(const struct ftp_coordinator *c, struct ftp_catalogue_snapshot *s,
+	uint32_t node, uint32_t k)
+{
+	const struct ftp_catalogue *catalogue = &c->snapshots.catalogue;
+	const struct ftp_catalogue_snapshot *known = ftp_catalogue_find(catalogue, s->step);
+	const struct ftp_inventory *m = c->recovery.inventories[node];
+	uint32_t u = m->unit[k];
+	bool agrees;
+
+	if (!ftp_catalogue_is_valid(catalogue, m->term[k], m->step[k]))
+		return true;
+	if (!s->term)
+		s->term = m->term[k];
+	if (!s->is_told[u])
+		s->digest[u] = m->digest[k];
+	s->is_told[u] = true;
+	agrees = s->term == m->term[k] && is_equal(s->digest[u], m->digest[k]);
+	if (agrees)
+		s->holders[u] |= FTP_NODE_BIT(node);
+	return agrees || (known && known->is_told[u]);
+}
+
+/* All that is held of the step; false: not every unit is. */
+static bool gather(const struct ftp_coordinator *c, uint64_t step, struct ftp_catalogue_snapshot *s)
+{
+	const struct ftp_catalogue_snapshot *known =
+		ftp_catalogue_find(&c->snapshots.catalogue, step);
+
+	if (known)
+		*s = *known;
+	else
+		*s = (struct ftp_catalogue_snapshot){.step = step};
+	memset(s->holders, 0, sizeof(s->holders));
+	for (uint32_t i = 0; i < c->n_nodes; i++) {
+		const struct ftp_inventory *m = c->recovery.inventories[i];
+
+		for (uint32_t k = 0; m && k < m->n; k++)
+			if (m->step[k] == step && !add_entry(c, s, i, k))
+				return false;
+	}
+	for (uint32_t u = 0; u < c->settings.n_units; u++)
+		if (!s->holders[u])
+			return false;
+	return true;
+}
+
+/* Where to go on from: a snapshot that is held whole, or the beginning. */
+static uint64_t choose_step(const struct ftp_coordinator *c, struct ftp_catalogue_snapshot *s)
+{
+	uint64_t last = c->last_row < c->last_step ? c->last_row : c->last_step - 1;
+	uint64_t step = newest_below(c, last + 1);
+
+	while (step && !gather(c, step, s))
+		step = newest_below(c, step);
+	return step;
+}
+
+/* The plan in force, if all its nodes are there: then only a link or a moment was lost. */
+static int choose_plan(
+	const struct ftp_coordinator *c, struct ftp_planner_plan *target, struct ftp_error *err)
+{
+	int rc = 0;
+
+	if (!(ftp_coordinator_stages(&c->plan) & ~ftp_coordinator_usable(c)))
+		ftp_coordinator_target_in_force(c, target);
+	else
+		rc = ftp_coordinator_plan_again(c, target, err);
+	if (!rc)
+		return 0;
+	ftp_coordinator_plan_nodes(c, ftp_coordinator_usable(c), target);
+	return ftp_coordinator_plan_equal(c, target, err);
+}
+
+/* More than the rows that are known: the last stage may have died with some. */
+static void note_trained(struct ftp_coordinator *c)
+{
+	if (c->snapshots.at > c->recovery.from_step)
+		c->recovery.from_step = c->snapshots.at;
+}
+
+void ftp_coordinator_recovery_halted(
+	struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a)
+{
+	struct ftp_coordinator_change *x = &c->change;
+	struct ftp_catalogue_snapshot snapshot;
+	struct ftp_planner_plan target;
+	struct ftp_error err;
+
+	if (choose_plan(c, &target, &err)) {
+		ftp_coordinator_suspect(c, FTP_EVIDENCE_CERTAIN, now_ns, a,
+			"no plan without those who are lost (%s): %s", c->recovery.sign, err.text);
+		return;
+	}
+	note_trained(c);
+	x->step = choose_step(c, &snapshot);
+	x->plan.recovery = 1;
+	x->plan.recovery_step = x->step;
+	memset(c->recovery.holders, 0, sizeof(c->recovery.holders));
+	for (uint32_t u = 0; x->step && u < c->settings.n_units; u++) {
+		c->recovery.holders[u] = snapshot.holders[u];
+		x->digested[u] = true;
+		x->digest[u] = snapshot.digest[u];
+	}
+	c->recovery.term = x->step ? snapshot.term : 0;
+	ftp_coordinator_change_prepare(c, &target, now_ns, a);
+}
+
+/* Its new owner if that has it, else a stage, else whoever is left. */
+static uint32_t choose_holder(struct ftp_coordinator *c, uint32_t unit, uint32_t owner)
+{
+	const struct ftp_plan *p = &c->change.plan;
+	uint64_t holders = c->recovery.holders[unit];
+
+	if (!holders)
+		return FTP_PLAN_INITIAL;
+	if (holders & FTP_NODE_BIT(p->stages[owner].node))
+		return owner;
+	for (uint32_t i = 0; i < p->n_stages; i++)
+		if (holders & FTP_NODE_BIT(p->stages[i].node))
+			return i;
+	return ftp_coordinator_change_giver(c, (uint32_t)__builtin_ctzll(holders));
+}
+
+void ftp_coordinator_recovery_holders(struct ftp_coordinator *c)
+{
+	struct ftp_plan *p = &c->change.plan;
+
+	for (uint32_t i = 0; i < p->n_stages; i++)
+		for (uint32_t u = p->stages[i].first_unit; u < p->stages[i].end_unit; u++)
+			p->holder[u] = choose_holder(c, u, i);
+}
+
+static void cut_rows(struct ftp_coordinator *c, uint64_t step, struct ftp_actions *a)
+{
+	uint64_t n = c->last_row - step;
+
+	c->recovery.n_cut_rows += n;
+	if (n)
+		ftp_actions_add(a, FTP_ACTION_CUT)->step = step;
+	c->last_row = step;
+	c->last_loss = n < FTP_LATE_ROWS ? c->losses[step % FTP_LATE_ROWS] : NAN;
+	if (c->evaluated && c->evaluation.step > step)
+		c->evaluated = false;
+}
+
+static void adopt(struct ftp_coordinator *c)
+{
+	struct ftp_catalogue_snapshot s = {.step = c->plan.recovery_step, .term = c->recovery.term};
+
+	memcpy(s.holders, c->recovery.holders, sizeof(s.holders));
+	memcpy(s.digest, c->change.digest, sizeof(s.digest));
+	if (s.step)
+		ftp_coordinator_snapshots_adopt(c, &s);
+}
+
+void ftp_coordinator_recovery_commit(
+	struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a)
+{
+	cut_rows(c, c->plan.recovery_step, a);
+	adopt(c);
+	c->recovery.commit_ns = now_ns;
+	c->recovery.is_committed = true;
+	c->recovery.moved_bytes = c->change.received_bytes;
+	memcpy(c->recovery.began_ns, c->change.began_ns, sizeof(c->recovery.began_ns));
+	for (uint32_t i = 0; i < c->n_nodes; i++) {
+		c->nodes[i].finished = false;
+		c->nodes[i].step = c->plan.recovery_step;
+	}
+	free_inventories(&c->recovery);
+}
+
+void ftp_coordinator_recovery_settled(struct ftp_coordinator *c, uint64_t now_ns)
+{
+	c->recovery.is_settled = true;
+	c->recovery.settled_ns = now_ns;
+}
+
+static double seconds(uint64_t from_ns, uint64_t to_ns)
+{
+	return to_ns > from_ns ? (double)(to_ns - from_ns) / (double)FTP_NS_PER_S : 0;
+}
+
+static void measure(struct ftp_coordinator_recovery *r, uint64_t now_ns)
+{
+	const uint64_t *began_ns = r->began_ns;
+	uint64_t settled_ns = r->is_settled ? r->settled_ns : now_ns;
+
+	r->parts_s[FTP_RECOVERY_HALT] = seconds(r->sign_ns, began_ns[FTP_CHANGE_PREPARING]);
+	r->parts_s[FTP_RECOVERY_PREPARE] =
+		seconds(began_ns[FTP_CHANGE_PREPARING], began_ns[FTP_CHANGE_TRANSFERRING]);
+	r->parts_s[FTP_RECOVERY_TRANSFER] =
+		seconds(began_ns[FTP_CHANGE_TRANSFERRING], r->commit_ns);
+	r->parts_s[FTP_RECOVERY_COMMIT] = seconds(r->commit_ns, settled_ns);
+	r->parts_s[FTP_RECOVERY_FIRST_STEP] = seconds(settled_ns, now_ns);
+	r->parts_s[FTP_RECOVERY_TOTAL] = seconds(r->sign_ns, now_ns);
+}
+
+/* "n2 (pid 7) was killed by signal 9 (SIGKILL); ...", or the sign where nobody was lost. */
+static void tell_fates(const struct ftp_coordinator *c, char *text, size_t bytes)
+{
+	const struct ftp_coordinator_recovery *r = &c->recovery;
+	size_t at = 0;
+
+	snprintf(text, bytes, "%s", r->sign);
+	for (uint32_t i = 0; i < c->n_nodes && at + 210 < bytes; i++)
+		if (r->victims & FTP_NODE_BIT(i))
+			at += (size_t)snprintf(
+				text + at, bytes - at, "%s%s", at ? "; " : "", r->fates[i].text);
+}
+
+void ftp_coordinator_recovery_row(struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a)
+{
+	struct ftp_coordinator_recovery *r = &c->recovery;
+	const double *s = r->parts_s;
+	char fates[700], with[128];
+
+	if (!r->is_on || !r->is_committed || ftp_coordinator_recovering(c))
+		return;
+	r->is_on = false;
+	r->n_recoveries++;
+	r->n_lost_steps += r->from_step - c->plan.recovery_step;
+	measure(r, now_ns);
+	tell_fates(c, fates, sizeof(fates));
+	ftp_coordinator_list(c, ftp_coordinator_stages(&c->plan), with, sizeof(with));
+	ftp_actions_log(a, FTP_LOG_INFO,
+		"recovered: %s; training goes on after step %llu with %s, %llu steps are done "
+		"again; moved %.1f MB; %.0f ms to the first new step: halt %.0f, prepare %.0f, "
+		"transfer %.0f, commit %.0f, step %.0f",
+		fates, LL(c->plan.recovery_step), with, LL(r->from_step - c->plan.recovery_step),
+		(double)r->moved_bytes / 1e6, s[FTP_RECOVERY_TOTAL] * 1e3,
+		s[FTP_RECOVERY_HALT] * 1e3, s[FTP_RECOVERY_PREPARE] * 1e3,
+		s[FTP_RECOVERY_TRANSFER] * 1e3, s[FTP_RECOVERY_COMMIT] * 1e3,
+		s[FTP_RECOVERY_FIRST_STEP] * 1e3);
+	ftp_coordinator_event_recovery(c, fates, now_ns, a);
+}

@@ -1,0 +1,75 @@
+/* What a worker gives to a recovery: states of past steps from its store, to itself and to others.
+ */
+#include <stdlib.h>
+
+#include "runtime/base/clock.h"
+#include "runtime/moves.h"
+#include "runtime/worker_state.h"
+
+struct ftp_inventory *ftp_worker_recovery_inventory(const struct ftp_worker *w)
+{
+	struct ftp_inventory *m = calloc(1, sizeof(*m));
+	const struct ftp_snapshot *s = NULL;
+
+	ftp_assert(m);
+	while ((s = ftp_snapshots_next(w->snapshots, s)) && m->n < FTP_INVENTORY_MAX) {
+		m->unit[m->n] = s->unit;
+		m->step[m->n] = s->step;
+		m->term[m->n] = s->term;
+		m->digest[m->n++] = s->digest;
+	}
+	return m;
+}
+
+void ftp_worker_recovery_has(
+	const struct ftp_worker *w, const struct ftp_plan *plan, bool has[FTP_PROTOCOL_MAX_UNITS])
+{
+	for (uint32_t u = 0; u < plan->n_units; u++)
+		has[u] = ftp_snapshots_newest(w->snapshots, u, plan->recovery_step);
+}
+
+static const struct ftp_snapshot *stored(struct ftp_worker *w, uint32_t unit, uint64_t step)
+{
+	const struct ftp_snapshot *s = ftp_snapshots_newest(w->snapshots, unit, step);
+
+	if (!s)
+		ftp_worker_plan_fails(w, "a state that was in the store is not there any more");
+	return s;
+}
+
+bool ftp_worker_recovery_fill(struct ftp_worker *w, uint64_t step)
+{
+	for (uint32_t u = 0; u < w->next->plan->n_units; u++) {
+		const struct ftp_snapshot *s;
+
+		if (!ftp_states_sends(w->next->states, u))
+			continue;
+		s = stored(w, u, step);
+		if (!s)
+			return false;
+		ftp_states_fill(w->next->states, u, s->data);
+	}
+	return true;
+}
+
+void ftp_worker_recovery_restore(struct ftp_worker *w, const struct ftp_transition_action *action)
+{
+	uint64_t now_ns = ftp_clock_now_ns();
+
+	for (uint32_t u = 0; w->next && u < w->next->plan->n_units; u++) {
+		const struct ftp_plan *plan = w->next->plan;
+		const struct ftp_snapshot *s;
+
+		if (ftp_moves_holder(plan, u) != w->next->member ||
+			ftp_moves_owner(plan, u) != w->next->member)
+			continue;
+		s = stored(w, u, action->step);
+		if (!s)
+			return;
+		ftp_stage_import(w->next->stage, (int)u, s->data);
+		ftp_worker_plan_happen(
+			w, &(struct ftp_transition_event){
+				   .kind = FTP_TRANSITION_FETCHED, .unit = u, .digest = s->digest});
+	}
+	w->change.copy_ns = ftp_clock_now_ns() - now_ns;
+}
