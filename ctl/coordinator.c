@@ -196,6 +196,14 @@ static void on_wait_over(struct ftp_coordinator *c, uint64_t now_ns, struct ftp_
 			(unsigned long long)(state_wait_ns[c->state] / FTP_NS_PER_S));
 }
 
+/* A false alarm costs a recovery where there can be one, else the run. */
+static uint64_t silence_ns(const struct ftp_coordinator *c, uint32_t node)
+{
+	return node && ftp_coordinator_recoverable(c)
+		       ? ftp_detector_wait_ns(&c->nodes[node].detector)
+		       : FTP_COORDINATOR_SILENT_NS;
+}
+
 /* When the longest silence allowed in training ends, and whose it is. */
 static uint64_t silence_over_ns(const struct ftp_coordinator *c, uint32_t *node)
 {
@@ -204,7 +212,7 @@ static uint64_t silence_over_ns(const struct ftp_coordinator *c, uint32_t *node)
 	*node = FTP_NO_NODE;
 	for (uint32_t i = 0; i < c->plan.n_stages; i++) {
 		const struct ftp_coordinator_node *n = &c->nodes[c->plan.stages[i].node];
-		uint64_t over_ns = n->heard_ns + FTP_COORDINATOR_SILENT_NS;
+		uint64_t over_ns = n->detector.heard_ns + silence_ns(c, c->plan.stages[i].node);
 
 		if (n->live && !n->finished && over_ns < first_ns) {
 			first_ns = over_ns;
@@ -232,9 +240,9 @@ static void on_silence(
 {
 	if (node != FTP_NO_NODE)
 		ftp_coordinator_blame(c, node, FTP_EVIDENCE_CERTAIN, now_ns, a,
-			"%s (pid %lld) has been silent for %llu s in step %llu",
+			"%s (pid %lld) has been silent for %.1f s in step %llu",
 			c->config->nodes[node].name, (long long)c->nodes[node].join.pid,
-			FTP_COORDINATOR_SILENT_NS / FTP_NS_PER_S,
+			(double)silence_ns(c, node) / (double)FTP_NS_PER_S,
 			(unsigned long long)c->nodes[node].step + 1);
 	else
 		on_stall(c, now_ns, a);

@@ -373,7 +373,8 @@ static void commit(struct ftp_coordinator *c, uint64_t now_ns, struct ftp_action
 		struct ftp_coordinator_node *n = &c->nodes[i];
 
 		n->memory_bytes = c->change.memory_bytes[i];
-		n->heard_ns = n->measured_ns = now_ns;
+		n->measured_ns = now_ns;
+		ftp_detector_restart(&n->detector, now_ns);
 		n->planned_slowness = n->judged_slowness = c->change.slowness[i];
 		ftp_slowness_restart(&n->slowness);
 		n->counted_ns = n->counted_profiled_ns = 0;

@@ -67,7 +67,7 @@ static int on_evaluated(struct ftp_coordinator *c, uint32_t node, const json_t *
 		return ftp_error_set(err, EPROTO, "an evaluation that cannot be");
 	c->evaluated = true;
 	c->evaluation = m;
-	c->nodes[node].heard_ns = now_ns;
+	ftp_detector_restart(&c->nodes[node].detector, now_ns);
 	ftp_actions_log(a, FTP_LOG_INFO, "step %llu: test accuracy %.4f, test loss %.4f",
 		(unsigned long long)m.step, (double)m.n_correct / (double)m.n_samples, m.loss);
 	return 0;

@@ -76,7 +76,7 @@ static int take_rows(struct ftp_coordinator *c, uint32_t node, const struct ftp_
 static int on_old_progress(struct ftp_coordinator *c, uint32_t node, const struct ftp_progress *m,
 	uint64_t now_ns, struct ftp_error *err)
 {
-	c->nodes[node].heard_ns = now_ns;
+	ftp_detector_heard(&c->nodes[node].detector, now_ns);
 	if (m->n_rows && m->row_step[m->n_rows - 1] > c->last_row)
 		return ftp_error_set(err, EPROTO, "a loss of term %llu after its end",
 			(unsigned long long)m->term);
@@ -165,7 +165,7 @@ static int take_progress(struct ftp_coordinator *c, uint32_t node, const struct 
 
 	if (m->compute_s > n->compute_s || m->step > n->step)
 		c->computed_ns = now_ns;
-	n->heard_ns = now_ns;
+	ftp_detector_heard(&n->detector, now_ns);
 	n->step = m->step;
 	ftp_coordinator_snapshots_at(c, m->step);
 	n->samples = m->samples;

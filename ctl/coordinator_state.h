@@ -6,6 +6,7 @@
 #include <stdbool.h>
 
 #include "ctl/coordinator.h"
+#include "ctl/detector.h"
 #include "ctl/coordinator_catalogue.h"
 #include "ctl/planner.h"
 #include "ctl/protocol.h"
@@ -27,9 +28,9 @@ struct ftp_coordinator_node {
 	bool finished, stopped;
 	uint32_t conn;
 	struct ftp_join join;
-	struct ftp_emulate emulate; /* as it was told last */
-	uint64_t memory_bytes;	    /* of its stage in the plan in force */
-	uint64_t heard_ns;	    /* last progress, or the commit */
+	struct ftp_emulate emulate;   /* as it was told last */
+	uint64_t memory_bytes;	      /* of its stage in the plan in force */
+	struct ftp_detector detector; /* heard: progress, or the commit */
 	uint64_t step, samples;
 	double compute_s, wait_s, poll_s;
 	double train_s;

@@ -24,7 +24,7 @@ uint64_t ftp_detector_wait_ns(const struct ftp_detector *d)
 	uint64_t values[FTP_DETECTOR_WINDOW], median_ns, wait_ns;
 
 	if (n < FTP_DETECTOR_KNOWN)
-		return FTP_DETECTOR_MOST_NS;
+		return FTP_DETECTOR_FIRST_NS;
 	memcpy(values, d->interval_ns, n * sizeof(*values));
 	median_ns = ftp_median(values, n);
 	if (median_ns >= FTP_DETECTOR_MOST_NS / MEDIAN_TIMES)

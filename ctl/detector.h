@@ -13,8 +13,9 @@
 
 #include "runtime/base/clock.h"
 
-#define FTP_DETECTOR_WINDOW   32 /* intervals */
-#define FTP_DETECTOR_KNOWN    8	 /* fewer say nothing: then it is the longest wait */
+#define FTP_DETECTOR_WINDOW   32		 /* intervals */
+#define FTP_DETECTOR_KNOWN    4			 /* fewer say nothing */
+#define FTP_DETECTOR_FIRST_NS (3 * FTP_NS_PER_S) /* then */
 #define FTP_DETECTOR_LEAST_NS (600 * FTP_NS_PER_MS)
 #define FTP_DETECTOR_MOST_NS  (15 * FTP_NS_PER_S)
 

@@ -191,6 +191,22 @@ static void on_progress(struct life *l, const char *args)
 	free(m);
 }
 
+/* Seconds in which the first n nodes are heard, but do no step. */
+static void on_stall(struct life *l, const char *args)
+{
+	unsigned seconds, n, term, step;
+	char progress[64];
+
+	ftp_assert(sscanf(args, "%u %u %u %u", &seconds, &n, &term, &step) == 4);
+	for (unsigned i = 0; i < 4 * seconds; i++) {
+		life_wait(l, 250);
+		for (unsigned conn = 1; conn <= n; conn++) {
+			snprintf(progress, sizeof(progress), "%u %u %u 0 0", conn, term, step);
+			on_progress(l, progress);
+		}
+	}
+}
+
 static void on_evaluated(struct life *l, const char *args)
 {
 	struct ftp_evaluated m = {.n_correct = 6, .n_samples = 9, .loss = 0.5};
@@ -467,6 +483,7 @@ static const struct {
 	{"status", on_status},
 	{"raw", on_raw},
 	{"wait", on_wait},
+	{"stall", on_stall},
 	{"pace", on_pace},
 	{"slow", on_slow},
 	{"plan", on_plan},

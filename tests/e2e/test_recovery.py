@@ -10,7 +10,7 @@ from cluster import Cluster, wait_for
 
 SEED = int(os.environ.get("FTP_SEED", "0")) or random.randrange(1 << 30)
 MOBILENET = {"training.model": "mobilenetv2", "training.width": 0.25, "training.batch": 32,
-             "training.micro_batches": 4, "training.cuts": "6,13", "training.steps": 200,
+             "training.micro_batches": 4, "training.cuts": "6,13", "training.steps": 500,
              "snapshot.every": 10, "snapshot.global_every": 30}
 SECONDS = 3  # from the kill to the first new step, on a machine whose two cores do other work too
 
@@ -71,6 +71,18 @@ class Recovery(unittest.TestCase):
 
     def test_two_at_once(self):
         self.kill_in_turn([["n2", "n3"]])
+
+    def test_stopped_node(self):
+        """It is as good as dead, and found by its silence; the run's end ends it."""
+        with Cluster(3, MOBILENET) as c:
+            c.follow()
+            c.wait_for_steps(60)
+            begin = time.monotonic()
+            os.kill(c.pids_of("n2")[0], signal.SIGSTOP)
+            event = self.wait_for_recovery(c, 1, begin)
+            self.assertEqual(event["lost"], ["n2"])
+            self.assertIn("silent", event["why"])
+            self.check_end(c)
 
     def test_one_after_the_other(self):
         self.kill_in_turn([["n3"], ["n2"]])
