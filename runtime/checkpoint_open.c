@@ -56,28 +56,6 @@ static bool blank(struct ftp_checkpoint *c, struct slot *s)
 
 static void end_blank(struct ftp_checkpoint *c)
 {
-	ftp_checkpoint_enter(c, PHASE_BLANK_SYNC);
-}
-
-/* Also where nothing was blank: what a killed process has written may be in the page cache only,
- * and what is read as durable must be. */
-static bool sync_manifest(struct ftp_checkpoint *c, struct slot *s)
-{
-	return ftp_checkpoint_once(c, s, FTP_DISK_SYNC, MANIFEST_FILE);
-}
-
-static void end_sync_manifest(struct ftp_checkpoint *c)
-{
-	ftp_checkpoint_enter(c, PHASE_OPEN_SYNC_DIR);
-}
-
-static bool sync_dir(struct ftp_checkpoint *c, struct slot *s)
-{
-	return ftp_checkpoint_once(c, s, FTP_DISK_SYNC_DIR, MANIFEST_FILE);
-}
-
-static void end_sync_dir(struct ftp_checkpoint *c)
-{
 	ftp_checkpoint_enter(c, PHASE_READ_SLOTS);
 }
 
@@ -140,7 +118,7 @@ static void end_read_slots(struct ftp_checkpoint *c)
 			newest = s;
 		}
 	}
-	ftp_checkpoint_enter(c, PHASE_LIST);
+	ftp_checkpoint_enter(c, c->spec.is_read_only ? PHASE_LIST : PHASE_REWRITE);
 	if (!newest)
 		return;
 	c->slot_in_force = newest->chunk;
@@ -154,6 +132,43 @@ static void end_read_slots(struct ftp_checkpoint *c)
 	}
 	c->spec.run = c->manifest.run;
 	adopt_records(c);
+}
+
+/* What a killed process has written may be in the page cache alone, and a sync that has failed once
+ * may not fail again: the slot in force is written as it is, which cannot tear it, and made durable
+ * before anything else changes. */
+static bool rewrite(struct ftp_checkpoint *c, struct slot *s)
+{
+	if (!c->sequence || !ftp_checkpoint_once(c, s, FTP_DISK_WRITE, MANIFEST_FILE))
+		return false;
+	s->op.offset = (uint64_t)c->slot_in_force * FTP_CHECKPOINT_SLOT_BYTES;
+	s->op.bytes = ftp_checkpoint_format_manifest(ftp_checkpoint_buffer(c, s), &c->manifest);
+	return true;
+}
+
+static void end_rewrite(struct ftp_checkpoint *c)
+{
+	ftp_checkpoint_enter(c, PHASE_OPEN_SYNC);
+}
+
+static bool sync_manifest(struct ftp_checkpoint *c, struct slot *s)
+{
+	return ftp_checkpoint_once(c, s, FTP_DISK_SYNC, MANIFEST_FILE);
+}
+
+static void end_sync_manifest(struct ftp_checkpoint *c)
+{
+	ftp_checkpoint_enter(c, PHASE_OPEN_SYNC_DIR);
+}
+
+static bool sync_dir(struct ftp_checkpoint *c, struct slot *s)
+{
+	return ftp_checkpoint_once(c, s, FTP_DISK_SYNC_DIR, MANIFEST_FILE);
+}
+
+static void end_sync_dir(struct ftp_checkpoint *c)
+{
+	ftp_checkpoint_enter(c, PHASE_LIST);
 }
 
 static bool list(struct ftp_checkpoint *c, struct slot *s)
@@ -228,9 +243,10 @@ static void end_open_segments(struct ftp_checkpoint *c)
 const struct phase_row ftp_checkpoint_open_phases[N_PHASES] = {
 	[PHASE_OPEN_MANIFEST] = {open_manifest, opened_manifest, end_open_manifest, fail},
 	[PHASE_BLANK] = {blank, NULL, end_blank, fail},
-	[PHASE_BLANK_SYNC] = {sync_manifest, NULL, end_sync_manifest, fail},
-	[PHASE_OPEN_SYNC_DIR] = {sync_dir, NULL, end_sync_dir, fail},
 	[PHASE_READ_SLOTS] = {read_slots, took_slot, end_read_slots, fail},
+	[PHASE_REWRITE] = {rewrite, NULL, end_rewrite, fail},
+	[PHASE_OPEN_SYNC] = {sync_manifest, NULL, end_sync_manifest, fail},
+	[PHASE_OPEN_SYNC_DIR] = {sync_dir, NULL, end_sync_dir, fail},
 	[PHASE_LIST] = {list, listed, end_list, fail},
 	[PHASE_OPEN_SEGMENTS] = {open_segments, opened_segment, end_open_segments, fail},
 };

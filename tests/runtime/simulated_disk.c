@@ -226,15 +226,13 @@ static int64_t execute_short(struct simulated_disk *d, const struct ftp_disk_op 
 
 static int64_t execute_faulty(struct simulated_disk *d, const struct ftp_disk_op *op)
 {
-	bool is_sync = op->kind == FTP_DISK_SYNC || op->kind == FTP_DISK_SYNC_DIR;
-
 	if (d->fault.kind == SIMULATED_IS_SHORT)
 		return execute_short(d, op);
 	if (d->fault.kind == SIMULATED_IS_SLOW)
 		return execute(d, op);
 	if (d->fault.kind == SIMULATED_TEARS && op->kind == FTP_DISK_WRITE)
 		write_part(d, op, true);
-	if (d->fault.kind == SIMULATED_LOSES && is_sync)
+	if (d->fault.kind == SIMULATED_LOSES && op->kind == FTP_DISK_SYNC)
 		settle(d, op, true);
 	if (d->fault.kind == SIMULATED_DOES)
 		execute(d, op);
@@ -363,7 +361,7 @@ uint64_t simulated_disk_bytes(const struct simulated_disk *d)
 	return bytes;
 }
 
-/* It would change nothing. */
+/* It would change nothing, and nothing that comes before or after it has the same place. */
 static bool is_void(const struct simulated_disk *d, const struct item *item)
 {
 	const struct simulated_file *f = &d->durable.files[item->file];
@@ -371,12 +369,14 @@ static bool is_void(const struct simulated_disk *d, const struct item *item)
 
 	if (item->kind != ITEM_SECTOR || item->offset + SIMULATED_SECTOR > f->bytes)
 		return false;
+	simulated_file_get(f, item->offset, sector, SIMULATED_SECTOR);
+	if (memcmp(sector, item->data, SIMULATED_SECTOR))
+		return false;
 	for (const struct item *i = d->items; i < d->items + d->n_items; i++)
 		if (i != item && i->kind == ITEM_SECTOR && i->file == item->file &&
 			i->offset == item->offset)
 			return false;
-	simulated_file_get(f, item->offset, sector, SIMULATED_SECTOR);
-	return !memcmp(sector, item->data, SIMULATED_SECTOR);
+	return true;
 }
 
 uint32_t simulated_disk_n_pending(const struct simulated_disk *d)
