@@ -253,7 +253,7 @@ void ftp_checkpoint_complete(struct ftp_checkpoint *c, const struct ftp_disk_com
 	}
 	s->state = SLOT_FREE;
 	if (s->op.kind == FTP_DISK_WRITE && result >= 0 && s->op.bytes)
-		result = -EIO; /* it accepts no more, and does not say why */
+		result = -ENOSPC; /* there is room for less than a block */
 	if (row->taken)
 		row->taken(c, s, result);
 	else if (result < 0)

@@ -16,6 +16,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "runtime/base/error.h"
+
 #define FTP_DISK_BLOCK	   4096
 #define FTP_DISK_MAX_FILES 72
 #define FTP_DISK_NAME	   32
@@ -83,6 +85,12 @@ struct ftp_disk {
 			   */
 	struct ftp_disk_mode mode;
 };
+
+/* The best that this system allows: io_uring, else a thread; past the page cache, if that is wanted
+ * and possible. What it had to do without is a line in the log, and in its mode. -errno with its
+ * text. */
+int ftp_disk_open(
+	struct ftp_disk **out, const char *path, bool wants_direct, struct ftp_error *err);
 
 static inline uint8_t *ftp_disk_buffer(const struct ftp_disk *d, uint32_t buffer)
 {
