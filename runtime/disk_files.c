@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -34,6 +35,10 @@ int ftp_disk_files_init(struct ftp_disk_files *f, const char *path, bool wants_d
 	f->dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (f->dir < 0)
 		return ftp_error_set(err, errno, "%s: %s", path, strerror(errno));
+	if (!is_read_only && flock(f->dir, LOCK_EX | LOCK_NB)) {
+		close(f->dir);
+		return ftp_error_set(err, EBUSY, "%s: another process writes to it", path);
+	}
 	f->is_direct = wants_direct && has_direct(f->dir);
 	return 0;
 }

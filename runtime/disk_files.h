@@ -13,7 +13,8 @@ struct ftp_disk_files {
 	bool is_read_only;
 };
 
-/* Makes the directory where there is none, unless it is only read. -errno with its text. */
+/* Makes the directory where there is none, and locks it for this process, unless it is only read.
+ * -errno with its text; -EBUSY: another one has it. */
 int ftp_disk_files_init(struct ftp_disk_files *f, const char *path, bool wants_direct,
 	bool is_read_only, struct ftp_error *err);
 void ftp_disk_files_deinit(struct ftp_disk_files *f);

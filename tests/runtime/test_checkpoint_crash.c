@@ -15,7 +15,7 @@
 #include "tests/runtime/checkpoint_rig.h"
 
 #define MAX_PENDING 1200
-#define N_DRAWN	    64
+#define N_DRAWN	    32
 #define KEEP	    2
 
 static uint32_t all_subsets_up_to = 9; /* pending items */
