@@ -87,7 +87,7 @@ void ftp_checkpoint_compact(struct ftp_checkpoint *c)
 	for (uint32_t i = 0; i < c->n_records; i++) {
 		const struct record *r = &c->records[i];
 
-		if (!r->is_durable && !r->is_doubted && !r->is_new)
+		if (!r->is_durable && !r->is_new)
 			continue;
 		c->n_listed += r->is_durable;
 		c->records[n++] = *r;

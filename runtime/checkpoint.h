@@ -12,8 +12,8 @@
  *   sync manifest -> acknowledged; segments that nobody needs are removed
  *
  * So at any moment the newest whole manifest lists only durable records, and an acknowledged one is
- * found again after a power cut. A manifest whose writing failed may be on the disk or not: its
- * records stay reserved, and no put goes on before a further manifest has been written over it.
+ * found again after a power cut. A manifest whose writing failed may be on the disk or not: before
+ * anything else is written, another one that lists what is durable is written over it.
  *
  * One activity at a time: open, put, get or trim. Not for the compute path's own memory: data is
  * lent until the put's event, and copied into the disk's buffers piece by piece.
@@ -130,7 +130,8 @@ int ftp_checkpoint_put(
  * the record's bytes. Header and digest are checked. */
 int ftp_checkpoint_get(struct ftp_checkpoint *c, uint32_t unit, uint64_t step, void *into);
 
-/* Removes the segments that hold nothing. FTP_CHECKPOINT_BUSY. */
+/* Removes the segments that hold nothing. FTP_CHECKPOINT_BUSY: also after a put whose manifest
+ * failed, until the next one. */
 int ftp_checkpoint_trim(struct ftp_checkpoint *c);
 
 /* From the next put on, records of this step are kept whatever comes; 0: of none. */

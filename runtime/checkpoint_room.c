@@ -30,7 +30,7 @@ uint64_t ftp_checkpoint_capacity(const struct ftp_checkpoint *c)
 	return bytes;
 }
 
-/* The holes of what a manifest may refer to that a power cut could leave behind. */
+/* The holes of what the durable manifest refers to. */
 static uint32_t find_holes(struct ftp_checkpoint *c)
 {
 	uint32_t n_used = 0, n_room = 0;
@@ -266,7 +266,8 @@ const struct phase_row ftp_checkpoint_room_phases[N_PHASES] = {
 
 int ftp_checkpoint_trim(struct ftp_checkpoint *c)
 {
-	if (c->phase != PHASE_IDLE)
+	/* A doubted manifest may refer to what the durable one does not. */
+	if (c->phase != PHASE_IDLE || c->is_doubted)
 		return FTP_CHECKPOINT_BUSY;
 	ftp_assert(!c->spec.is_read_only);
 	c->trims_all = true;

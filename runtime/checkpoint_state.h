@@ -11,14 +11,12 @@
 #define MAX_TABLE     (FTP_CHECKPOINT_MAX_RECORDS + FTP_CHECKPOINT_MAX_PUT)
 #define MAX_TRIES     4 /* of an operation that gets no further */
 
-/* A record that some manifest may refer to: the durable one, one whose writing failed, or the next.
- */
+/* A record of the durable manifest, or of the next one. */
 struct record {
 	struct ftp_checkpoint_record at;
 	enum ftp_checkpoint_record_state state;
 	bool is_durable;  /* in the durable manifest */
 	bool is_wanted;	  /* in the next one */
-	bool is_doubted;  /* in one that may be on the disk or not */
 	bool is_new;	  /* of this put: not written yet */
 	bool is_replaced; /* unreadable, and one of its name is_new */
 	const void *data;
@@ -169,7 +167,7 @@ bool ftp_checkpoint_once(
 	struct ftp_checkpoint *c, struct slot *s, enum ftp_disk_op_kind kind, uint32_t file);
 uint8_t *ftp_checkpoint_buffer(const struct ftp_checkpoint *c, const struct slot *s);
 uint32_t ftp_checkpoint_segment_of(const struct ftp_checkpoint *c, uint32_t number);
-/* Forgets the records that are neither durable nor doubted nor new; the durable ones stay first. */
+/* Forgets the records that are neither durable nor new; the durable ones stay first. */
 void ftp_checkpoint_compact(struct ftp_checkpoint *c);
 
 /* checkpoint_read.c */

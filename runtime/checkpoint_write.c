@@ -146,8 +146,6 @@ static void take_force(struct ftp_checkpoint *c)
 	c->slot_states[c->slot_in_force] = FTP_CHECKPOINT_SLOT_WHOLE;
 	c->sequence = c->last_sequence;
 	c->is_doubted = false;
-	for (uint32_t i = 0; i < c->n_records; i++)
-		c->records[i].is_doubted = false;
 }
 
 static void commit(struct ftp_checkpoint *c)
@@ -169,13 +167,11 @@ static void commit(struct ftp_checkpoint *c)
 static void fail_manifest(struct ftp_checkpoint *c)
 {
 	c->is_doubted = true;
-	for (uint32_t i = 0; i < c->n_records; i++)
-		c->records[i].is_doubted |= c->records[i].is_wanted;
 	ftp_checkpoint_fail_put(c);
 }
 
 /* A manifest that was not written with success may be on the disk all the same. One that says what
- * is durable takes its place, so that what it refers to is free again. */
+ * is durable takes its place first: what is free by that one is free. */
 static bool repair(struct ftp_checkpoint *c, struct slot *s)
 {
 	return c->is_doubted && issue_manifest(c, s, true);
@@ -195,7 +191,6 @@ static void end_sync_repair(struct ftp_checkpoint *c)
 {
 	if (c->is_doubted)
 		take_force(c);
-	ftp_checkpoint_compact(c);
 	ftp_checkpoint_plan_put(c);
 }
 

@@ -54,7 +54,7 @@ static bool is_known(const struct life *l, const struct rig *found)
 	return rig_holds(found, &l->acked);
 }
 
-static void check_cuts(const struct life *l)
+static void check_cuts(const struct life *l, uint64_t n_cuts)
 {
 	struct ftp_checkpoint_spec spec = {.is_read_only = true};
 	static bool happened[MAX_PENDING];
@@ -62,9 +62,9 @@ static void check_cuts(const struct life *l)
 	struct rig found = {.submitted = NULL};
 
 	assert_in_range(n, 0, MAX_PENDING);
-	for (uint64_t cut = 0; cut < N_CUTS; cut++) {
+	for (uint64_t cut = 0; cut < n_cuts; cut++) {
 		for (uint32_t i = 0; i < n; i++)
-			happened[i] = ftp_prng_below(check_seed(), cut << 32 | i, N_CUTS) <= cut;
+			happened[i] = ftp_prng_below(check_seed(), cut << 32 | i, n_cuts) <= cut;
 		rig_open(&found, simulated_disk_after_cut(l->rig.disk, happened, 1), &spec);
 		if (!is_known(l, &found))
 			fail_msg("fault %d (%s) from operation %llu, %llu long, cut %llu",
@@ -73,6 +73,17 @@ static void check_cuts(const struct life *l)
 				(unsigned long long)cut);
 		rig_close(&found);
 	}
+}
+
+/* After a failure, while the next put is under way: what may have become of the failed one is still
+ * as it was, or gone. */
+static void after_failure(struct rig *r, void *arg)
+{
+	const struct life *l = arg;
+
+	(void)r;
+	if (l->n_tried > (l->rig.n_lent > 0))
+		check_cuts(l, 2);
 }
 
 static void check_event(struct life *l)
@@ -91,16 +102,15 @@ static void put(struct life *l, uint64_t step)
 {
 	struct rig_set s = set_of(step), after = rig_after(&l->acked, &s, KEEP);
 
+	l->tried[l->n_tried++] = after;
 	assert_int_equal(rig_put(&l->rig, &s), 0);
 	check_event(l);
 	if (l->rig.event.outcome == FTP_CHECKPOINT_DONE) {
 		l->acked = after;
 		l->n_tried = 0;
-	} else {
-		l->tried[l->n_tried++] = after;
 	}
 	assert_true(rig_holds(&l->rig, &l->acked));
-	check_cuts(l);
+	check_cuts(l, N_CUTS);
 }
 
 /* A life in which some operations fail. Opening is tried once more when it fails. */
@@ -109,7 +119,8 @@ static void live(struct life *l, struct simulated_fault fault)
 	struct ftp_checkpoint_spec spec = rig_spec();
 	struct simulated_disk *disk = simulated_disk_new(check_seed());
 
-	*l = (struct life){.n_failed = 0};
+	*l = (struct life){.rig = {.submitted = after_failure}};
+	l->rig.arg = l;
 	simulated_disk_fault(disk, fault);
 	rig_open(&l->rig, disk, &spec);
 	check_event(l);
