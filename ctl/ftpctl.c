@@ -8,6 +8,7 @@ static int run_help(const struct ftp_options *o);
 /* How a verb is told which run it is about. */
 #define RUN_OPTIONS (FTP_OPTION_CONFIG | FTP_OPTION_SET | FTP_OPTION_DATA_DIR | FTP_OPTION_JSON)
 
+static const struct ftp_operands one_dir = {"DIR", 1, 1};
 static const struct ftp_operands one_node = {"NODE", 1, 1};
 static const struct ftp_operands settings = {"NODE KEY=VALUE...", 2, FTP_OPTIONS_MAX_OPERANDS};
 
@@ -62,6 +63,13 @@ static const struct ftp_verb verbs[] = {
 	{"report", "Write a run's report: one HTML page. RUN: an id, a directory, or the latest.",
 		"ftpctl report latest -o run.html", RUN_OPTIONS | FTP_OPTION_OUTPUT,
 		ftp_ftpctl_report, &maybe_run},
+	{"ckpt list", "Show what a checkpoint directory holds, by its manifest and headers.",
+		"ftpctl ckpt list DIR", FTP_OPTION_JSON, ftp_ftpctl_ckpt_list, &one_dir},
+	{"ckpt verify",
+		"Read a whole checkpoint and compare every digest; exit code 4 if it is damaged.",
+		"ftpctl ckpt verify DIR", FTP_OPTION_JSON, ftp_ftpctl_ckpt_verify, &one_dir},
+	{"ckpt gc", "Remove a checkpoint's segments that hold nothing; no node may be using it.",
+		"ftpctl ckpt gc DIR", FTP_OPTION_JSON, ftp_ftpctl_ckpt_gc, &one_dir},
 	{"version", "Print the versions of ftpipe and of what it is built on.", "ftpctl version",
 		FTP_OPTION_JSON, ftp_ftpctl_version, NULL},
 	{"help", "Print this list.", "ftpctl help", 0, run_help, NULL},

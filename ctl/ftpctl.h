@@ -8,6 +8,9 @@
 #include "ctl/options.h"
 
 /* The verbs' functions. */
+int ftp_ftpctl_ckpt_gc(const struct ftp_options *o);
+int ftp_ftpctl_ckpt_list(const struct ftp_options *o);
+int ftp_ftpctl_ckpt_verify(const struct ftp_options *o);
 int ftp_ftpctl_config_check(const struct ftp_options *o);
 int ftp_ftpctl_config_dump(const struct ftp_options *o);
 int ftp_ftpctl_doctor(const struct ftp_options *o);

@@ -1,6 +1,6 @@
 #include "net/frames.h"
 
-#include "net/little_endian.h"
+#include "runtime/base/little_endian.h"
 
 enum {
 	HELLO_BYTES = 16,

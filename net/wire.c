@@ -4,7 +4,7 @@
 
 #include <isa-l/crc.h>
 
-#include "net/little_endian.h"
+#include "runtime/base/little_endian.h"
 
 #define COPY_BLOCK 2048 /* bytes */
 

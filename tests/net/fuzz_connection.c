@@ -6,7 +6,7 @@
 
 #include "net/connection.h"
 #include "net/frames.h"
-#include "net/little_endian.h"
+#include "runtime/base/little_endian.h"
 #include "runtime/base/clock.h"
 
 #define N_MEMORIES 8

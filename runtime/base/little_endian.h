@@ -1,6 +1,7 @@
-/* Little-endian loads and stores at any alignment, for what goes on the wire. Any thread. */
-#ifndef FTP_NET_LITTLE_ENDIAN_H
-#define FTP_NET_LITTLE_ENDIAN_H
+/* Little-endian loads and stores at any alignment, for what goes on the wire and on disk. Any
+ * thread. */
+#ifndef FTP_BASE_LITTLE_ENDIAN_H
+#define FTP_BASE_LITTLE_ENDIAN_H
 
 #include <endian.h>
 #include <stdint.h>

@@ -1,0 +1,173 @@
+#include "runtime/disk_files.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define PROBE ".probe"
+
+/* Only an open says whether a file system has direct access. */
+static bool has_direct(int dir)
+{
+	int fd = openat(dir, PROBE, O_CREAT | O_RDWR | O_DIRECT | O_NOFOLLOW | O_CLOEXEC, 0600);
+	bool refused = fd < 0 && errno == EINVAL;
+
+	if (fd >= 0)
+		close(fd);
+	unlinkat(dir, PROBE, 0);
+	return !refused;
+}
+
+int ftp_disk_files_init(struct ftp_disk_files *f, const char *path, bool wants_direct,
+	bool is_read_only, struct ftp_error *err)
+{
+	*f = (struct ftp_disk_files){.is_read_only = is_read_only};
+	for (int i = 0; i < FTP_DISK_MAX_FILES; i++)
+		f->fd[i] = -1;
+	if (!is_read_only && mkdir(path, 0700) && errno != EEXIST)
+		return ftp_error_set(
+			err, errno, "%s: cannot make the directory: %s", path, strerror(errno));
+	f->dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (f->dir < 0)
+		return ftp_error_set(err, errno, "%s: %s", path, strerror(errno));
+	if (!is_read_only && flock(f->dir, LOCK_EX | LOCK_NB)) {
+		close(f->dir);
+		return ftp_error_set(err, EBUSY, "%s: another process writes to it", path);
+	}
+	f->is_direct = wants_direct && has_direct(f->dir);
+	return 0;
+}
+
+void ftp_disk_files_deinit(struct ftp_disk_files *f)
+{
+	for (int i = 0; i < FTP_DISK_MAX_FILES; i++)
+		if (f->fd[i] >= 0)
+			close(f->fd[i]);
+	close(f->dir);
+}
+
+static int open_file(struct ftp_disk_files *f, const struct ftp_disk_op *op)
+{
+	int flags = O_CLOEXEC | O_NOFOLLOW | (f->is_read_only ? O_RDONLY : O_RDWR), fd;
+
+	if (op->kind == FTP_DISK_CREATE)
+		flags |= O_CREAT;
+	if (f->is_direct)
+		flags |= O_DIRECT;
+	fd = openat(f->dir, op->name, flags, 0600);
+	return fd < 0 ? -errno : fd;
+}
+
+static int64_t do_open(struct ftp_disk_files *f, const struct ftp_disk_op *op, uint8_t *buffers)
+{
+	struct stat st;
+	int fd = open_file(f, op);
+
+	(void)buffers;
+	if (fd < 0)
+		return fd;
+	if (fstat(fd, &st) || !S_ISREG(st.st_mode)) {
+		close(fd);
+		return -EIO;
+	}
+	ftp_assert(f->fd[op->file] < 0);
+	f->fd[op->file] = fd;
+	return st.st_size;
+}
+
+static void add_entry(const struct ftp_disk_op *op, uint32_t n, const struct dirent *e, int dir)
+{
+	struct stat st;
+
+	if (n >= op->max_entries)
+		return;
+	memcpy(op->entries[n].name, e->d_name, strlen(e->d_name) + 1);
+	op->entries[n].bytes =
+		fstatat(dir, e->d_name, &st, AT_SYMLINK_NOFOLLOW) ? 0 : (uint64_t)st.st_size;
+}
+
+static int64_t do_list(struct ftp_disk_files *f, const struct ftp_disk_op *op, uint8_t *buffers)
+{
+	int fd = openat(f->dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	const struct dirent *e;
+	uint32_t n = 0;
+
+	(void)buffers;
+	if (!d)
+		return -errno;
+	while ((e = readdir(d)))
+		if (e->d_name[0] != '.' && strlen(e->d_name) < FTP_DISK_NAME)
+			add_entry(op, n++, e, fd);
+	closedir(d);
+	return n;
+}
+
+static int64_t do_read(struct ftp_disk_files *f, const struct ftp_disk_op *op, uint8_t *buffers)
+{
+	uint8_t *at = buffers + (uint64_t)op->buffer * FTP_DISK_BUFFER_BYTES + op->buffer_offset;
+	ssize_t n = pread(f->fd[op->file], at, op->bytes, (off_t)op->offset);
+
+	return n < 0 ? -errno : n;
+}
+
+static int64_t do_write(struct ftp_disk_files *f, const struct ftp_disk_op *op, uint8_t *buffers)
+{
+	uint8_t *at = buffers + (uint64_t)op->buffer * FTP_DISK_BUFFER_BYTES + op->buffer_offset;
+	ssize_t n = pwrite(f->fd[op->file], at, op->bytes, (off_t)op->offset);
+
+	return n < 0 ? -errno : n;
+}
+
+static int64_t do_sync(struct ftp_disk_files *f, const struct ftp_disk_op *op, uint8_t *buffers)
+{
+	(void)buffers;
+	return fdatasync(f->fd[op->file]) ? -errno : 0;
+}
+
+static int64_t do_sync_dir(struct ftp_disk_files *f, const struct ftp_disk_op *op, uint8_t *buffers)
+{
+	(void)op;
+	(void)buffers;
+	return fsync(f->dir) ? -errno : 0;
+}
+
+static int64_t do_remove(struct ftp_disk_files *f, const struct ftp_disk_op *op, uint8_t *buffers)
+{
+	(void)buffers;
+	if (f->fd[op->file] >= 0)
+		close(f->fd[op->file]);
+	f->fd[op->file] = -1;
+	return unlinkat(f->dir, op->name, 0) ? -errno : 0;
+}
+
+int64_t ftp_disk_files_do(struct ftp_disk_files *f, const struct ftp_disk_op *op, uint8_t *buffers)
+{
+	static int64_t (*const does[FTP_DISK_N_KINDS])(struct ftp_disk_files *,
+		const struct ftp_disk_op *, uint8_t *) = {[FTP_DISK_LIST] = do_list,
+		[FTP_DISK_OPEN] = do_open,
+		[FTP_DISK_CREATE] = do_open,
+		[FTP_DISK_READ] = do_read,
+		[FTP_DISK_WRITE] = do_write,
+		[FTP_DISK_SYNC] = do_sync,
+		[FTP_DISK_SYNC_DIR] = do_sync_dir,
+		[FTP_DISK_REMOVE] = do_remove};
+
+	ftp_assert(op->kind < FTP_DISK_N_KINDS && op->file < FTP_DISK_MAX_FILES);
+	return does[op->kind](f, op, buffers);
+}
+
+uint8_t *ftp_disk_files_buffers(void)
+{
+	size_t bytes = (size_t)FTP_DISK_N_BUFFERS * FTP_DISK_BUFFER_BYTES;
+	uint8_t *buffers = aligned_alloc(FTP_DISK_BLOCK, bytes);
+
+	if (buffers)
+		memset(buffers, 0, bytes);
+	return buffers;
+}
