@@ -109,6 +109,17 @@ static void abandon(struct ftp_coordinator *c, uint32_t node, enum ftp_evidence 
 	ftp_coordinator_change_abandon(c, evidence, now_ns, a, "%s", text);
 }
 
+/* A refusal is not the refuser's fault: it has lost a peer that others know as well. */
+static void does_not_commit(struct ftp_coordinator *c, uint32_t node, enum ftp_evidence evidence,
+	const char *text, uint64_t now_ns, struct ftp_actions *a)
+{
+	if (evidence == FTP_EVIDENCE_TOLD && ftp_coordinator_recoverable(c) &&
+		c->change.phase == FTP_CHANGE_COMMITTING)
+		ftp_coordinator_recover_all(c, text, now_ns, a);
+	else if (!ftp_coordinator_recovering(c))
+		blame(c, node, evidence, text, now_ns, a);
+}
+
 /* A stage that does not answer holds up all others. */
 static void does_not_hold(struct ftp_coordinator *c, uint32_t node, enum ftp_evidence evidence,
 	const char *text, uint64_t now_ns, struct ftp_actions *a)
@@ -145,7 +156,7 @@ static const struct {
 	{FTP_METHOD_HOLD, "hold", FTP_CHANGE_HOLDING, on_hold, does_not_hold},
 	{FTP_METHOD_TRANSFER, "take over the unit states", FTP_CHANGE_TRANSFERRING, on_transferred,
 		abandon},
-	{FTP_METHOD_COMMIT, "commit the plan", FTP_CHANGE_NONE, on_committed, blame},
+	{FTP_METHOD_COMMIT, "commit the plan", FTP_CHANGE_NONE, on_committed, does_not_commit},
 	{FTP_METHOD_ABANDON, "abandon the plan", FTP_CHANGE_NONE, on_abandoned, blame},
 	{FTP_METHOD_EMULATE, "emulate what it was told", FTP_CHANGE_NONE, on_done, warn},
 	{FTP_METHOD_RETAIN, "keep its snapshots", FTP_CHANGE_NONE, on_done, warn},

@@ -504,6 +504,9 @@ void ftp_coordinator_change_abandon(struct ftp_coordinator *c, enum ftp_evidence
 	va_end(ap);
 	ftp_coordinator_one_line(why);
 	if (!c->plan.term || c->verdict_ns != FTP_NS_NEVER) {
+		/* Where nodes halt by themselves, complaints of peers say little. */
+		if (c->plan.term && c->config->snapshot.every && evidence > FTP_EVIDENCE_LOST)
+			evidence = FTP_EVIDENCE_LOST;
 		if (evidence != FTP_EVIDENCE_NONE)
 			ftp_coordinator_suspect(c, evidence, now_ns, a, "%s", why);
 		return;

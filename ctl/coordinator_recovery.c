@@ -200,7 +200,7 @@ int ftp_coordinator_on_lost(struct ftp_coordinator *c, uint32_t node, const json
 	if (ftp_coordinator_recoverable(c))
 		ftp_coordinator_recover_all(c, text, now_ns, a);
 	else
-		ftp_coordinator_suspect(c, FTP_EVIDENCE_TOLD, now_ns, a, "%s", text);
+		ftp_coordinator_suspect(c, FTP_EVIDENCE_LOST, now_ns, a, "%s", text);
 	return 0;
 }
 

@@ -1,4 +1,5 @@
-"""kill -9 of any process ends the run within seconds, saying who and why, and leaves nothing behind."""
+"""kill -9 of any process that the run cannot do without, without snapshots of any, ends the run
+within seconds, saying who and why, and leaves nothing behind."""
 import os
 import signal
 import time
@@ -8,6 +9,7 @@ from cluster import LENET5, Cluster, wait_for
 
 SECONDS = 10  # from the kill to the end of everything
 ENDLESS = {**LENET5, "training.steps": 10000000}
+WITHOUT = {"snapshot.every": 0}
 
 
 def kill_everything(cluster):
@@ -52,13 +54,13 @@ class Kill(unittest.TestCase):
         self.kill("n1", ["n1", "SIGKILL"])
 
     def test_middle_node(self):
-        self.kill("n2", ["n2", "SIGKILL"])
+        self.kill("n2", ["n2", "SIGKILL"], WITHOUT)
 
     def test_last_node_over_udp(self):
-        self.kill("n3", ["n3", "SIGKILL"], {"net.port": "udp"})
+        self.kill("n3", ["n3", "SIGKILL"], {"net.port": "udp", **WITHOUT})
 
     def test_abort_of_a_node(self):
-        self.kill("n2", ["n2", "SIGABRT"], how=signal.SIGABRT)
+        self.kill("n2", ["n2", "SIGABRT"], WITHOUT, how=signal.SIGABRT)
 
     def test_coordinator(self):
         self.kill("coordinator", ["coordinator", "SIGKILL"])

@@ -128,6 +128,34 @@ static bool moment(void *arg, struct sim_conn *conn, const char *what)
 	return breaks;
 }
 
+/* The coordinator has given it up; it trains on until it learns that. */
+bool sim_cluster_is_ghost(const struct sim_cluster *c, const struct sim_node *n)
+{
+	const struct ftp_coordinator_node *known = &c->coordinator.core->nodes[n->index];
+
+	return !known->live || known->join.incarnation != n->incarnation;
+}
+
+/* What was stable is not lost while every unit of it has a holder. */
+static void check_recovery(struct sim_cluster *c, const struct ftp_plan *plan)
+{
+	if (!c->stable_step || plan->recovery_step >= c->stable_step)
+		return;
+	for (uint32_t u = 0; u < plan->n_units; u++) {
+		uint32_t i = 0;
+
+		while (i < c->spec.n_nodes &&
+			(sim_cluster_is_ghost(c, c->nodes[i]) ||
+				!(c->nodes[i]->ever_stored[c->stable_step] >> u & 1)))
+			i++;
+		if (i == c->spec.n_nodes)
+			return;
+	}
+	oracle_fail(&c->oracle, "term %llu goes back to step %llu, but step %llu is held whole",
+		(unsigned long long)plan->term, (unsigned long long)plan->recovery_step,
+		(unsigned long long)c->stable_step);
+}
+
 /* The coordinator tells a node to commit: from the first one on, the plan is in force. */
 static void committed(struct sim_cluster *c, uint64_t term)
 {
@@ -146,6 +174,10 @@ static void committed(struct sim_cluster *c, uint64_t term)
 				"term %llu is committed, but %s has not all it needs",
 				(unsigned long long)term, n->process->name);
 	}
+	if (plan->recovery) {
+		check_recovery(c, plan);
+		oracle_goes_back(&c->oracle, plan->recovery_step);
+	}
 	oracle_committed(&c->oracle, term, plan->n_stages);
 	c->now_term = term;
 	c->now_stages = ftp_coordinator_stages(plan);
@@ -155,6 +187,8 @@ void sim_cluster_called(struct sim_cluster *c, const char *method, uint64_t term
 {
 	if (!strcmp(method, FTP_METHOD_COMMIT))
 		committed(c, term);
+	else if (!strcmp(method, FTP_METHOD_HALT))
+		c->stable_step = c->coordinator.core->snapshots.stable_step;
 	else if (!strcmp(method, FTP_METHOD_ABANDON))
 		oracle_abandoned(&c->oracle, term);
 }
@@ -163,6 +197,7 @@ void sim_cluster_event(struct sim_cluster *c, const json_t *event)
 {
 	const char *outcome = json_string_value(json_object_get(event, "outcome"));
 
+	c->n_recovered += !strcmp(json_string_value(json_object_get(event, "kind")), "recovery");
 	if (strcmp(json_string_value(json_object_get(event, "kind")), "repartition"))
 		return;
 	if (outcome && !strcmp(outcome, "committed"))
@@ -188,7 +223,8 @@ static uint64_t slowest_step_s(const struct sim_cluster *c)
 /* No phase of a change outlasts its deadline (ctl/coordinator.h). */
 static void check_change(struct sim_cluster *c)
 {
-	const uint64_t bounds_s[FTP_N_CHANGE_PHASES] = {[FTP_CHANGE_PREPARING] = 60,
+	const uint64_t bounds_s[FTP_N_CHANGE_PHASES] = {[FTP_CHANGE_HALTING] = 3,
+		[FTP_CHANGE_PREPARING] = 60,
 		[FTP_CHANGE_HOLDING] = 10 + 20 * slowest_step_s(c),
 		[FTP_CHANGE_TRANSFERRING] = 12,
 		[FTP_CHANGE_COMMITTING] = 10,
@@ -214,7 +250,8 @@ static void check_terms(struct sim_cluster *c)
 		const struct ftp_transition *t = &c->nodes[i]->transition;
 
 		if (!c->nodes[i]->process->alive ||
-			(t->now != FTP_NOW_TRAINING && t->now != FTP_NOW_HOLDING))
+			(t->now != FTP_NOW_TRAINING && t->now != FTP_NOW_HOLDING) ||
+			sim_cluster_is_ghost(c, c->nodes[i]))
 			continue;
 		if (term && t->now_plan->term != term)
 			oracle_fail(&c->oracle, "terms %llu and %llu train at once",
@@ -351,6 +388,9 @@ static void judge(struct sim_cluster *c)
 			if (!oracle_is_complete(o, step))
 				oracle_fail(o, "step %llu was not trained by every stage",
 					(unsigned long long)step);
+	} else if (c->spec.snapshot_every && c->now_term && s->outcome == FTP_END_FAILED &&
+		   !(c->hit & FTP_NODE_BIT(0)) && !strstr(s->reason, "was not passed in")) {
+		oracle_fail(o, "the central node is there, but the run failed: %s", s->reason);
 	} else if (c->is_worker_hit && strstr(s->reason, "no stage has computed anything")) {
 		return; /* nobody can say which stage hangs */
 	} else if (s->outcome == FTP_END_FAILED && !names_a_victim(c, s->reason, 0)) {
@@ -376,6 +416,8 @@ static void configure(struct sim_cluster *c, struct ftp_coordinator_settings *co
 	t->steps = c->spec.n_steps;
 	t->cuts = c->spec.cuts;
 	t->seed = c->spec.seed;
+	c->config.snapshot.every = c->spec.snapshot_every;
+	c->config.snapshot.global_every = c->spec.snapshot_global;
 	for (uint32_t i = 0; i < c->spec.n_nodes; i++) {
 		snprintf(c->names[i], sizeof(c->names[i]), "n%u", i + 1);
 		c->config_nodes[i].name = c->names[i];

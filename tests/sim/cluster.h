@@ -48,6 +48,7 @@ struct sim_spec {
 	uint64_t n_steps;
 	uint64_t unit_ns;  /* the forward of a micro-batch through a small unit */
 	uint64_t build_ns; /* mean */
+	uint64_t snapshot_every, snapshot_global; /* steps; 0: off, and nobody recovers */
 	struct sim_order orders[SIM_MAX_ORDERS];
 	uint32_t n_orders;
 	struct sim_fault faults[SIM_MAX_FAULTS];
@@ -87,7 +88,8 @@ struct sim_cluster {
 	uint64_t reap_ns;		 /* the supervisor ends what is left */
 	char fates[SIM_MAX_NODES][1024]; /* what went wrong since its latest plan, in its words */
 	bool is_blame_indirect;		 /* the run's reason names one that was not hit */
-	uint32_t n_committed, n_abandoned;
+	uint32_t n_committed, n_abandoned, n_recovered;
+	uint64_t stable_step; /* of the coordinator, when it last let nodes halt */
 };
 
 /* Runs to the end. false: an invariant broke; c->oracle.failure says which. c is to be freed. */
@@ -97,6 +99,7 @@ void sim_cluster_free(struct sim_cluster *c);
 /* For the processes. */
 uint64_t sim_cluster_unit_ns(const struct sim_cluster *c, uint32_t unit);
 void sim_cluster_called(struct sim_cluster *c, const char *method, uint64_t term);
+bool sim_cluster_is_ghost(const struct sim_cluster *c, const struct sim_node *n);
 void sim_cluster_event(struct sim_cluster *c, const json_t *event);
 /* What the node says of its failure, or of that of a plan. */
 void sim_cluster_failed(struct sim_cluster *c, const struct sim_node *n, const char *reason);

@@ -64,7 +64,8 @@ static const char *const call_names[] = {[FTP_CALL_PREPARE] = FTP_METHOD_PREPARE
 	[FTP_CALL_HOLD] = FTP_METHOD_HOLD,
 	[FTP_CALL_TRANSFER] = FTP_METHOD_TRANSFER,
 	[FTP_CALL_COMMIT] = FTP_METHOD_COMMIT,
-	[FTP_CALL_ABANDON] = FTP_METHOD_ABANDON};
+	[FTP_CALL_ABANDON] = FTP_METHOD_ABANDON,
+	[FTP_CALL_HALT] = FTP_METHOD_HALT};
 
 void sim_node_answer(
 	struct sim_node *n, enum ftp_transition_call call, json_t *result, const char *text)
@@ -164,6 +165,7 @@ static void end_task(struct sim_node *n, uint64_t serial)
 	if (s->member == (int)s->plan.n_stages - 1)
 		ftp_ledger_add_row(
 			&n->ledger, step, oracle_loss(s->units[s->plan.n_units - 1].state));
+	sim_node_stepped(n, step);
 }
 
 static void answer_profile(struct sim_node *n, uint64_t id)
@@ -289,6 +291,25 @@ static void on_abandon(struct sim_node *n, const struct sim_rpc_message *m)
 		&(struct ftp_transition_event){.kind = FTP_TRANSITION_ABANDON, .term = a.term});
 }
 
+static void on_halt(struct sim_node *n, const struct sim_rpc_message *m)
+{
+	struct ftp_halt h;
+
+	ftp_assert(!ftp_halt_decode(&h, m->body, NULL));
+	call(n, m, FTP_CALL_HALT,
+		&(struct ftp_transition_event){
+			.kind = FTP_TRANSITION_HALT, .term = h.term, .text = h.reason});
+}
+
+static void on_retain(struct sim_node *n, const struct sim_rpc_message *m)
+{
+	struct ftp_retain r;
+
+	ftp_assert(!ftp_retain_decode(&r, m->body, NULL));
+	sim_node_retain(n, &r);
+	sim_rpc_answer(&n->rpc, m->id, m->method, 0, NULL, "");
+}
+
 static void on_profile(struct sim_node *n, const struct sim_rpc_message *m)
 {
 	after(n, FTP_NS_PER_S, SIM_PROFILED, m->id);
@@ -329,7 +350,8 @@ static void take_control(struct sim_node *n, const char *text)
 	} methods[] = {
 		{FTP_METHOD_PREPARE, on_prepare, true}, {FTP_METHOD_HOLD, on_hold, true},
 		{FTP_METHOD_TRANSFER, on_transfer, true}, {FTP_METHOD_COMMIT, on_commit, true},
-		{FTP_METHOD_ABANDON, on_abandon, true}, {FTP_METHOD_PROFILE, on_profile, true},
+		{FTP_METHOD_ABANDON, on_abandon, true}, {FTP_METHOD_HALT, on_halt, true},
+		{FTP_METHOD_RETAIN, on_retain, true}, {FTP_METHOD_PROFILE, on_profile, true},
 		{FTP_METHOD_PROBE, on_probe, true}, {FTP_METHOD_EMULATE, on_emulate, false},
 		{FTP_METHOD_STOP, on_stop, false},
 		{FTP_METHOD_JOIN, on_joined, false}, /* its answer */
@@ -349,7 +371,9 @@ static void take_packet(struct sim_node *n, struct sim_conn *c, const struct sim
 	struct sim_stage *s = sim_end_of(c, n->process)->owner;
 	int from = sim_stage_member_of(s, c);
 
-	if (p->kind == SIM_STATE)
+	if (p->kind == SIM_REPLICA)
+		sim_node_take_replica(n, s, p);
+	else if (p->kind == SIM_STATE)
 		sim_node_take_unit(n, s, p);
 	else if (p->kind == SIM_GATHER)
 		gather(n, from, p);
@@ -444,7 +468,7 @@ void sim_node_new(struct sim_cluster *c, uint32_t index)
 	n->rpc = (struct sim_rpc){.world = &c->world,
 		.process = n->process,
 		.conn = sim_coordinator_accept(&c->coordinator, n->process)};
-	ftp_transition_init(&n->transition, index, false);
+	ftp_transition_init(&n->transition, index, c->spec.snapshot_every > 0);
 	join(n);
 	after(n, sim_draw(&c->world, TELL_EVERY_NS), SIM_TELL, 0);
 }

@@ -11,6 +11,14 @@
 
 struct sim_cluster;
 
+#define SIM_MAX_STORED 256
+#define SIM_MAX_STEPS  128
+
+struct sim_stored { /* a unit's state after a step, in a node's store */
+	uint32_t unit;
+	uint64_t step, term, state;
+};
+
 struct sim_node {
 	struct sim_cluster *cluster;
 	struct sim_process *process;
@@ -28,6 +36,10 @@ struct sim_node {
 	struct sim_stage *now, *next;
 	uint64_t n_moved;    /* units received for next */
 	uint64_t ready_term; /* the newest whose transfer it has answered */
+	struct sim_stored store[SIM_MAX_STORED];
+	uint32_t n_stored;
+	uint16_t ever_stored[SIM_MAX_STEPS]; /* by step: units */
+	struct ftp_retain retain;	     /* the latest */
 	bool has_gathered[ORACLE_MAX_UNITS];
 	bool finished;
 	bool hangs; /* its worker: the control thread goes on */
@@ -48,6 +60,15 @@ void sim_node_unlinked(
 	struct sim_node *n, struct sim_stage *s, struct sim_conn *c, const char *why);
 void sim_node_take_unit(struct sim_node *n, struct sim_stage *s, const struct sim_packet *p);
 void sim_node_stand(struct sim_node *n); /* the plan in force may have come to stand still */
+
+/* node_store.c: snapshots, and what a recovery takes from them. */
+void sim_node_retain(struct sim_node *n, const struct ftp_retain *m);
+void sim_node_stepped(struct sim_node *n, uint64_t step); /* the stage has done it */
+void sim_node_take_replica(struct sim_node *n, struct sim_stage *s, const struct sim_packet *p);
+void sim_node_cut_store(struct sim_node *n, uint64_t step);
+/* What the node has of a step that a recovery goes on from; NULL: nothing. */
+const struct sim_stored *sim_node_stored(const struct sim_node *n, uint32_t unit, uint64_t step);
+struct ftp_inventory *sim_node_inventory(const struct sim_node *n); /* the caller's */
 
 /* node.c, for node_plan.c */
 enum sim_node_timer {

@@ -82,8 +82,50 @@ static void do_receive(struct sim_node *n, const struct ftp_transition_action *a
 			fetch(n, u);
 }
 
+static const struct sim_stored *restore(struct sim_node *n, uint32_t unit, uint64_t step)
+{
+	const struct sim_stored *x = sim_node_stored(n, unit, step);
+
+	ftp_assert(x);
+	oracle_restores(&n->cluster->oracle, n->process->name, unit, step, x->term);
+	return x;
+}
+
+static void send_from_store(struct sim_node *n, uint64_t step)
+{
+	const struct ftp_plan *plan = &n->next->plan;
+
+	for (uint32_t u = 0; u < plan->n_units; u++) {
+		struct sim_packet p = {.kind = SIM_STATE, .unit = u, .step = step};
+
+		if (!ftp_moves_travels(plan, u) || ftp_moves_holder(plan, u) != n->next->member)
+			continue;
+		p.state = restore(n, u, step)->state;
+		sim_stage_send(n->next, ftp_moves_owner(plan, u), &p);
+	}
+}
+
+static void do_restore(struct sim_node *n, const struct ftp_transition_action *action)
+{
+	for (uint32_t u = 0; n->next && u < n->next->plan.n_units; u++) {
+		struct sim_unit *unit = &n->next->units[u];
+
+		if (ftp_moves_holder(&n->next->plan, u) != n->next->member ||
+			ftp_moves_owner(&n->next->plan, u) != n->next->member)
+			continue;
+		*unit = (struct sim_unit){true, action->step, restore(n, u, action->step)->state};
+		sim_node_happen(n, &(struct ftp_transition_event){.kind = FTP_TRANSITION_FETCHED,
+					   .unit = u,
+					   .digest = sim_stage_digest(unit, u)});
+	}
+}
+
 static void do_send(struct sim_node *n, const struct ftp_transition_action *action)
 {
+	if (n->next->plan.recovery) {
+		send_from_store(n, action->step);
+		return;
+	}
 	sim_milestone(world_of(n), n->process, "stands still after step %llu", LL(action->step));
 	sim_stage_give(n->now, n->next);
 }
@@ -113,6 +155,25 @@ static void do_copy(struct sim_node *n, const struct ftp_transition_action *acti
 	sim_stage_copy(n->next, n->now);
 }
 
+static void do_halt(struct sim_node *n, const struct ftp_transition_action *action)
+{
+	(void)action;
+	sim_milestone(world_of(n), n->process, "halts in term %llu after step %llu",
+		LL(n->now->plan.term), LL(n->now->schedule.updated_step));
+	take_down(&n->now);
+	memset(n->has_gathered, 0, sizeof(n->has_gathered));
+	n->finished = false;
+}
+
+static void do_complain(struct sim_node *n, const struct ftp_transition_action *action)
+{
+	struct ftp_lost m = {.term = action->term, .node = action->peer};
+
+	snprintf(m.text, sizeof(m.text), "%s", action->text);
+	sim_node_progress(n);
+	sim_rpc_notify(&n->rpc, FTP_METHOD_LOST, ftp_lost_encode(&m));
+}
+
 static void do_retire(struct sim_node *n, const struct ftp_transition_action *action)
 {
 	(void)action;
@@ -130,6 +191,9 @@ static void do_start(struct sim_node *n, const struct ftp_transition_action *act
 	here = &n->now->plan.stages[n->now->member];
 	sim_milestone(world_of(n), n->process, "begins term %llu after step %llu: units %u-%u",
 		LL(n->now->plan.term), LL(n->now->step), here->first_unit, here->end_unit - 1);
+	if (n->now->plan.recovery)
+		sim_node_cut_store(n, n->now->step);
+	n->ledger.progress.step = n->now->step;
 	oracle_starts(o, n->process->name, n->now->plan.term, n->now->step);
 	for (uint32_t u = here->first_unit; u < here->end_unit; u++) {
 		if (!n->now->units[u].is_here || n->now->units[u].step != n->now->step)
@@ -189,6 +253,18 @@ static json_t *abandon_result(struct sim_node *n, const struct ftp_transition_ac
 	return json_object();
 }
 
+static json_t *halt_result(struct sim_node *n, const struct ftp_transition_action *action)
+{
+	struct ftp_inventory *m = sim_node_inventory(n);
+	json_t *j = ftp_inventory_encode(m);
+
+	(void)action;
+	free(m);
+	sim_node_progress(n);
+	n->term = 0;
+	return j;
+}
+
 static void do_answer(struct sim_node *n, const struct ftp_transition_action *action)
 {
 	static json_t *(*const results[])(
@@ -198,6 +274,7 @@ static void do_answer(struct sim_node *n, const struct ftp_transition_action *ac
 		[FTP_CALL_TRANSFER] = transfer_result,
 		[FTP_CALL_COMMIT] = commit_result,
 		[FTP_CALL_ABANDON] = abandon_result,
+		[FTP_CALL_HALT] = halt_result,
 	};
 
 	sim_node_answer(n, action->call, action->text[0] ? NULL : results[action->call](n, action),
@@ -219,7 +296,10 @@ void sim_node_happen(struct sim_node *n, const struct ftp_transition_event *e)
 		[FTP_DO_SEND] = do_send,
 		[FTP_DO_TELL] = do_tell,
 		[FTP_DO_COPY] = do_copy,
+		[FTP_DO_RESTORE] = do_restore,
 		[FTP_DO_RETIRE] = do_retire,
+		[FTP_DO_HALT] = do_halt,
+		[FTP_DO_COMPLAIN] = do_complain,
 		[FTP_DO_START] = do_start,
 		[FTP_DO_DROP] = do_drop,
 		[FTP_DO_RESUME] = do_resume,
@@ -235,6 +315,7 @@ void sim_node_happen(struct sim_node *n, const struct ftp_transition_event *e)
 
 void sim_node_prepare(struct sim_node *n, const struct ftp_plan *plan)
 {
+	bool has[FTP_PROTOCOL_MAX_UNITS];
 	bool may_build = !n->next && ftp_moves_member_of(plan, n->index) != FTP_MOVES_NOBODY;
 
 	n->cluster->fates[n->index][0] = 0;
@@ -243,8 +324,10 @@ void sim_node_prepare(struct sim_node *n, const struct ftp_plan *plan)
 		n->n_moved = 0;
 		plan = &n->next->plan;
 	}
-	sim_node_happen(
-		n, &(struct ftp_transition_event){.kind = FTP_TRANSITION_PREPARE, .plan = plan});
+	for (uint32_t u = 0; u < plan->n_units; u++)
+		has[u] = sim_node_stored(n, u, plan->recovery_step);
+	sim_node_happen(n, &(struct ftp_transition_event){
+				   .kind = FTP_TRANSITION_PREPARE, .plan = plan, .has = has});
 	if (may_build && n->next && n->transition.next_plan != plan)
 		take_down(&n->next);
 }
@@ -290,8 +373,10 @@ void sim_node_unlinked(struct sim_node *n, struct sim_stage *s, struct sim_conn 
 	if (of_next)
 		next_fails(n, text);
 	else
-		sim_node_happen(n, &(struct ftp_transition_event){
-					   .kind = FTP_TRANSITION_NOW_LOST, .text = text});
+		sim_node_happen(
+			n, &(struct ftp_transition_event){.kind = FTP_TRANSITION_NOW_LOST,
+				   .peer = ftp_plan_member(&s->plan, (uint32_t)member)->node,
+				   .text = text});
 }
 
 void sim_node_take_unit(struct sim_node *n, struct sim_stage *s, const struct sim_packet *p)

@@ -81,6 +81,20 @@ void oracle_abandoned(struct oracle *o, uint64_t term)
 		oracle_fail(o, "term %llu is abandoned after it was committed", LL(term));
 }
 
+void oracle_goes_back(struct oracle *o, uint64_t step)
+{
+	for (uint64_t s = step + 1; s <= o->last_step; s++)
+		memset(&o->steps[s], 0, sizeof(o->steps[s]));
+}
+
+void oracle_restores(struct oracle *o, const char *who, uint32_t unit, uint64_t step, uint64_t term)
+{
+	if (o->steps[step].term != term)
+		oracle_fail(o,
+			"%s has unit %u after step %llu as term %llu trained it, but term %llu did",
+			who, unit, LL(step), LL(term), LL(o->steps[step].term));
+}
+
 bool oracle_is_complete(const struct oracle *o, uint64_t step)
 {
 	uint64_t term = o->steps[step].term;

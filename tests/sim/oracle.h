@@ -40,6 +40,11 @@ double oracle_loss(uint64_t state); /* of the last unit */
 
 void oracle_committed(struct oracle *o, uint64_t term, uint32_t n_stages);
 void oracle_abandoned(struct oracle *o, uint64_t term);
+/* Training goes on after this step: what was trained after it does not count. */
+void oracle_goes_back(struct oracle *o, uint64_t step);
+/* A state from a store, trained by term, is used: it is of the history that counts. */
+void oracle_restores(
+	struct oracle *o, const char *who, uint32_t unit, uint64_t step, uint64_t term);
 void oracle_starts(struct oracle *o, const char *who, uint64_t term, uint64_t after_step);
 void oracle_has(struct oracle *o, const char *who, uint32_t unit, uint64_t step, uint64_t state);
 /* Of 1F1B: which weights a forward uses follows from the last hold; all stages must agree. */

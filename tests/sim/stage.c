@@ -81,6 +81,24 @@ void sim_stage_begin(struct sim_stage *s, uint64_t after_step)
 			s->units[u] = (struct sim_unit){true, 0, c->oracle.states[0][u]};
 }
 
+void sim_stage_replicate(struct sim_stage *s, bool is_global)
+{
+	const struct ftp_plan_stage *here = &s->plan.stages[s->member];
+	int next = (s->member + 1) % (int)s->plan.n_stages;
+
+	for (uint32_t u = here->first_unit; u < here->end_unit; u++) {
+		const struct sim_packet p = {.kind = SIM_REPLICA,
+			.unit = u,
+			.step = s->units[u].step,
+			.state = s->units[u].state};
+
+		if (next != s->member)
+			sim_stage_send(s, next, &p);
+		if (is_global && s->member && next)
+			sim_stage_send(s, 0, &p);
+	}
+}
+
 void sim_stage_give(struct sim_stage *now, struct sim_stage *next)
 {
 	for (uint32_t u = 0; u < next->plan.n_units; u++) {
@@ -112,7 +130,7 @@ struct ftp_digest sim_stage_digest(const struct sim_unit *u, uint32_t unit)
 
 void sim_stage_send(struct sim_stage *s, int member, const struct sim_packet *p)
 {
-	bool is_state = p->kind == SIM_STATE || p->kind == SIM_GATHER;
+	bool is_state = p->kind == SIM_STATE || p->kind == SIM_GATHER || p->kind == SIM_REPLICA;
 	char what[80];
 
 	snprintf(what, sizeof(what), "unit %u of step %llu", p->unit, (unsigned long long)p->step);
@@ -214,7 +232,8 @@ bool sim_stage_turn(struct sim_stage *s)
 		return t.kind == FTP_TASK_END;
 	s->task = t;
 	s->is_running = true;
-	if (t.kind == FTP_TASK_FORWARD && s->schedule.kind == FTP_SCHEDULE_1F1B)
+	if (t.kind == FTP_TASK_FORWARD && s->schedule.kind == FTP_SCHEDULE_1F1B &&
+		!sim_cluster_is_ghost(s->node->cluster, s->node))
 		oracle_forward(&s->node->cluster->oracle, s->node->process->name, t.item.step,
 			s->schedule.drained_step > s->step ? s->schedule.drained_step : s->step);
 	sim_node_work(s->node, s->serial, task_ns(s));
@@ -232,7 +251,8 @@ static void update(struct sim_stage *s, uint64_t step)
 		s->units[u].step = step;
 		oracle_has(o, s->node->process->name, u, step, s->units[u].state);
 	}
-	oracle_trained(o, s->node->process->name, s->plan.term, (uint32_t)s->member, step);
+	if (!sim_cluster_is_ghost(s->node->cluster, s->node))
+		oracle_trained(o, s->node->process->name, s->plan.term, (uint32_t)s->member, step);
 }
 
 bool sim_stage_end_task(struct sim_stage *s)

@@ -18,6 +18,7 @@ enum sim_packet_kind {
 	SIM_PART,     /* of an item: what a schedule waits for */
 	SIM_ACK,      /* of a part */
 	SIM_STATE,    /* of a unit, on its way to its new owner */
+	SIM_REPLICA,  /* the same, of a snapshot */
 	SIM_GATHER,   /* the same, to the central node at the end */
 	SIM_GATHERED, /* it has all units of the sender */
 };
@@ -56,6 +57,8 @@ int sim_stage_member_of(const struct sim_stage *s, const struct sim_conn *c);
 
 bool sim_stage_is_stage(const struct sim_stage *s);
 void sim_stage_begin(struct sim_stage *s, uint64_t after_step);
+/* A snapshot of its units, to the next stage and if asked to the central node. */
+void sim_stage_replicate(struct sim_stage *s, bool is_global);
 /* The units that leave now for new owners in next. */
 void sim_stage_give(struct sim_stage *now, struct sim_stage *next);
 void sim_stage_copy(struct sim_stage *next, const struct sim_stage *now);

@@ -1,11 +1,12 @@
 /* The fault sweep: a change of the plan in a whole simulated cluster, with a fault at every message
  * and milestone of it, for every kind of victim; then random runs with random faults.
  *
- *   test_repartition [TRACES] [--sweep I | --drop I | --seed S] [--seeds N] [--every N] [--trace]
+ *   test_repartition [TRACES] [--sweep I | --drop I | --seed S] [--seeds N] [--every N]
+ *                   [--snapshots] [--trace]
  *
- * One case, or all of them and N random ones. A case that fails prints how to run it alone. --every
- * N: faults other than kills are tried at every Nth moment, 4 unless told, and kills four times as
- * often; the two schedules take different moments. 1 is all.
+ * One case, or all of them and N random ones, without and with snapshots. A case that fails prints
+ * how to run it alone. --every N: faults other than kills are tried at every Nth moment, 4 unless
+ * told, and kills four times as often; the two schedules take different moments. 1 is all.
  */
 #include <errno.h>
 #include <signal.h>
@@ -27,14 +28,14 @@ static struct {
 	long sweep, drop;
 	uint64_t seed, n_seeds;
 	uint32_t every;
-	bool has_seed, trace;
+	bool has_seed, trace, snapshots;
 } options = {.sweep = -1, .drop = -1, .n_seeds = DEFAULT_SEEDS, .every = 4};
 
 static char label[200]; /* of the case under way */
 
 static struct {
 	uint64_t n_cases, n_messages, n_events, n_committed, n_abandoned, n_completed, n_failed,
-		n_indirect;
+		n_indirect, n_recovered;
 } sum;
 
 static void on_abort(int signal_number)
@@ -58,6 +59,7 @@ static bool run(struct sim_spec *spec)
 	sum.n_events += c.world.n_events;
 	sum.n_committed += c.n_committed;
 	sum.n_abandoned += c.n_abandoned;
+	sum.n_recovered += c.n_recovered;
 	sum.n_completed += c.coordinator.outcome == FTP_END_COMPLETED;
 	sum.n_failed += c.coordinator.outcome == FTP_END_FAILED;
 	sum.n_indirect += c.is_blame_indirect;
@@ -70,12 +72,13 @@ static bool run(struct sim_spec *spec)
 static void report(const char *what, unsigned n_bad)
 {
 	print_message("%s: %llu cases, %llu messages, %llu events; %llu changes committed, %llu "
-		      "abandoned; %llu runs completed, %llu failed for a reason (%llu times one "
-		      "that leads to the victim)\n",
+		      "abandoned, %llu recoveries; %llu runs completed, %llu failed for a reason "
+		      "(%llu times one that leads to the victim)\n",
 		what, (unsigned long long)sum.n_cases, (unsigned long long)sum.n_messages,
 		(unsigned long long)sum.n_events, (unsigned long long)sum.n_committed,
-		(unsigned long long)sum.n_abandoned, (unsigned long long)sum.n_completed,
-		(unsigned long long)sum.n_failed, (unsigned long long)sum.n_indirect);
+		(unsigned long long)sum.n_abandoned, (unsigned long long)sum.n_recovered,
+		(unsigned long long)sum.n_completed, (unsigned long long)sum.n_failed,
+		(unsigned long long)sum.n_indirect);
 	memset(&sum, 0, sizeof(sum));
 	assert_int_equal(n_bad, 0);
 }
@@ -251,8 +254,10 @@ static struct sim_spec draw_spec(uint64_t seed)
 		.build_ns = (1 + below(&d, 300)) * FTP_NS_PER_MS,
 		.n_orders = 1 + below(&d, 8),
 		.n_faults = below(&d, 3),
-		.always_counts = true};
+		.always_counts = true,
+		.snapshot_every = options.snapshots ? 1 + below(&d, 10) : 0};
 
+	spec.snapshot_global = spec.snapshot_every * below(&d, 4);
 	spec.n_units = spec.n_nodes + below(&d, 7);
 	spec.n_micro = spec.schedule == FTP_SCHEDULE_1F1B ? 1 : 1 + below(&d, 4);
 	strcpy(spec.cuts, cuts[below(&d, 3)]);
@@ -279,19 +284,33 @@ static struct sim_spec draw_spec(uint64_t seed)
 	return spec;
 }
 
-static void random__many_changes_and_faults(void **state)
+static void run_drawn(bool snapshots)
 {
 	uint64_t first = options.has_seed ? options.seed : check_seed();
 	unsigned n_bad = 0;
 
-	(void)state;
+	options.snapshots = snapshots;
 	for (uint64_t i = 0; i < options.n_seeds; i++) {
 		struct sim_spec spec = draw_spec(first + i);
 
-		snprintf(label, sizeof(label), "--seed %llu\n", (unsigned long long)(first + i));
+		snprintf(label, sizeof(label), "%s--seed %llu\n", snapshots ? "--snapshots " : "",
+			(unsigned long long)(first + i));
 		n_bad += !run(&spec);
 	}
-	report("random", n_bad);
+	report(snapshots ? "random with snapshots" : "random", n_bad);
+}
+
+static void random__many_changes_and_faults(void **state)
+{
+	(void)state;
+	run_drawn(false);
+}
+
+/* The same, but nodes may be lost: the run goes on. */
+static void recovery__many_changes_and_faults(void **state)
+{
+	(void)state;
+	run_drawn(true);
 }
 
 /* The named lives; FTP_TRACES_WRITE=1 writes their traces anew, for review. */
@@ -373,9 +392,11 @@ static void read_options(int argc, char **argv)
 		const char *value = i + 1 < argc ? argv[i + 1] : "0";
 
 		options.trace |= !strcmp(argv[i], "--trace");
+		options.snapshots |= !strcmp(argv[i], "--snapshots");
 		if (argv[i][0] != '-')
 			options.traces = argv[i];
-		if (argv[i][0] != '-' || !strcmp(argv[i], "--trace"))
+		if (argv[i][0] != '-' || !strcmp(argv[i], "--trace") ||
+			!strcmp(argv[i], "--snapshots"))
 			continue;
 		i++;
 		if (!strcmp(argv[i - 1], "--sweep"))
@@ -400,6 +421,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(sweep__every_moment_every_victim),
 		cmocka_unit_test(drop__every_message),
 		cmocka_unit_test(random__many_changes_and_faults),
+		cmocka_unit_test(recovery__many_changes_and_faults),
 	};
 
 	read_options(argc, argv);
@@ -410,6 +432,6 @@ int main(int argc, char **argv)
 	else if (options.drop >= 0)
 		cmocka_set_test_filter("drop__*");
 	else if (options.has_seed)
-		cmocka_set_test_filter("random__*");
+		cmocka_set_test_filter(options.snapshots ? "recovery__*" : "random__*");
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
