@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "net/little_endian.h"
+#include "runtime/base/little_endian.h"
 
 #define MAGIC	0x53505446u /* "FTPS" */
 #define VERSION 1
