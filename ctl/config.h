@@ -15,7 +15,7 @@
 
 #define FTP_CONFIG_MAX_NODES 64
 
-enum ftp_config_restart { FTP_RESTART_NEVER }; /* later: on-failure */
+enum ftp_config_restart { FTP_RESTART_NEVER, FTP_RESTART_ON_FAILURE };
 enum ftp_config_schedule { FTP_SCHEDULE_FLUSH, FTP_SCHEDULE_1F1B };
 enum ftp_config_port { FTP_NET_AUTO, FTP_NET_MEMIF, FTP_NET_UDP }; /* auto: memif within a box */
 enum ftp_config_strides { FTP_CONFIG_CIFAR, FTP_CONFIG_IMAGENET };

@@ -19,7 +19,8 @@
 #define MAP(_key, _structure, _member, _fields)                                                    \
 	CYAML_FIELD_MAPPING(_key, REQUIRED, _structure, _member, _fields)
 
-static const cyaml_strval_t restart_words[] = {{"never", FTP_RESTART_NEVER}};
+static const cyaml_strval_t restart_words[] = {
+	{"never", FTP_RESTART_NEVER}, {"on-failure", FTP_RESTART_ON_FAILURE}};
 static const cyaml_strval_t schedule_words[] = {
 	{"flush", FTP_SCHEDULE_FLUSH}, {"1f1b", FTP_SCHEDULE_1F1B}};
 static const cyaml_strval_t port_words[] = {

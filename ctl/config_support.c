@@ -13,7 +13,6 @@ struct later {
 static const struct later later[] = {
 	{"checkpoint", NULL},
 	{"cluster.key_file", NULL},
-	{"nodes.*.restart", "on-failure"},
 	{"training.optimizer.kind", "adamw"},
 	{"net.protect", "auth"},
 	{"net.protect", "encrypt"},

@@ -25,7 +25,9 @@
 #define FTP_SUPERVISOR_END_NS                                                                      \
 	(8 * FTP_NS_PER_S) /* from a node's end to the run's, if it ends it                        \
 			    */
-#define FTP_SUPERVISOR_GRACE_NS (2 * FTP_NS_PER_S) /* after SIGTERM, before SIGKILL */
+#define FTP_SUPERVISOR_RESTART_NS      (200 * FTP_NS_PER_MS) /* doubled each time */
+#define FTP_SUPERVISOR_RESTART_MOST_NS (30 * FTP_NS_PER_S)   /* also: a life as long forgets it */
+#define FTP_SUPERVISOR_GRACE_NS	       (2 * FTP_NS_PER_S)    /* after SIGTERM, before SIGKILL */
 
 struct ftp_supervisor_started {
 	struct ftp_rundir dir;

@@ -35,6 +35,10 @@ struct supervisor {
 	enum phase phase;
 	uint64_t deadline_ns; /* of the phase */
 	uint64_t check_ns;    /* a node has ended: look whether the run ends; FTP_NS_NEVER */
+	struct {
+		uint64_t at_ns; /* to be started again; FTP_NS_NEVER */
+		uint64_t wait_ns, started_ns;
+	} restarts[FTP_CONFIG_MAX_NODES]; /* by node */
 	int signal_fd;
 	char socket[FTP_PATHS_MAX];
 	char reason[1024]; /* how the run ends, where the coordinator cannot know or record it */
@@ -140,6 +144,23 @@ static void on_coordinator_end(struct supervisor *s, const char *text)
 	enter(s, TERMINATING, FTP_SUPERVISOR_GRACE_NS);
 }
 
+/* A killed node comes back. The central node does not: the run ends without it. */
+static void plan_restart(struct supervisor *s, const struct ftp_child *c)
+{
+	int node = ftp_config_find_node(s->params->config, c->name);
+	uint64_t now_ns = ftp_clock_now_ns(), *wait_ns;
+
+	if (node <= 0 || !(c->signal || c->code) || s->phase != RUNNING ||
+		s->params->config->nodes[node].restart != FTP_RESTART_ON_FAILURE)
+		return;
+	wait_ns = &s->restarts[node].wait_ns;
+	if (!*wait_ns || now_ns > s->restarts[node].started_ns + FTP_SUPERVISOR_RESTART_MOST_NS)
+		*wait_ns = FTP_SUPERVISOR_RESTART_NS;
+	else
+		*wait_ns *= *wait_ns < FTP_SUPERVISOR_RESTART_MOST_NS / 2 ? 2 : 1;
+	s->restarts[node].at_ns = now_ns + *wait_ns;
+}
+
 static void on_end(struct supervisor *s, struct ftp_child *c)
 {
 	bool first = s->phase == RUNNING && s->check_ns == FTP_NS_NEVER;
@@ -152,6 +173,7 @@ static void on_end(struct supervisor *s, struct ftp_child *c)
 		on_coordinator_end(s, text);
 	else
 		on_node_end(s, c, text);
+	plan_restart(s, c);
 }
 
 /* A node's earlier life, or NULL. */
@@ -201,6 +223,8 @@ static int start_node(struct supervisor *s, uint32_t node, struct ftp_error *err
 	local[node] = true;
 	ftp_cores_available(&available);
 	ftp_pinning_choose(c, local, &available, cores);
+	s->restarts[node].at_ns = FTP_NS_NEVER;
+	s->restarts[node].started_ns = ftp_clock_now_ns();
 	return start_child(s, c->nodes[node].name, "ftpipe-node", argv, -1, SIGKILL, err);
 }
 
@@ -222,6 +246,32 @@ static void on_join(struct supervisor *s, int node)
 		ftp_log_error("%s", err.text);
 	else
 		ftp_log_info("%s was started by the operator", c->nodes[node].name);
+}
+
+static void restart_nodes(struct supervisor *s)
+{
+	uint64_t now_ns = ftp_clock_now_ns();
+	struct ftp_error err;
+
+	for (uint32_t i = 0; i < s->params->config->n_nodes; i++) {
+		if (s->restarts[i].at_ns > now_ns)
+			continue;
+		if (start_node(s, i, &err))
+			ftp_log_error("%s", err.text);
+		else
+			ftp_log_info("%s is started again", s->params->config->nodes[i].name);
+	}
+}
+
+/* While the run goes on: when there is something to do next. */
+static uint64_t due_ns(const struct supervisor *s)
+{
+	uint64_t first_ns = s->check_ns;
+
+	for (uint32_t i = 0; i < s->params->config->n_nodes; i++)
+		if (s->restarts[i].at_ns < first_ns)
+			first_ns = s->restarts[i].at_ns;
+	return first_ns;
 }
 
 static void on_signal(struct supervisor *s)
@@ -275,7 +325,7 @@ static void watch(struct supervisor *s)
 	while (count_running(s)) {
 		struct pollfd fds[1 + MAX_CHILDREN] = {{.fd = s->signal_fd, .events = POLLIN}};
 		uint64_t now_ns = ftp_clock_now_ns();
-		uint64_t until_ns = s->phase == RUNNING ? s->check_ns : s->deadline_ns;
+		uint64_t until_ns = s->phase == RUNNING ? due_ns(s) : s->deadline_ns;
 		int timeout_ms = -1;
 
 		if (until_ns != FTP_NS_NEVER)
@@ -294,6 +344,8 @@ static void watch(struct supervisor *s)
 			on_signal(s);
 		if (s->phase == RUNNING && s->check_ns <= ftp_clock_now_ns())
 			check_run(s);
+		if (s->phase == RUNNING)
+			restart_nodes(s);
 		if (s->phase != RUNNING && s->deadline_ns <= ftp_clock_now_ns())
 			on_deadline(s);
 	}
@@ -403,6 +455,8 @@ void ftp_supervisor_run(const struct ftp_supervisor_params *params)
 		params->config->log_format == FTP_CONFIG_LOG_JSON ? FTP_LOG_JSON : FTP_LOG_TEXT);
 	s->params = params;
 	s->check_ns = FTP_NS_NEVER;
+	for (int i = 0; i < FTP_CONFIG_MAX_NODES; i++)
+		s->restarts[i].at_ns = FTP_NS_NEVER;
 	s->signal_fd = catch_signals();
 	ftp_rundir_file(params->dir, FTP_RUNDIR_SOCKET, s->socket);
 	if (chdir("/"))

@@ -96,7 +96,7 @@ static const struct bad bad[] = {
 	/* not yet */
 	{three, "checkpoint={keep: 2}", "checkpoint: not supported by this version"},
 	{three, "cluster.key_file=/k", "cluster.key_file: not supported by this version"},
-	{three, "nodes.n1.restart=on-failure", "'on-failure' is not supported by this version"},
+	{three, "nodes.n1.restart=always", "expected one of never, on-failure, got 'always'"},
 	{three, "nodes.n1.emulate.slowdown=0.5", "expected a number from 1 to 1000, got '0.5'"},
 	{three, "net.protect=encrypt", "net.protect: 'encrypt' is not supported by this version"},
 	/* values together */

@@ -69,6 +69,20 @@ class Recovery(unittest.TestCase):
     def test_last_node(self):
         self.kill_in_turn([["n3"]])
 
+    def test_killed_node_comes_back(self):
+        sets = {**MOBILENET, "training.steps": 600}
+        with Cluster(3, sets) as c:
+            expected = (c.train()["params_digest"], c.loss().decode())
+        with Cluster(3, {**sets, "nodes.n2.restart": "on-failure"}) as c:
+            c.follow()
+            c.wait_for_steps(20)
+            self.wait_for_recovery(c, 1, self.kill(c, ["n2"]))
+            wait_for("a plan with n2 again",
+                     lambda: "n2" in [s["node"] for s in c.events("plan")[-1]["stages"]], 20)
+            self.assertEqual(len(c.events("plan")), 3)
+            c.followers[-1][0].wait(timeout=120)
+            self.assertEqual((c.summary()["params_digest"], c.loss().decode()), expected)
+
     def test_two_at_once(self):
         self.kill_in_turn([["n2", "n3"]])
 
