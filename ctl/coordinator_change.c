@@ -96,90 +96,6 @@ static uint64_t next_term(struct ftp_coordinator *c)
 	return c->last_term;
 }
 
-void ftp_coordinator_change_member(const struct ftp_coordinator *c, uint64_t term,
-	struct ftp_plan_stage *m, uint32_t node, uint32_t first_unit, uint32_t end_unit)
-{
-	const struct ftp_join *join = &c->nodes[node].join;
-
-	m->node = node;
-	memcpy(m->name, join->name, sizeof(m->name));
-	snprintf(m->host, sizeof(m->host), "%s", c->config->nodes[node].host);
-	m->udp_port = join->udp_port[term % 2];
-	m->incarnation = join->incarnation;
-	m->first_unit = first_unit;
-	m->end_unit = end_unit;
-}
-
-static uint32_t member_of(const struct ftp_plan *p, uint32_t node)
-{
-	uint32_t i = 0;
-
-	while (ftp_plan_member(p, i)->node != node)
-		i++;
-	return i;
-}
-
-uint32_t ftp_coordinator_change_giver(struct ftp_coordinator *c, uint32_t node)
-{
-	struct ftp_plan *p = &c->change.plan;
-
-	for (uint32_t i = 0; i < p->n_stages + p->n_leaving; i++)
-		if (ftp_plan_member(p, i)->node == node)
-			return i;
-	ftp_coordinator_change_member(c, p->term, &p->leaving[p->n_leaving++], node, 0, 0);
-	return p->n_stages + p->n_leaving - 1;
-}
-
-/* The stages of the plan in force have its units. */
-static void set_holders(struct ftp_coordinator *c)
-{
-	struct ftp_plan *p = &c->change.plan;
-
-	for (uint32_t u = 0, old = 0; u < p->n_units; u++) {
-		while (c->plan.term && u >= c->plan.stages[old].end_unit)
-			old++;
-		p->holder[u] =
-			c->plan.term ? member_of(p, c->plan.stages[old].node) : FTP_PLAN_INITIAL;
-	}
-}
-
-/* At the start, what is drawn. */
-static uint64_t moved_bytes(const struct ftp_coordinator *c)
-{
-	const struct ftp_plan *p = &c->change.plan;
-	uint64_t bytes = 0;
-
-	for (uint32_t i = 0; i < p->n_stages; i++)
-		for (uint32_t u = p->stages[i].first_unit; u < p->stages[i].end_unit; u++)
-			bytes += p->holder[u] != i ? c->settings.units[u].state_bytes : 0;
-	return bytes;
-}
-
-static void set_plan(struct ftp_coordinator *c, const struct ftp_planner_plan *target)
-{
-	const struct ftp_config_training *t = &c->config->training;
-	uint32_t micro = t->batch / t->micro_batches;
-	struct ftp_plan *p = &c->change.plan;
-
-	p->run = c->settings.run;
-	memcpy(p->isa, c->isa, sizeof(p->isa));
-	p->last_step = c->last_step;
-	p->n_eval = (uint32_t)((c->nodes[0].join.n_test + micro - 1) / micro);
-	p->n_units = c->settings.n_units;
-	p->n_stages = target->n_stages;
-	for (uint32_t i = 0; i < p->n_stages; i++)
-		ftp_coordinator_change_member(c, p->term, &p->stages[i], target->node[i],
-			target->first_unit[i], target->first_unit[i + 1]);
-	for (uint32_t i = 0; i < c->plan.n_stages; i++)
-		if (c->nodes[c->plan.stages[i].node].live)
-			ftp_coordinator_change_giver(c, c->plan.stages[i].node);
-	(p->recovery ? ftp_coordinator_recovery_holders : set_holders)(c);
-	c->change.move_bytes = moved_bytes(c);
-	c->change.members = 0;
-	for (uint32_t i = 0; i < p->n_stages + p->n_leaving; i++)
-		c->change.members |= FTP_NODE_BIT(ftp_plan_member(p, i)->node);
-}
-
 /* Not for good: its cause may be judged anew, a little later. */
 static void give_up(struct ftp_coordinator *c)
 {
@@ -191,27 +107,6 @@ static void give_up(struct ftp_coordinator *c)
 	if (x->cause == FTP_CAUSE_JOIN)
 		c->newcomers |=
 			ftp_coordinator_stages(&x->plan) & ~ftp_coordinator_stages(&c->plan);
-}
-
-static void describe(const struct ftp_coordinator *c, struct ftp_actions *a)
-{
-	const struct ftp_plan *p = &c->change.plan;
-	char text[512];
-	size_t at = 0;
-
-	for (uint32_t i = 0; i < p->n_stages && at + 64 < sizeof(text); i++) {
-		const struct ftp_plan_stage *s = &p->stages[i];
-
-		at += (size_t)snprintf(text + at, sizeof(text) - at, "%s%s units %u-%u",
-			i ? ", " : "", s->name, s->first_unit, s->end_unit - 1);
-	}
-	if (c->plan.term)
-		ftp_actions_log(a, FTP_LOG_INFO, "plan of term %llu: %s; because %s",
-			(unsigned long long)p->term, text, c->change.reason);
-	else
-		ftp_actions_log(a, FTP_LOG_INFO, "plan of term %llu: %s; steps %llu-%llu, %s",
-			(unsigned long long)p->term, text, 1ull, (unsigned long long)p->last_step,
-			c->isa);
 }
 
 static void renew(struct ftp_coordinator *c, enum ftp_change_cause cause, const char *reason)
@@ -269,11 +164,11 @@ void ftp_coordinator_change_halt(struct ftp_coordinator *c, uint64_t members, co
 void ftp_coordinator_change_prepare(struct ftp_coordinator *c,
 	const struct ftp_planner_plan *target, uint64_t now_ns, struct ftp_actions *a)
 {
-	set_plan(c, target);
+	ftp_coordinator_change_set_plan(c, target);
 	c->change.predicted = !ftp_coordinator_predict(c, target, &c->change.answer, NULL);
 	for (uint32_t i = 0; i < c->n_nodes; i++)
 		c->change.slowness[i] = c->nodes[i].slowness.value;
-	describe(c, a);
+	ftp_coordinator_change_describe(c, a);
 	if (!c->plan.term)
 		ftp_coordinator_move(c, FTP_RUN_PREPARING, now_ns);
 	enter(c, FTP_CHANGE_PREPARING, c->change.members, now_ns);

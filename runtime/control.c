@@ -6,35 +6,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "ctl/jsonrpc.h"
 #include "runtime/base/clock.h"
 #include "runtime/base/log.h"
 #include "runtime/base/waker.h"
-#include "runtime/ledger.h"
+#include "runtime/control_state.h"
 #include "runtime/news.h"
 
 #define CONNECT_DEADLINE_NS (10 * FTP_NS_PER_S)
 #define CONNECT_RETRY_NS    (50 * FTP_NS_PER_MS)
 #define JOIN_DEADLINE_NS    (30 * FTP_NS_PER_S)
 #define PROGRESS_EVERY_NS   (100 * FTP_NS_PER_MS)
-#define MAX_DELAY_NS	    (60 * FTP_NS_PER_S)
-
-struct control {
-	const struct ftp_control_params *params;
-	struct ftp_jsonrpc *rpc;
-	uint64_t profile_call, probe_call; /* open calls to answer; 0: none */
-	uint64_t calls[FTP_N_TRANSITION_CALLS];
-	uint64_t term;		  /* of the plan in force; 0: none */
-	struct ftp_ledger ledger; /* between notifications of progress */
-	uint64_t progress_due_ns;
-	bool is_new; /* the plan: its first loss is worth a notification of its own */
-	bool stop;
-	int failed; /* negative errno: not admitted, or the worker failed; err says why */
-	struct ftp_error *err;
-};
 
 /* false: the ledger is full, and there is more. A step of another plan says nothing of this one. */
-static bool take_measures(struct control *c)
+static bool take_measures(struct ftp_control *c)
 {
 	struct ftp_measure m;
 
@@ -49,7 +33,7 @@ static bool take_measures(struct control *c)
 	return false;
 }
 
-static void send_progress(struct control *c)
+static void send_progress(struct ftp_control *c)
 {
 	struct ftp_node_metrics *m = c->params->metrics;
 	struct ftp_progress *p = &c->ledger.progress;
@@ -70,7 +54,7 @@ static void send_progress(struct control *c)
 	} while (!all);
 }
 
-static void on_step(struct control *c, struct ftp_outcome *o)
+static void on_step(struct ftp_control *c, struct ftp_outcome *o)
 {
 	bool has_room = ftp_ledger_add_row(&c->ledger, o->step, o->loss);
 
@@ -81,12 +65,12 @@ static void on_step(struct control *c, struct ftp_outcome *o)
 		ftp_ledger_add_row(&c->ledger, o->step, o->loss);
 }
 
-static void on_traced(struct control *c, struct ftp_outcome *o)
+static void on_traced(struct ftp_control *c, struct ftp_outcome *o)
 {
 	ftp_jsonrpc_notify(c->rpc, FTP_METHOD_TRACE, ftp_trace_encode(o->trace));
 }
 
-static void on_evaluated(struct control *c, struct ftp_outcome *o)
+static void on_evaluated(struct ftp_control *c, struct ftp_outcome *o)
 {
 	const struct ftp_evaluated e = {.term = c->term,
 		.step = o->step,
@@ -98,7 +82,7 @@ static void on_evaluated(struct control *c, struct ftp_outcome *o)
 	ftp_jsonrpc_notify(c->rpc, FTP_METHOD_EVALUATED, ftp_evaluated_encode(&e));
 }
 
-static void on_finished(struct control *c, struct ftp_outcome *o)
+static void on_finished(struct ftp_control *c, struct ftp_outcome *o)
 {
 	struct ftp_finished f = {.term = c->term, .step = o->step, .train_s = o->train_s};
 
@@ -108,14 +92,15 @@ static void on_finished(struct control *c, struct ftp_outcome *o)
 	ftp_jsonrpc_notify(c->rpc, FTP_METHOD_FINISHED, ftp_finished_encode(&f));
 }
 
-static void answer(struct control *c, uint64_t *call, int code, json_t *result, const char *text)
+static void answer(
+	struct ftp_control *c, uint64_t *call, int code, json_t *result, const char *text)
 {
 	if (*call)
 		ftp_jsonrpc_answer(c->rpc, *call, code, result, text);
 	*call = 0;
 }
 
-static void on_failed(struct control *c, struct ftp_outcome *o)
+static void on_failed(struct ftp_control *c, struct ftp_outcome *o)
 {
 	struct ftp_failed f;
 
@@ -160,7 +145,7 @@ static json_t *halt_result(const struct ftp_outcome *o)
 	return ftp_inventory_encode(o->inventory);
 }
 
-static void on_answered(struct control *c, struct ftp_outcome *o)
+static void on_answered(struct ftp_control *c, struct ftp_outcome *o)
 {
 	static json_t *(*const results[])(const struct ftp_outcome *) = {
 		[FTP_CALL_PREPARE] = prepared_result,
@@ -184,13 +169,13 @@ static void on_answered(struct control *c, struct ftp_outcome *o)
 }
 
 /* All rows up to the step have come before it. */
-static void on_held(struct control *c, struct ftp_outcome *o)
+static void on_held(struct ftp_control *c, struct ftp_outcome *o)
 {
 	send_progress(c);
 	ftp_jsonrpc_notify(c->rpc, FTP_METHOD_HELD, ftp_held_encode(o->held));
 }
 
-static void on_lost(struct control *c, struct ftp_outcome *o)
+static void on_lost(struct ftp_control *c, struct ftp_outcome *o)
 {
 	struct ftp_lost m = {.term = o->term, .node = o->peer};
 
@@ -199,13 +184,13 @@ static void on_lost(struct control *c, struct ftp_outcome *o)
 	ftp_jsonrpc_notify(c->rpc, FTP_METHOD_LOST, ftp_lost_encode(&m));
 }
 
-static void on_profiled(struct control *c, struct ftp_outcome *o)
+static void on_profiled(struct ftp_control *c, struct ftp_outcome *o)
 {
 	answer(c, &c->profile_call, o->text ? FTP_JSONRPC_STATE : 0,
 		o->text ? NULL : ftp_profile_encode(o->profile), o->text);
 }
 
-static void on_probed(struct control *c, struct ftp_outcome *o)
+static void on_probed(struct ftp_control *c, struct ftp_outcome *o)
 {
 	answer(c, &c->probe_call, o->text ? FTP_JSONRPC_STATE : 0,
 		o->text ? NULL : ftp_links_encode(o->links), o->text);
@@ -214,15 +199,15 @@ static void on_probed(struct control *c, struct ftp_outcome *o)
 /* Nobody goes back to a step whose losses are not known. */
 static void tell_losses(void *arg)
 {
-	struct control *c = arg;
+	struct ftp_control *c = arg;
 
 	if (c->ledger.progress.n_rows)
 		send_progress(c);
 }
 
-static void take_outcomes(struct control *c)
+static void take_outcomes(struct ftp_control *c)
 {
-	static void (*const handlers[])(struct control *, struct ftp_outcome *) = {
+	static void (*const handlers[])(struct ftp_control *, struct ftp_outcome *) = {
 		[FTP_OUTCOME_PROFILED] = on_profiled,
 		[FTP_OUTCOME_PROBED] = on_probed,
 		[FTP_OUTCOME_ANSWERED] = on_answered,
@@ -243,233 +228,9 @@ static void take_outcomes(struct control *c)
 	ftp_news_tell(c->params->worker, c->rpc, tell_losses, c);
 }
 
-/* Hands a command to the worker; the call that asked for it is answered when it is done. */
-static int command(struct control *c, const struct ftp_command *cmd, uint64_t *open_call,
-	uint64_t call, struct ftp_error *err)
-{
-	if (*open_call || ftp_worker_command(c->params->worker, cmd)) {
-		free(cmd->plan);
-		free(cmd->transfer);
-		free(cmd->probe);
-		ftp_error_set(err, EBUSY, "the node is busy with the call before");
-		return FTP_JSONRPC_STATE;
-	}
-	*open_call = call;
-	return 1;
-}
-
-static int handle_profile(void *arg, struct ftp_jsonrpc *peer, uint64_t call, const json_t *params,
-	json_t **result, struct ftp_error *err)
-{
-	struct ftp_command cmd = {.kind = FTP_COMMAND_PROFILE};
-	struct ftp_profile_ask ask;
-	struct control *c = arg;
-
-	(void)peer;
-	(void)result;
-	if (ftp_profile_ask_decode(&ask, params, err))
-		return FTP_JSONRPC_PARAMS;
-	memcpy(cmd.isa, ask.isa, sizeof(cmd.isa));
-	return command(c, &cmd, &c->profile_call, call, err);
-}
-
-static int handle_probe(void *arg, struct ftp_jsonrpc *peer, uint64_t call, const json_t *params,
-	json_t **result, struct ftp_error *err)
-{
-	struct ftp_command cmd = {.kind = FTP_COMMAND_PROBE};
-	struct control *c = arg;
-
-	(void)peer;
-	(void)result;
-	cmd.probe = calloc(1, sizeof(*cmd.probe));
-	ftp_assert(cmd.probe);
-	if (ftp_probe_decode(cmd.probe, params, err)) {
-		free(cmd.probe);
-		return FTP_JSONRPC_PARAMS;
-	}
-	if (c->term) {
-		free(cmd.probe);
-		ftp_error_set(err, EBUSY, "the node has a plan");
-		return FTP_JSONRPC_STATE;
-	}
-	return command(c, &cmd, &c->probe_call, call, err);
-}
-
-static int handle_prepare(void *arg, struct ftp_jsonrpc *peer, uint64_t call, const json_t *params,
-	json_t **result, struct ftp_error *err)
-{
-	struct ftp_command cmd = {.kind = FTP_COMMAND_PREPARE};
-	struct control *c = arg;
-
-	(void)peer;
-	(void)result;
-	cmd.plan = calloc(1, sizeof(*cmd.plan));
-	ftp_assert(cmd.plan);
-	if (ftp_plan_decode(cmd.plan, params, err)) {
-		free(cmd.plan);
-		return FTP_JSONRPC_PARAMS;
-	}
-	return command(c, &cmd, &c->calls[FTP_CALL_PREPARE], call, err);
-}
-
-static int handle_hold(void *arg, struct ftp_jsonrpc *peer, uint64_t call, const json_t *params,
-	json_t **result, struct ftp_error *err)
-{
-	struct ftp_command cmd = {.kind = FTP_COMMAND_HOLD};
-	struct control *c = arg;
-	struct ftp_hold m;
-
-	(void)peer;
-	(void)result;
-	if (ftp_hold_decode(&m, params, err))
-		return FTP_JSONRPC_PARAMS;
-	cmd.term = m.term;
-	cmd.step = m.step;
-	return command(c, &cmd, &c->calls[FTP_CALL_HOLD], call, err);
-}
-
-static int handle_transfer(void *arg, struct ftp_jsonrpc *peer, uint64_t call, const json_t *params,
-	json_t **result, struct ftp_error *err)
-{
-	struct ftp_command cmd = {.kind = FTP_COMMAND_TRANSFER};
-	struct control *c = arg;
-
-	(void)peer;
-	(void)result;
-	cmd.transfer = calloc(1, sizeof(*cmd.transfer));
-	ftp_assert(cmd.transfer);
-	if (ftp_transfer_decode(cmd.transfer, params, err)) {
-		free(cmd.transfer);
-		return FTP_JSONRPC_PARAMS;
-	}
-	return command(c, &cmd, &c->calls[FTP_CALL_TRANSFER], call, err);
-}
-
-static int handle_commit(void *arg, struct ftp_jsonrpc *peer, uint64_t call, const json_t *params,
-	json_t **result, struct ftp_error *err)
-{
-	struct ftp_command cmd = {.kind = FTP_COMMAND_COMMIT};
-	struct control *c = arg;
-	struct ftp_commit m;
-
-	(void)peer;
-	(void)result;
-	if (ftp_commit_decode(&m, params, err))
-		return FTP_JSONRPC_PARAMS;
-	cmd.term = m.term;
-	return command(c, &cmd, &c->calls[FTP_CALL_COMMIT], call, err);
-}
-
-static int handle_abandon(void *arg, struct ftp_jsonrpc *peer, uint64_t call, const json_t *params,
-	json_t **result, struct ftp_error *err)
-{
-	struct ftp_command cmd = {.kind = FTP_COMMAND_ABANDON};
-	struct control *c = arg;
-	struct ftp_abandon m;
-
-	(void)peer;
-	(void)result;
-	if (ftp_abandon_decode(&m, params, err))
-		return FTP_JSONRPC_PARAMS;
-	cmd.term = m.term;
-	return command(c, &cmd, &c->calls[FTP_CALL_ABANDON], call, err);
-}
-
-static int handle_halt(void *arg, struct ftp_jsonrpc *peer, uint64_t call, const json_t *params,
-	json_t **result, struct ftp_error *err)
-{
-	struct ftp_command cmd = {.kind = FTP_COMMAND_HALT};
-	struct control *c = arg;
-	struct ftp_halt m;
-
-	(void)peer;
-	(void)result;
-	if (ftp_halt_decode(&m, params, err))
-		return FTP_JSONRPC_PARAMS;
-	cmd.term = m.term;
-	memcpy(cmd.reason, m.reason, sizeof(cmd.reason));
-	return command(c, &cmd, &c->calls[FTP_CALL_HALT], call, err);
-}
-
-static int handle_emulate(void *arg, struct ftp_jsonrpc *peer, uint64_t call, const json_t *params,
-	json_t **result, struct ftp_error *err)
-{
-	struct ftp_command cmd = {.kind = FTP_COMMAND_EMULATE};
-	struct ftp_emulate *e = &cmd.emulate;
-	struct control *c = arg;
-
-	(void)peer;
-	(void)call;
-	(void)result;
-	if (ftp_emulate_decode(e, params, err))
-		return FTP_JSONRPC_PARAMS;
-	if (!c->params->is_drill) {
-		ftp_error_set(err, EPERM, "this run is not a drill");
-		return FTP_JSONRPC_STATE;
-	}
-	if (!(e->slowdown >= 1 && e->slowdown <= 1000 && e->loss >= 0 && e->loss < 1 &&
-		    e->delay_ns <= MAX_DELAY_NS)) {
-		ftp_error_set(err, EINVAL,
-			"slowdown is 1 to 1000, loss 0 to below 1, delay up to a minute");
-		return FTP_JSONRPC_PARAMS;
-	}
-	if (ftp_worker_command(c->params->worker, &cmd)) {
-		ftp_error_set(err, EBUSY, "the worker is busy");
-		return FTP_JSONRPC_STATE;
-	}
-	return 0;
-}
-
-static int handle_retain(void *arg, struct ftp_jsonrpc *peer, uint64_t call, const json_t *params,
-	json_t **result, struct ftp_error *err)
-{
-	struct ftp_command cmd = {.kind = FTP_COMMAND_RETAIN};
-	struct control *c = arg;
-
-	(void)peer;
-	(void)call;
-	(void)result;
-	if (ftp_retain_decode(&cmd.retain, params, err))
-		return FTP_JSONRPC_PARAMS;
-	if (ftp_worker_command(c->params->worker, &cmd)) {
-		ftp_error_set(err, EBUSY, "the worker is busy");
-		return FTP_JSONRPC_STATE;
-	}
-	return 0;
-}
-
-static int handle_stop(void *arg, struct ftp_jsonrpc *peer, uint64_t call, const json_t *params,
-	json_t **result, struct ftp_error *err)
-{
-	struct control *c = arg;
-
-	(void)peer;
-	(void)call;
-	(void)params;
-	(void)result;
-	(void)err;
-	c->stop = true;
-	return 0;
-}
-
-static const struct ftp_jsonrpc_method methods[] = {
-	{FTP_METHOD_PROFILE, handle_profile},
-	{FTP_METHOD_PROBE, handle_probe},
-	{FTP_METHOD_PREPARE, handle_prepare},
-	{FTP_METHOD_HOLD, handle_hold},
-	{FTP_METHOD_TRANSFER, handle_transfer},
-	{FTP_METHOD_COMMIT, handle_commit},
-	{FTP_METHOD_ABANDON, handle_abandon},
-	{FTP_METHOD_HALT, handle_halt},
-	{FTP_METHOD_RETAIN, handle_retain},
-	{FTP_METHOD_EMULATE, handle_emulate},
-	{FTP_METHOD_STOP, handle_stop},
-	{NULL, NULL},
-};
-
 static void on_joined(void *arg, int code, const json_t *result, const char *text)
 {
-	struct control *c = arg;
+	struct ftp_control *c = arg;
 
 	(void)result;
 	if (!code)
@@ -492,7 +253,7 @@ static int connect_to_coordinator(const struct ftp_control_params *params, struc
 	}
 }
 
-static int poll_timeout_ms(struct control *c, uint64_t now_ns)
+static int poll_timeout_ms(struct ftp_control *c, uint64_t now_ns)
 {
 	uint64_t until = c->progress_due_ns, rpc = ftp_jsonrpc_deadline(c->rpc);
 
@@ -501,7 +262,7 @@ static int poll_timeout_ms(struct control *c, uint64_t now_ns)
 	return until <= now_ns ? 0 : (int)((until - now_ns) / FTP_NS_PER_MS + 1);
 }
 
-static int serve(struct control *c, int stop_fd, struct ftp_error *err)
+static int serve(struct ftp_control *c, int stop_fd, struct ftp_error *err)
 {
 	struct ftp_waker *waker = ftp_worker_waker(c->params->worker);
 	int rc;
@@ -537,12 +298,12 @@ static int serve(struct control *c, int stop_fd, struct ftp_error *err)
 
 int ftp_control_run(const struct ftp_control_params *params, int stop_fd, struct ftp_error *err)
 {
-	struct control c = {.params = params, .err = err};
+	struct ftp_control c = {.params = params, .err = err};
 	int fd = connect_to_coordinator(params, err), rc;
 
 	if (fd < 0)
 		return fd;
-	c.rpc = ftp_jsonrpc_new(fd, methods, &c);
+	c.rpc = ftp_jsonrpc_new(fd, ftp_control_methods, &c);
 	ftp_jsonrpc_call(c.rpc, FTP_METHOD_JOIN, ftp_join_encode(params->join),
 		ftp_clock_now_ns() + JOIN_DEADLINE_NS, on_joined, &c);
 	rc = serve(&c, stop_fd, err);

@@ -6,12 +6,7 @@
 #include <string.h>
 
 #include "runtime/moves.h"
-
-#define NOW(s)	  (1u << FTP_NOW_##s)
-#define NEXT(s)	  (1u << FTP_NEXT_##s)
-#define ANY_NOW	  ((1u << FTP_N_NOW_STATES) - 1)
-#define ANY_NEXT  ((1u << FTP_N_NEXT_STATES) - 1)
-#define UNDER_WAY (NEXT(BUILDING) | NEXT(CONNECTING) | NEXT(PREPARED) | NEXT(MOVING) | NEXT(READY))
+#include "runtime/transition_states.h"
 
 static struct ftp_transition_action *act(
 	struct ftp_transition_actions *a, enum ftp_transition_action_kind kind)
@@ -76,13 +71,6 @@ static void end_next(struct ftp_transition *t, struct ftp_transition_actions *a,
 	t->next = FTP_NEXT_BROKEN;
 	t->next_plan = NULL; /* it goes with the drop */
 	snprintf(t->broken, sizeof(t->broken), "%s", why);
-}
-
-bool ftp_transition_fetches(const struct ftp_transition *t, uint32_t unit)
-{
-	return ftp_moves_owner(t->next_plan, unit) == t->next_member &&
-	       (t->next_plan->recovery ? ftp_moves_holder(t->next_plan, unit) != FTP_MOVES_NOBODY
-				       : ftp_moves_travels(t->next_plan, unit));
 }
 
 /* Whatever is under way is over. */
@@ -473,39 +461,6 @@ static const struct {
 	[FTP_TRANSITION_ENDED] = {NOW(TRAINING), ANY_NEXT, ended, NULL},
 };
 
-/* The states that may stand beside each other. */
-static const unsigned beside[FTP_N_NOW_STATES] = {
-	[FTP_NOW_IDLE] = ANY_NEXT,
-	[FTP_NOW_TRAINING] =
-		NEXT(NONE) | NEXT(BUILDING) | NEXT(CONNECTING) | NEXT(PREPARED) | NEXT(BROKEN),
-	[FTP_NOW_HOLDING] = NEXT(PREPARED) | NEXT(BROKEN),
-	[FTP_NOW_HELD] = NEXT(PREPARED) | NEXT(MOVING) | NEXT(READY) | NEXT(BROKEN),
-	[FTP_NOW_ENDED] =
-		NEXT(NONE) | NEXT(BUILDING) | NEXT(CONNECTING) | NEXT(PREPARED) | NEXT(BROKEN),
-	[FTP_NOW_HALTED] = ANY_NEXT,
-	[FTP_NOW_FAILED] = ANY_NEXT,
-};
-
-static void check(const struct ftp_transition *t)
-{
-	bool is_preparing = t->next == FTP_NEXT_BUILDING || t->next == FTP_NEXT_CONNECTING;
-
-	ftp_assert(beside[t->now] & 1u << t->next);
-	ftp_assert((t->now == FTP_NOW_IDLE || t->now == FTP_NOW_HALTED) == !t->now_plan ||
-		   t->now == FTP_NOW_FAILED);
-	ftp_assert((t->next == FTP_NEXT_NONE) == !t->next_term);
-	ftp_assert((t->next == FTP_NEXT_NONE || t->next == FTP_NEXT_BROKEN) == !t->next_plan);
-	ftp_assert(!t->now_plan || ftp_moves_is_stage(t->now_plan, t->now_member));
-	ftp_assert(!t->now_plan || !t->next_term || t->next_term > t->now_plan->term);
-	ftp_assert(t->next != FTP_NEXT_READY || (t->is_receiving && !t->n_missing));
-	ftp_assert(t->next != FTP_NEXT_BROKEN || t->broken[0]);
-	ftp_assert(!t->orphaned[0] || t->next == FTP_NEXT_READY || t->next == FTP_NEXT_BROKEN);
-	ftp_assert(t->is_open[FTP_CALL_PREPARE] == is_preparing);
-	ftp_assert(t->is_open[FTP_CALL_TRANSFER] == (t->next == FTP_NEXT_MOVING));
-	ftp_assert(!t->is_open[FTP_CALL_COMMIT] && !t->is_open[FTP_CALL_ABANDON] &&
-		   !t->is_open[FTP_CALL_HALT]);
-}
-
 void ftp_transition_init(struct ftp_transition *t, uint32_t node, bool survives)
 {
 	memset(t, 0, sizeof(*t));
@@ -539,31 +494,5 @@ void ftp_transition_step(struct ftp_transition *t, const struct ftp_transition_e
 	else if (is_call)
 		answer(t, actions, call, "%s (%s, %s)", table[event->kind].refusal,
 			ftp_now_state_name(t->now), ftp_next_state_name(t->next));
-	check(t);
-}
-
-bool ftp_transition_is_done_with(const struct ftp_transition *t, bool of_next, int member)
-{
-	const struct ftp_plan *plan = of_next ? t->next_plan : t->now_plan;
-
-	if (of_next && t->next != FTP_NEXT_READY)
-		return false;
-	return plan && !ftp_moves_is_stage(plan, member);
-}
-
-const char *ftp_now_state_name(enum ftp_now_state s)
-{
-	static const char *const names[] = {
-		"idle", "training", "holding", "held", "ended", "halted", "failed"};
-
-	return names[s];
-}
-
-const char *ftp_next_state_name(enum ftp_next_state s)
-{
-	static const char *const names[] = {"no next plan", "next plan building",
-		"next plan connecting", "next plan prepared", "next plan moving", "next plan ready",
-		"next plan broken"};
-
-	return names[s];
+	ftp_transition_check(t);
 }

@@ -129,7 +129,7 @@ static bool turn(struct ftp_worker *w)
 	uint64_t now_ns = ftp_clock_now_ns();
 	bool worked = take_commands(w, now_ns);
 
-	worked |= ftp_worker_plan_serve(w, now_ns);
+	worked |= ftp_worker_links_serve(w, now_ns);
 	worked |= ftp_worker_train_turn(w, now_ns);
 	worked |= ftp_worker_plan_turn(w, now_ns);
 	worked |= ftp_worker_snapshots_turn(w, !worked, now_ns);

@@ -1,6 +1,6 @@
 /* The inside of the worker, shared by its files: worker.c (thread, loop, commands), worker_plan.c
- * (plans come and go), worker_train.c (training under the plan in force, and its end),
- * worker_snapshots.c (what is kept of it). */
+ * (plans come and go), worker_links.c (what their links bring), worker_train.c (training under the
+ * plan in force, and its end), worker_snapshots.c (what is kept of it). */
 #ifndef FTP_RUNTIME_WORKER_STATE_H
 #define FTP_RUNTIME_WORKER_STATE_H
 
@@ -65,8 +65,6 @@ void ftp_worker_fail(struct ftp_worker *w, const char *fmt, ...)
 
 /* worker_plan.c */
 void ftp_worker_plan_command(struct ftp_worker *w, struct ftp_command *c, uint64_t now_ns);
-/* Serves both plans' links; true: something moved. */
-bool ftp_worker_plan_serve(struct ftp_worker *w, uint64_t now_ns);
 /* Building and connecting go on; the plan in force may have come to stand still. */
 bool ftp_worker_plan_turn(struct ftp_worker *w, uint64_t now_ns);
 /* What can wait until there is nothing else to do; true: there was something. */
@@ -76,6 +74,9 @@ void ftp_worker_plan_tear_down(struct ftp_worker *w);
 
 void ftp_worker_plan_happen(struct ftp_worker *w, const struct ftp_transition_event *e);
 void ftp_worker_plan_fails(struct ftp_worker *w, const char *why); /* the next one */
+
+/* worker_links.c: serves both plans' links; true: something moved. */
+bool ftp_worker_links_serve(struct ftp_worker *w, uint64_t now_ns);
 
 /* worker_recovery.c */
 struct ftp_inventory *ftp_worker_recovery_inventory(const struct ftp_worker *w); /* given */

@@ -263,12 +263,6 @@ static void on_exited(struct life *l, const char *args)
 	life_request(l, 99, FTP_METHOD_EXITED, ftp_exited_encode(&m), true);
 }
 
-static void on_stop(struct life *l, const char *args)
-{
-	(void)args;
-	life_request(l, 99, FTP_METHOD_END, json_object(), true);
-}
-
 static void on_serve(struct life *l, const char *args)
 {
 	bool all = !strcmp(args, "all");
@@ -354,51 +348,6 @@ static void on_stored(struct life *l, const char *args)
 	life_request(l, conn, FTP_METHOD_STORED, ftp_stored_encode(&m), false);
 }
 
-static void on_repartition(struct life *l, const char *args)
-{
-	struct ftp_repartition m = {.force = 0};
-
-	ftp_assert(sscanf(args, "%100s %100s %u", m.cuts, m.nodes, &m.force) == 3);
-	if (m.cuts[0] == '-')
-		m.cuts[0] = 0;
-	if (m.nodes[0] == '-')
-		m.nodes[0] = 0;
-	life_request(l, 99, FTP_METHOD_REPARTITION, ftp_repartition_encode(&m), true);
-}
-
-static void on_drain(struct life *l, const char *args)
-{
-	struct ftp_named m;
-
-	snprintf(m.name, sizeof(m.name), "%s", args);
-	life_request(l, 99, FTP_METHOD_DRAIN, ftp_named_encode(&m), true);
-}
-
-static void on_emulate(struct life *l, const char *args)
-{
-	struct ftp_emulate_ask m = {.settings = ""};
-
-	ftp_assert(sscanf(args, "%32s %200s", m.name, m.settings) >= 1);
-	life_request(l, 99, FTP_METHOD_SET_EMULATE, ftp_emulate_ask_encode(&m), true);
-}
-
-static void on_status(struct life *l, const char *args)
-{
-	struct ftp_event e = {.kind = FTP_EVENT_REQUEST, .conn = 99, .method = FTP_METHOD_STATUS};
-	json_t *j;
-
-	(void)args;
-	ftp_coordinator_step(l->core, &e, l->now_ns, &l->actions);
-	j = json_copy(l->actions.items[0].body);
-	json_object_del(j, "nodes");
-	json_object_del(j, "stages");
-	fprintf(l->trace, "  ");
-	json_dumpf(j, l->trace, JSON_COMPACT | JSON_REAL_PRECISION(6));
-	fprintf(l->trace, "\n");
-	json_decref(j);
-	ftp_actions_clear(&l->actions);
-}
-
 static void on_raw(struct life *l, const char *args)
 {
 	char method[32], text[200];
@@ -447,19 +396,6 @@ static void on_slow(struct life *l, const char *args)
 			l->slow[i] = by;
 }
 
-static void on_plan(struct life *l, const char *args)
-{
-	const struct ftp_event e = {
-		.kind = FTP_EVENT_REQUEST, .conn = 99, .method = FTP_METHOD_PLAN};
-
-	(void)args;
-	ftp_coordinator_step(l->core, &e, l->now_ns, &l->actions);
-	fprintf(l->trace, "  ");
-	json_dumpf(l->actions.items[0].body, l->trace, JSON_COMPACT | JSON_REAL_PRECISION(4));
-	fprintf(l->trace, "\n");
-	ftp_actions_clear(&l->actions);
-}
-
 static const struct {
 	const char *word;
 	void (*run)(struct life *l, const char *args);
@@ -479,14 +415,14 @@ static const struct {
 	{"lost", on_lost},
 	{"broken", on_broken},
 	{"exited", on_exited},
-	{"stop", on_stop},
-	{"status", on_status},
+	{"stop", life_on_stop},
+	{"status", life_on_status},
 	{"raw", on_raw},
 	{"wait", on_wait},
 	{"stall", on_stall},
 	{"pace", on_pace},
 	{"slow", on_slow},
-	{"plan", on_plan},
+	{"plan", life_on_plan},
 	{"serve", on_serve},
 	{"train", on_train},
 	{"finish", on_finish},
@@ -496,9 +432,9 @@ static const struct {
 	{"stored", on_stored},
 	{"complain", on_lost_peer},
 	{"forget", on_forget},
-	{"repartition", on_repartition},
-	{"drain", on_drain},
-	{"emulate", on_emulate},
+	{"repartition", life_on_repartition},
+	{"drain", life_on_drain},
+	{"emulate", life_on_emulate},
 };
 
 static void run_line(struct life *l, const char *line)

@@ -56,6 +56,14 @@ void life_wait(struct life *l, uint64_t ms);
 /* life_print.c; call: the action belongs to a call, whose reply is worth a line. */
 void life_print(FILE *f, const struct ftp_action *a, bool call);
 
+/* life_operator.c: lines of the script. */
+void life_on_repartition(struct life *l, const char *args);
+void life_on_drain(struct life *l, const char *args);
+void life_on_emulate(struct life *l, const char *args);
+void life_on_status(struct life *l, const char *args);
+void life_on_plan(struct life *l, const char *args);
+void life_on_stop(struct life *l, const char *args);
+
 /* life_nodes.c: nodes that do what they are asked. */
 void life_note_call(struct life *l, const struct ftp_action *a);
 /* The term of the oldest call of that method to the connection, which is answered with this; 0. */

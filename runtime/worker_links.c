@@ -1,0 +1,104 @@
+/* What comes over the links of both plans. */
+#include <stdio.h>
+
+#include "runtime/base/clock.h"
+#include "runtime/worker_state.h"
+
+#define MAX_NET_TURNS 16 /* before the next primitive, while packets keep coming */
+
+static const char *reason_text(enum ftp_connection_reason reason)
+{
+	static const char *const texts[] = {
+		[FTP_CONNECTION_IDLE_TIMEOUT] = "it has been silent for 10 s",
+		[FTP_CONNECTION_PEER_CLOSED] = "it closed the connection",
+		[FTP_CONNECTION_PORT_DOWN] = "its end of the port went away",
+		[FTP_CONNECTION_PROTOCOL] = "it sent something that contradicts the plan",
+	};
+
+	return texts[reason];
+}
+
+static void lose_peer(struct ftp_worker *w, bool of_next, const struct ftp_netloop_event *e)
+{
+	const struct ftp_assembly *a = of_next ? w->next : w->now;
+	const char *name = ftp_plan_member(a->plan, (uint32_t)e->peer)->name;
+	char text[256], waiting[128];
+
+	if (ftp_transition_is_done_with(&w->transition, of_next, e->peer) || w->finished)
+		return;
+	if (of_next) {
+		snprintf(text, sizeof(text), "lost %s: %s", name, reason_text(e->event.reason));
+		ftp_worker_plan_fails(w, text);
+		return;
+	}
+	ftp_pipeline_describe(a->pipeline, waiting, sizeof(waiting));
+	snprintf(text, sizeof(text), "lost %s: %s; this stage was waiting for %s", name,
+		reason_text(e->event.reason), waiting);
+	ftp_worker_plan_happen(w, &(struct ftp_transition_event){.kind = FTP_TRANSITION_NOW_LOST,
+					  .peer = ftp_plan_member(a->plan, (uint32_t)e->peer)->node,
+					  .text = text});
+}
+
+static void take_unit(struct ftp_worker *w, const struct ftp_netloop_event *e, int unit)
+{
+	struct ftp_transition_event fetched = {
+		.kind = FTP_TRANSITION_FETCHED, .unit = (uint32_t)unit};
+	uint64_t start_ns = ftp_clock_now_ns();
+
+	fetched.digest = ftp_states_digest(w->next->states, fetched.unit);
+	ftp_stage_import(w->next->stage, unit, ftp_states_data(w->next->states, fetched.unit));
+	w->change.last_byte_ns = start_ns;
+	w->change.received_bytes += e->event.bytes;
+	w->change.import_ns += ftp_clock_now_ns() - start_ns;
+	ftp_worker_plan_happen(w, &fetched);
+}
+
+static void take_event(struct ftp_worker *w, bool of_next, const struct ftp_netloop_event *e)
+{
+	struct ftp_assembly *a = of_next ? w->next : w->now;
+	int unit;
+
+	if (e->event.kind == FTP_CONNECTION_LOST) {
+		lose_peer(w, of_next, e);
+	} else if (e->event.kind == FTP_CONNECTION_ESTABLISHED) {
+		w->unheard &= ~(UINT64_C(1) << e->peer);
+	} else if (a->replicas && ftp_replicas_event(a->replicas, e)) {
+		return;
+	} else if (ftp_states_event(a->states, e, &unit)) {
+		if (unit >= 0)
+			take_unit(w, e, unit);
+	} else if (!ftp_pipeline_event(a->pipeline, e)) {
+		ftp_assert(w->gather && ftp_gather_event(w->gather, e));
+	}
+}
+
+/* Whatever an event brings about may end the plan whose links are served. */
+static bool serve(struct ftp_worker *w, struct ftp_assembly *const *a, uint64_t now_ns)
+{
+	bool moved = false;
+	struct ftp_netloop_event e;
+
+	if (!*a || !(*a)->net)
+		return false;
+	moved = ftp_netloop_turn((*a)->net, now_ns) > 0;
+	while (*a && (*a)->net && ftp_netloop_next_event((*a)->net, &e)) {
+		moved = true;
+		take_event(w, a == &w->next, &e);
+	}
+	return moved;
+}
+
+bool ftp_worker_links_serve(struct ftp_worker *w, uint64_t now_ns)
+{
+	bool worked = false;
+
+	for (int i = 0; i < MAX_NET_TURNS; i++) {
+		bool moved = serve(w, &w->now, now_ns);
+
+		moved |= serve(w, &w->next, now_ns);
+		worked |= moved;
+		if (!moved)
+			break; /* this last turn, which found nothing, has sent the owed ACKs */
+	}
+	return worked;
+}
