@@ -14,6 +14,8 @@
 #define MAX_PENDING 4096
 #define N_CUTS	    3
 
+static uint64_t every = 1; /* of the operations; more with `thin` (sanitizers) */
+
 struct life {
 	struct rig rig;
 	/* What a power cut may leave: what was acknowledged, or what puts that failed since would
@@ -182,7 +184,7 @@ static void every_operation(uint64_t n)
 	n_ops = simulated_disk_n_ops(l.rig.disk);
 	recover(&l);
 	for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); i++) {
-		for (uint64_t first = 0; first < n_ops; first += 1 + n / 3) {
+		for (uint64_t first = 0; first < n_ops; first += every + n / 3) {
 			replay = (struct replay){faults[i].kind, faults[i].error, first, n};
 			live(&l, (struct simulated_fault){
 					 faults[i].kind, first, n, faults[i].error});
@@ -224,7 +226,7 @@ static void put__the_disk_is_gone(void **state)
 	}
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(put__one_operation_fails),
@@ -232,6 +234,8 @@ int main(void)
 		cmocka_unit_test(put__the_disk_is_gone),
 	};
 
+	if (argc > 1 && !strcmp(argv[1], "thin"))
+		every = 7;
 	check_seed();
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

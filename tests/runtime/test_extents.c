@@ -24,10 +24,9 @@ static void holes__against_a_map(void **state)
 			segments[s] = (struct ftp_extent){
 				N_SEGMENTS - 1 - s, 0, ftp_prng_below(key, d++, N_BLOCKS + 1)};
 		for (uint32_t u = 0; u < n_used; u++) {
-			used[u] = (struct ftp_extent){
-				(uint32_t)ftp_prng_below(key, d++, N_SEGMENTS + 1),
-				ftp_prng_below(key, d++, N_BLOCKS + 10),
-				ftp_prng_below(key, d++, 6)};
+			used[u].segment = (uint32_t)ftp_prng_below(key, d++, N_SEGMENTS + 1);
+			used[u].offset = ftp_prng_below(key, d++, N_BLOCKS + 10);
+			used[u].bytes = ftp_prng_below(key, d++, 6);
 			for (uint64_t b = used[u].offset;
 				b < used[u].offset + used[u].bytes && b < N_BLOCKS; b++)
 				if (used[u].segment < N_SEGMENTS)
