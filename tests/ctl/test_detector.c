@@ -71,6 +71,9 @@ static void wait_ns__is_bounded(void **state)
 	for (unsigned i = 0; i < 100; i++)
 		ftp_detector_heard(&d, d.heard_ns + (i % 2 ? 1 : 14 * FTP_NS_PER_S));
 	assert_int_equal(ftp_detector_wait_ns(&d), FTP_DETECTOR_MOST_NS);
+	for (unsigned i = 0; i < 100; i++)
+		ftp_detector_heard(&d, d.heard_ns + (i % 2 ? 1 : 4 * FTP_NS_PER_S));
+	assert_int_equal(ftp_detector_wait_ns(&d), FTP_DETECTOR_MOST_NS);
 }
 
 static void deadline_ns__counts_from_the_last_sign_of_life(void **state)
