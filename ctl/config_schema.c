@@ -185,7 +185,7 @@ const char ftp_config_defaults[] =
 	"  schedule: flush\n"
 	"  aggregate_every: 0\n"
 	"  cuts: equal\n"
-	"  repartition: {min_gain: 0.05, horizon: 200}\n"
+	"  repartition: {min_gain: 0.02, horizon: 200}\n"
 	"  optimizer: {kind: sgd, momentum: 0.9, weight_decay: 0, nesterov: false}\n"
 	"  lr: {kind: constant, base: 0.05, gamma: 0.1, final: 0, warmup: 0, step_every: 0}\n"
 	"  eval_every: 0\n"

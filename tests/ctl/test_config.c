@@ -41,7 +41,7 @@ static void load__defaults(void **state)
 	assert_int_equal(c->training.seed, 1);
 	assert_string_equal(c->training.cuts, "equal");
 	assert_string_equal(c->training.dataset.path, "/usr/share/datasets/fashion-mnist");
-	assert_true(c->training.repartition.min_gain == 0.05);
+	assert_true(c->training.repartition.min_gain == 0.02);
 	assert_int_equal(c->training.repartition.horizon, 200);
 	assert_true(c->training.optimizer.momentum == 0.9);
 	assert_string_equal(c->metrics_listen, "127.0.0.1:9470");
