@@ -25,7 +25,7 @@ ARROWS = {
     "net": ["net/", "runtime/base/"],
     "ctl": ["ctl/", "net/", "runtime/base/", "kernels/model.h", "kernels/isa.h",
             "runtime/checkpoint_dir.h"],
-    "runtime": ["runtime/", "kernels/", "net/", "ctl/config.h", "ctl/config_model.h", "ctl/cores.h", "ctl/jsonrpc.h",
+    "runtime": ["runtime/", "kernels/", "net/", "ctl/config.h", "ctl/config_model.h", "ctl/cores.h", "ctl/drill.h", "ctl/jsonrpc.h",
                 "ctl/protocol.h"],
     "tests": [""],
     "perf": [""],
