@@ -30,8 +30,10 @@ SCENARIOS = {  # name: speeds, central node first
 }
 REDUCED = ["slow_last", "steps"]
 NETS = {  # name: settings, samples of a micro-batch, scenarios
-    "imagenet": ({"training.strides": "imagenet"}, 128, list(SCENARIOS)),
-    "cifar": ({"training.strides": "cifar"}, 32, REDUCED),
+    "imagenet": ({"training.strides": "imagenet", "training.lr": "{kind: constant, base: 0.01}"},
+                 128, list(SCENARIOS)),
+    "cifar": ({"training.strides": "cifar", "training.lr": "{kind: constant, base: 0.002}"},
+              32, REDUCED),
 }
 SCHEDULES = {"1f1b": None, "flush": 4}  # micro-batches of a step; None: it has one, and no flush
 WARM_STEPS = 4
@@ -53,7 +55,6 @@ def settings(net, schedule, cuts, slow):
     return {"training.model": "mobilenetv2", "training.width": 1.0, **own,
             "training.schedule": schedule, "training.micro_batches": micro_batches,
             "training.batch": micro_batch * micro_batches, "training.cuts": cuts,
-            "training.lr": "{kind: constant, base: 0.01}",
             **{f"nodes.n{i + 1}.emulate.slowdown": s for i, s in enumerate(slow)}}
 
 
@@ -173,21 +174,27 @@ def misses(schedule, figures):
     return found
 
 
+HEAD = ("equal", "dynamic", "bound", "peer", "x equal", "bound x", "of bound", "x peer", "predicted")
+
+
+def row(name, d):
+    rate = d["samples_per_second"]
+    rates_of = [rate["equal"], rate["dynamic"], d["bound_samples_per_second"],
+                rate.get("torch_peer")]
+    ratios = [d["speedup_over_equal"], d["bound_speedup_over_equal"], d["share_of_bound"],
+              d.get("over_torch_peer")]
+    return ("%-28s" % name +
+            "".join("%10s" % ("-" if c is None else f"{c:.1f}") for c in rates_of) +
+            "".join("%10s" % ("-" if c is None else f"{c:.3f}") for c in ratios) +
+            "%+9.1f%%" % (100 * d["prediction_error"]))
+
+
 def print_table(doc):
     print(f"mobilenetv2, commit {doc['commit']} on {doc['machine']['cpu']}, "
           f"{doc['machine']['cores']} cores{'; NOISY' if doc['noisy'] else ''}; samples/s")
-    head = ("", "equal", "dynamic", "bound", "peer", "x equal", "bound x", "of bound", "x peer",
-            "predicted")
-    print("%-28s" % head[0] + "".join("%10s" % h for h in head[1:]))
+    print("%-28s" % "" + "".join("%10s" % h for h in HEAD))
     for name, d in doc["scenarios"].items():
-        rate = d["samples_per_second"]
-        cells = [rate["equal"], rate["dynamic"], d["bound_samples_per_second"],
-                 rate.get("torch_peer")]
-        ratios = [d["speedup_over_equal"], d["bound_speedup_over_equal"], d["share_of_bound"],
-                  d.get("over_torch_peer")]
-        print("%-28s" % name + "".join("%10s" % ("-" if c is None else f"{c:.1f}") for c in cells) +
-              "".join("%10s" % ("-" if c is None else f"{c:.3f}") for c in ratios) +
-              "%+9.1f%%" % (100 * d["prediction_error"]))
+        print(row(name, d))
         print("  plan " + ", ".join(f"{s['node']} {s['first_unit']}-{s['end_unit'] - 1}"
                                     for s in d["plan"]))
         for text in d["misses"]:
@@ -214,9 +221,11 @@ def main():
                            *((1, 1) if a.quick else (a.rounds, 3)))
             for schedule in schedules:
                 figures = summarize(schedule, results)
-                scenarios[f"{net} {scenario} {schedule}"] = {
+                name = f"{net} {scenario} {schedule}"
+                scenarios[name] = {
                     "speeds": SCENARIOS[scenario], "slowdowns": slowdowns(SCENARIOS[scenario]),
                     **figures, "misses": misses(schedule, figures)}
+                common.log(row(name, scenarios[name]))
     doc = common.document("hetero", scenarios=scenarios,
                           noisy=any(s["noisy"] for s in scenarios.values()))
     if a.json:
