@@ -3,10 +3,11 @@
 
 Devices are processes of this machine that are slowed down by emulation: their slowdowns are scaled so
 that the sum of their shares is 1.2 cores: near 1.6 they wait for each other so often that the emulation
-lies. Contestants take turns, round by round; medians of the rounds. A turn in
-which other processes used more than 8% of a core is run again. A turn counts only if its loss is finite
-and falls. The bound is made of each node's unit times as measured in the same turn (profile x slowness
-at its end): perf/hetero/bound.py."""
+lies. Contestants take turns, round by round; medians of the rounds. A turn in which other processes
+used more than 8% of a core is run again. A turn counts only if its loss is finite and falls. Predicted:
+the step time as it was when the plan was made; now: with the slowness of the nodes since. The bound is
+made of each node's unit times as measured in the same turn (profile x slowness at its end):
+perf/hetero/bound.py."""
 import argparse
 import os
 import statistics
@@ -79,6 +80,8 @@ def about_dynamic(run, schedule, names, result):
             run.batch / bound.of_plan(nodes, order_now, firsts_now, micro_batches),
         "predicted_step_s": predicted, "measured_step_s": result["step_s"],
         "prediction_error": predicted / result["step_s"] - 1,
+        "prediction_now_error":
+            (run.last("progress")["predicted_step_s"] or predicted) / result["step_s"] - 1,
         "memory": memory_of(event), "repartitions": len(run.events("repartition"))}
 
 
@@ -147,6 +150,7 @@ def summarize(schedule, results):
         "predicted_step_s": statistics.median(rates(dynamic, "predicted_step_s")),
         "measured_step_s": statistics.median(rates(dynamic, "measured_step_s")),
         "prediction_error": statistics.median(rates(dynamic, "prediction_error")),
+        "prediction_now_error": statistics.median(rates(dynamic, "prediction_now_error")),
         "memory": last["memory"], "plan": last["plan"], "bound_plan": last["bound_plan"],
         "equal_plan": equal[-1]["plan"],
         "rounds": {n: rates(r) for n, r in names.items()},
@@ -174,7 +178,8 @@ def misses(schedule, figures):
     return found
 
 
-HEAD = ("equal", "dynamic", "bound", "peer", "x equal", "bound x", "of bound", "x peer", "predicted")
+HEAD = ("equal", "dynamic", "bound", "peer", "x equal", "bound x", "of bound", "x peer", "predicted",
+        "now")
 
 
 def row(name, d):
@@ -186,7 +191,7 @@ def row(name, d):
     return ("%-28s" % name +
             "".join("%10s" % ("-" if c is None else f"{c:.1f}") for c in rates_of) +
             "".join("%10s" % ("-" if c is None else f"{c:.3f}") for c in ratios) +
-            "%+9.1f%%" % (100 * d["prediction_error"]))
+            "".join("%+9.1f%%" % (100 * d[k]) for k in ("prediction_error", "prediction_now_error")))
 
 
 def print_table(doc):
