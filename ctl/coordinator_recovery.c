@@ -146,6 +146,7 @@ void ftp_coordinator_recover(struct ftp_coordinator *c, uint32_t node, enum ftp_
 		ftp_actions_log(a, FTP_LOG_WARNING, "also: %s", text);
 	else if (!begin(c, node, text, now_ns, a))
 		return;
+	ftp_coordinator_event_failure(c, node, text, now_ns, a);
 	add_victim(c, node, evidence, text);
 	if (!was_open || c->change.phase != FTP_CHANGE_HALTING) {
 		halt(c, now_ns, a);
@@ -161,14 +162,17 @@ void ftp_coordinator_recover(struct ftp_coordinator *c, uint32_t node, enum ftp_
 void ftp_coordinator_recover_all(
 	struct ftp_coordinator *c, const char *text, uint64_t now_ns, struct ftp_actions *a)
 {
-	if (!is_open(c) && begin(c, FTP_NO_NODE, text, now_ns, a))
-		halt(c, now_ns, a);
+	if (is_open(c) || !begin(c, FTP_NO_NODE, text, now_ns, a))
+		return;
+	ftp_coordinator_event_failure(c, FTP_NO_NODE, text, now_ns, a);
+	halt(c, now_ns, a);
 }
 
 void ftp_coordinator_recover_again(
 	struct ftp_coordinator *c, const char *why, uint64_t now_ns, struct ftp_actions *a)
 {
 	const char *phase = ftp_coordinator_phase_name(c->change.phase);
+	char text[400];
 
 	if (++c->recovery.n_failures > FTP_COORDINATOR_RECOVERY_TRIES) {
 		ftp_coordinator_suspect(c, FTP_EVIDENCE_CERTAIN, now_ns, a,
@@ -176,8 +180,10 @@ void ftp_coordinator_recover_again(
 			c->change.reason, c->recovery.n_failures, phase, why);
 		return;
 	}
-	ftp_actions_log(a, FTP_LOG_WARNING, "the recovery of term %llu failed while %s: %s; again",
+	snprintf(text, sizeof(text), "the recovery of term %llu failed while %s: %s; again",
 		LL(c->change.plan.term), phase, why);
+	ftp_actions_log(a, FTP_LOG_WARNING, "%s", text);
+	ftp_coordinator_event_failure(c, FTP_NO_NODE, text, now_ns, a);
 	halt(c, now_ns, a);
 }
 
@@ -356,6 +362,7 @@ void ftp_coordinator_recovery_halted(
 	}
 	c->recovery.term = x->step ? snapshot.term : 0;
 	ftp_coordinator_change_prepare(c, &target, now_ns, a);
+	ftp_coordinator_event_agreed(c, now_ns, a);
 }
 
 /* Its new owner if that has it, else a stage, else whoever is left. */

@@ -1,8 +1,10 @@
 /* What the coordinator asks of a node: decoded within bounds, and handed to the worker. */
 #include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "ctl/drill.h"
 #include "runtime/base/clock.h"
 #include "runtime/control_state.h"
 
@@ -203,6 +205,30 @@ static int handle_retain(void *arg, struct ftp_jsonrpc *peer, uint64_t call, con
 	return 0;
 }
 
+/* A drill: this process is gone, or stopped, before it answers. */
+static int handle_fail(void *arg, struct ftp_jsonrpc *peer, uint64_t call, const json_t *params,
+	json_t **result, struct ftp_error *err)
+{
+	struct ftp_control *c = arg;
+	struct ftp_fail m;
+
+	(void)peer;
+	(void)call;
+	(void)result;
+	if (ftp_fail_decode(&m, params, err))
+		return FTP_JSONRPC_PARAMS;
+	if (!c->params->is_drill) {
+		ftp_error_set(err, EPERM, "this run is not a drill");
+		return FTP_JSONRPC_STATE;
+	}
+	if (!ftp_drill_signal(m.how)) {
+		ftp_error_set(err, EINVAL, "expected " FTP_DRILL_HOWS);
+		return FTP_JSONRPC_PARAMS;
+	}
+	raise(ftp_drill_signal(m.how));
+	return 0;
+}
+
 static int handle_stop(void *arg, struct ftp_jsonrpc *peer, uint64_t call, const json_t *params,
 	json_t **result, struct ftp_error *err)
 {
@@ -228,6 +254,7 @@ const struct ftp_jsonrpc_method ftp_control_methods[] = {
 	{FTP_METHOD_HALT, handle_halt},
 	{FTP_METHOD_RETAIN, handle_retain},
 	{FTP_METHOD_EMULATE, handle_emulate},
+	{FTP_METHOD_FAIL, handle_fail},
 	{FTP_METHOD_STOP, handle_stop},
 	{NULL, NULL},
 };
