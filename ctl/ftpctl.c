@@ -67,7 +67,7 @@ static const struct ftp_verb verbs[] = {
 		"ftpctl report latest -o run.html", RUN_OPTIONS | FTP_OPTION_OUTPUT,
 		ftp_ftpctl_report, &maybe_run},
 	{"why", "Tell what happened to a run: what failed, when, what was done, and how it ended.",
-		"ftpctl why", RUN_OPTIONS, ftp_ftpctl_why, &maybe_run},
+		"ftpctl why", RUN_OPTIONS | FTP_OPTION_FLIGHT, ftp_ftpctl_why, &maybe_run},
 	{"ckpt list", "Show what a checkpoint directory holds, by its manifest and headers.",
 		"ftpctl ckpt list DIR", FTP_OPTION_JSON, ftp_ftpctl_ckpt_list, &one_dir},
 	{"ckpt verify",

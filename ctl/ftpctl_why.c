@@ -1,4 +1,6 @@
 /* What happened to a run: its story, and what it waits for now or how it ended. */
+#include <errno.h>
+#include <signal.h>
 #include <string.h>
 
 #include "ctl/document.h"
@@ -9,8 +11,10 @@
 #include "ctl/protocol.h"
 #include "ctl/story.h"
 #include "runtime/base/clock.h"
+#include "runtime/base/recorder.h"
 
-#define ASK_NS (3 * FTP_NS_PER_S)
+#define ASK_NS	    (3 * FTP_NS_PER_S)
+#define FEW_RECORDS 8
 
 struct why {
 	const struct ftp_options *o;
@@ -90,6 +94,68 @@ static json_t *last_words(const struct why *w)
 	return words;
 }
 
+/* Who wrote it is gone, and did not end as it should. */
+static bool died_badly(const struct why *w, const struct ftp_flight *f)
+{
+	return !f->is_ended && f->n &&
+	       (!w->is_live || (kill((pid_t)f->head.pid, 0) && errno == ESRCH));
+}
+
+static void say_flight(const struct ftp_flight *f, uint32_t n_last)
+{
+	uint32_t first = f->n > n_last ? f->n - n_last : 0;
+
+	printf("flight recorder of %s (pid %lld, since %s), the last %u of %llu records",
+		f->head.who, (long long)f->head.pid, f->head.started, f->n - first,
+		(unsigned long long)f->n_noted);
+	printf(f->n_broken ? ", %u damaged ones left out:\n" : ":\n", f->n_broken);
+	for (uint32_t i = first; i < f->n; i++) {
+		ftp_flight_print(stdout, f, i);
+		putchar('\n');
+	}
+}
+
+/* The one before a restart, then the newest. */
+static void say_flights(const struct why *w)
+{
+	const json_t *nodes = json_object_get(w->story, "nodes");
+
+	for (size_t i = 0; i < 2 * json_array_size(nodes); i++) {
+		const char *who = json_string_value(json_array_get(nodes, i / 2));
+		char path[FTP_PATHS_MAX], name[64];
+		struct ftp_flight f;
+
+		snprintf(name, sizeof(name), FTP_RECORDER_PREFIX "%.40s%s", who ? who : "",
+			i % 2 ? "" : ".old");
+		ftp_rundir_file(&w->dir, name, path);
+		if (!who || strchr(who, '/') || ftp_flight_read(&f, path, NULL))
+			continue;
+		if (died_badly(w, &f))
+			say_flight(&f, FEW_RECORDS);
+		ftp_flight_free(&f);
+	}
+}
+
+/* All of one process; the document has none of this. */
+static int flight(const struct ftp_options *o, const struct ftp_rundir *dir)
+{
+	char path[FTP_PATHS_MAX], name[64];
+	struct ftp_flight f;
+	struct ftp_error err;
+	int rc;
+
+	snprintf(name, sizeof(name), FTP_RECORDER_PREFIX "%.48s", o->flight);
+	ftp_rundir_file(dir, name, path);
+	rc = strchr(o->flight, '/')
+		     ? ftp_error_set(&err, EINVAL, "--flight: expected a node's name")
+		     : ftp_flight_read(&f, path, &err);
+	if (rc)
+		return ftp_ftpctl_fail(o, FTP_EXIT_FAILURE, err.text);
+	say_flight(&f, UINT32_MAX);
+	ftp_flight_free(&f);
+	return FTP_EXIT_OK;
+}
+
 static void say_dead(const struct why *w, const json_t *words)
 {
 	const json_t *text;
@@ -122,6 +188,7 @@ static void say(const struct why *w, const json_t *words)
 		say_live(w);
 	else
 		say_dead(w, words);
+	say_flights(w);
 }
 
 static void print(const struct why *w)
@@ -148,6 +215,8 @@ int ftp_ftpctl_why(const struct ftp_options *o)
 
 	if (rc)
 		return rc;
+	if (o->flight)
+		return flight(o, &w.dir);
 	story = ftp_story_new();
 	ftp_events_read(&w.dir, 0, ftp_story_take, story);
 	w.story = ftp_story_document(story);

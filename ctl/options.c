@@ -47,6 +47,8 @@ static const struct option {
 		"where to write it"},
 	{FTP_OPTION_HOW, "--how", NULL, TEXT, offsetof(struct ftp_options, how), "WAY",
 		FTP_DRILL_HOWS " (default: " FTP_DRILL_DEFAULT ")"},
+	{FTP_OPTION_FLIGHT, "--flight", NULL, TEXT, offsetof(struct ftp_options, flight), "NODE",
+		"all that its flight recorder holds; NODE.old: of the process before"},
 	{FTP_OPTION_JSON, "--json", NULL, FLAG, offsetof(struct ftp_options, json), NULL,
 		"one JSON document on stdout"},
 	{0, "--help", "-h", FLAG, offsetof(struct ftp_options, help), NULL, "this text"},

@@ -14,6 +14,18 @@
 static int command(struct ftp_control *c, const struct ftp_command *cmd, uint64_t *open_call,
 	uint64_t call, struct ftp_error *err)
 {
+	static const char *const names[] = {
+		[FTP_COMMAND_PROFILE] = FTP_METHOD_PROFILE,
+		[FTP_COMMAND_PROBE] = FTP_METHOD_PROBE,
+		[FTP_COMMAND_PREPARE] = FTP_METHOD_PREPARE,
+		[FTP_COMMAND_HOLD] = FTP_METHOD_HOLD,
+		[FTP_COMMAND_TRANSFER] = FTP_METHOD_TRANSFER,
+		[FTP_COMMAND_COMMIT] = FTP_METHOD_COMMIT,
+		[FTP_COMMAND_ABANDON] = FTP_METHOD_ABANDON,
+		[FTP_COMMAND_HALT] = FTP_METHOD_HALT,
+	};
+
+	ftp_control_note(c, FTP_RECORD_CALL, names[cmd->kind], 0, 0);
 	if (*open_call || ftp_worker_command(c->params->worker, cmd)) {
 		free(cmd->plan);
 		free(cmd->transfer);
@@ -225,6 +237,7 @@ static int handle_fail(void *arg, struct ftp_jsonrpc *peer, uint64_t call, const
 		ftp_error_set(err, EINVAL, "expected " FTP_DRILL_HOWS);
 		return FTP_JSONRPC_PARAMS;
 	}
+	ftp_control_note(c, FTP_RECORD_CALL, FTP_METHOD_FAIL, 0, 0);
 	raise(ftp_drill_signal(m.how));
 	return 0;
 }
@@ -239,6 +252,7 @@ static int handle_stop(void *arg, struct ftp_jsonrpc *peer, uint64_t call, const
 	(void)params;
 	(void)result;
 	(void)err;
+	ftp_control_note(c, FTP_RECORD_CALL, FTP_METHOD_STOP, 0, 0);
 	c->stop = true;
 	return 0;
 }

@@ -92,6 +92,8 @@ static void run__exit_codes(void **state)
 		{"profile n1 --data-dir . -c " EXAMPLE " --set nodes.n1.memory=1MiB",
 			FTP_EXIT_FAILURE, NULL, "the memory budget is 1 MiB"},
 		{"top --data-dir .", FTP_EXIT_NOT_RUNNING, NULL, "no run is going on in"},
+		{"why . --flight n1", FTP_EXIT_FAILURE, NULL, "flight-n1: No such file"},
+		{"why . --flight ../n1", FTP_EXIT_FAILURE, NULL, "expected a node's name"},
 		{"why none --data-dir .", FTP_EXIT_FAILURE, NULL, "there is no run 'none'"},
 		{"report none --data-dir .", FTP_EXIT_FAILURE, NULL, "there is no run 'none'"},
 		{"report latest --data-dir .", FTP_EXIT_FAILURE, NULL, "there is no run 'latest'"},

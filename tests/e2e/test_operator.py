@@ -74,7 +74,8 @@ class Operator(unittest.TestCase):
             wait_for("the first recovery", lambda: c.events("recovery"), 20)
             told = self.expect(c, 0, "now: training", "why").stdout
             for text in ("training begins", "drill: n2 fails (kill)", "killed by signal 9 (SIGKILL)",
-                         "detected ", "agreed ", "transferred ", "resumed ", "lost "):
+                         "detected ", "agreed ", "transferred ", "resumed ", "lost ", "flight recorder of n2 (pid ",
+                         "control  called node.fail\n"):
                 self.assertIn(text, told)
             self.expect(c, 0, "drill: n3 fails (stop)", "fail", "n3", "--how", "stop")
             wait_for("the second recovery", lambda: len(c.events("recovery")) == 2, 20)
@@ -84,6 +85,7 @@ class Operator(unittest.TestCase):
             self.assertTrue(all(x["resumed"] for x in losses))
             self.assertTrue(document["live"])
             self.expect(c, 1, "not in the run", "fail", "n2")
+            self.expect(c, 0, "step done", "why", "--flight", "n1")
             self.expect(c, 0, "has ended", "stop")
             self.expect(c, 0, "the run has stopped", "why")
             self.expect(c, 0, "the run has stopped", "why", c.latest(""))
