@@ -309,6 +309,27 @@ static void on_snapshots(struct life *l, const char *args)
 			   &l->config.snapshot.global_every) == 2);
 }
 
+/* Likewise: steps between snapshots that go to disks. */
+static void on_checkpoints(struct life *l, const char *args)
+{
+	l->config.checkpoint.every = (uint64_t)atoi(args);
+}
+
+/* Units [first, end) are durable; or text says why not. */
+static void on_persisted(struct life *l, const char *args)
+{
+	struct ftp_persisted m = {.n_units = 0};
+	unsigned conn, first, end;
+	int n = sscanf(args, "%u %" SCNu64 " %" SCNu64 " %u %u %200[^\n]", &conn, &m.term, &m.step,
+		&first, &end, m.text);
+
+	ftp_assert(n >= 5);
+	m.ok = n == 5;
+	for (unsigned u = first; u < end; u++)
+		m.unit[m.n_units++] = u;
+	life_request(l, conn, FTP_METHOD_PERSISTED, ftp_persisted_encode(&m), false);
+}
+
 /* A node has lost that peer. */
 static void on_lost_peer(struct life *l, const char *args)
 {
@@ -430,6 +451,8 @@ static const struct {
 	{"held", on_held},
 	{"snapshots", on_snapshots},
 	{"stored", on_stored},
+	{"checkpoints", on_checkpoints},
+	{"persisted", on_persisted},
 	{"complain", on_lost_peer},
 	{"forget", on_forget},
 	{"repartition", life_on_repartition},
