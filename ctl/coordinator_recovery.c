@@ -64,15 +64,18 @@ static void halt(struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions 
 	ftp_coordinator_change_halt(c, able_to_halt(c), reason, now_ns, a);
 }
 
-/* A step that is never passed is not tried for ever. false: the run ends. */
+/* A step that is never passed is not tried for ever; but who has had to go far back may be lost
+ * again on the way. false: the run ends. */
 static bool may_begin(
 	struct ftp_coordinator *c, const char *text, uint64_t now_ns, struct ftp_actions *a)
 {
 	struct ftp_coordinator_recovery *r = &c->recovery;
+	uint64_t stable = c->snapshots.stable_step;
 
-	if (!r->n_fatal || c->last_row > r->fatal_step) {
+	if (!r->n_fatal || c->last_row > r->fatal_step || stable > r->fatal_stable) {
 		r->n_fatal = 0;
 		r->fatal_step = c->last_row;
+		r->fatal_stable = stable;
 	}
 	if (r->n_fatal++ < FTP_COORDINATOR_RECOVERY_TRIES)
 		return true;
@@ -98,8 +101,9 @@ static bool begin(struct ftp_coordinator *c, uint32_t node, const char *text, ui
 		snprintf(r->sign, sizeof(r->sign), "%s", text);
 	}
 	r->is_on = true;
-	r->is_committed = r->is_settled = false;
+	r->is_committed = r->is_settled = r->from_beginning = false;
 	r->n_failures = 0;
+	r->failure[0] = r->waits_for[0] = 0;
 	ftp_actions_log(a, FTP_LOG_WARNING, "%s; training halts: step %llu was the last one", text,
 		LL(c->last_row));
 	return true;
@@ -165,15 +169,33 @@ void ftp_coordinator_recover_all(
 		halt(c, now_ns, a);
 }
 
+/* With those who are there it does not work: others may come. */
+static void give_up(
+	struct ftp_coordinator *c, const char *why, uint64_t now_ns, struct ftp_actions *a)
+{
+	struct ftp_coordinator_recovery *r = &c->recovery;
+	const char *phase = ftp_coordinator_phase_name(c->change.phase);
+
+	if (!ftp_coordinator_wait_absent(c)) {
+		ftp_coordinator_suspect(c, FTP_EVIDENCE_CERTAIN, now_ns, a,
+			"no recovery from %s: it failed %u times, at last while %s: %s",
+			c->change.reason, r->n_failures, phase, why);
+		return;
+	}
+	snprintf(r->failure, sizeof(r->failure), "it failed %u times, at last while %s: %.200s",
+		r->n_failures, phase, why);
+	r->failed_nodes = ftp_coordinator_usable(c);
+	r->n_failures = 0;
+	halt(c, now_ns, a);
+}
+
 void ftp_coordinator_recover_again(
 	struct ftp_coordinator *c, const char *why, uint64_t now_ns, struct ftp_actions *a)
 {
 	const char *phase = ftp_coordinator_phase_name(c->change.phase);
 
 	if (++c->recovery.n_failures > FTP_COORDINATOR_RECOVERY_TRIES) {
-		ftp_coordinator_suspect(c, FTP_EVIDENCE_CERTAIN, now_ns, a,
-			"no recovery from %s: it failed %u times, at last while %s: %s",
-			c->change.reason, c->recovery.n_failures, phase, why);
+		give_up(c, why, now_ns, a);
 		return;
 	}
 	ftp_actions_log(a, FTP_LOG_WARNING, "the recovery of term %llu failed while %s: %s; again",
@@ -308,7 +330,9 @@ static uint64_t choose_step(const struct ftp_coordinator *c, struct ftp_catalogu
 	return step;
 }
 
-/* The plan in force, if all its nodes are there: then only a link or a moment was lost. */
+/* The plan in force, if all its nodes are there: then only a link or a moment was lost. -ENOSPC:
+ * those who are there have not the memory; else, where not all were measured, equal cuts must do.
+ */
 static int choose_plan(
 	const struct ftp_coordinator *c, struct ftp_planner_plan *target, struct ftp_error *err)
 {
@@ -318,8 +342,8 @@ static int choose_plan(
 		ftp_coordinator_target_in_force(c, target);
 	else
 		rc = ftp_coordinator_plan_again(c, target, err);
-	if (!rc)
-		return 0;
+	if (!rc || rc == -ENOSPC)
+		return rc;
 	ftp_coordinator_plan_nodes(c, ftp_coordinator_usable(c), target);
 	return ftp_coordinator_plan_equal(c, target, err);
 }
@@ -331,21 +355,88 @@ static void note_trained(struct ftp_coordinator *c)
 		c->recovery.from_step = c->snapshots.at;
 }
 
+bool ftp_coordinator_waits(const struct ftp_coordinator *c)
+{
+	return c->change.phase == FTP_CHANGE_WAITING;
+}
+
+void ftp_coordinator_recovery_look(
+	struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a)
+{
+	if (ftp_coordinator_waits(c))
+		halt(c, now_ns, a);
+}
+
+/* Nodes stay halted; the line is said once. */
+static void wait_on(
+	struct ftp_coordinator *c, const char *said, uint64_t now_ns, struct ftp_actions *a)
+{
+	const char *why = c->recovery.waits_for;
+
+	ftp_coordinator_change_wait(c, now_ns);
+	if (!strcmp(said, why))
+		return;
+	ftp_actions_log(a, FTP_LOG_WARNING, "training waits: %s", why);
+	ftp_coordinator_event(c, "waiting", json_pack("{s:s}", "why", why), now_ns, a);
+}
+
+static bool must_wait(struct ftp_coordinator *c, struct ftp_planner_plan *target)
+{
+	struct ftp_error err;
+
+	if (ftp_coordinator_wait_needed(c, c->change.step))
+		return true;
+	if (!choose_plan(c, target, &err))
+		return false;
+	ftp_coordinator_wait_for_absent(c, err.text);
+	return true;
+}
+
+/* Who was to leave is needed. */
+static bool keep_draining(struct ftp_coordinator *c, struct ftp_actions *a)
+{
+	uint64_t nodes = 0;
+	char who[200];
+
+	for (uint32_t i = 0; i < c->n_nodes; i++) {
+		if (!c->nodes[i].live || !c->nodes[i].draining || c->nodes[i].leaving)
+			continue;
+		c->nodes[i].draining = false;
+		nodes |= FTP_NODE_BIT(i);
+	}
+	ftp_coordinator_list(c, nodes, who, sizeof(who));
+	if (nodes)
+		ftp_actions_log(a, FTP_LOG_INFO, "%s is needed, and not drained", who);
+	return nodes;
+}
+
+/* false: it cannot go on with those who are there, or not yet; all that follows is under way. */
+static bool may_go_on(struct ftp_coordinator *c, struct ftp_catalogue_snapshot *snapshot,
+	struct ftp_planner_plan *target, uint64_t now_ns, struct ftp_actions *a)
+{
+	char said[sizeof(c->recovery.waits_for)];
+
+	memcpy(said, c->recovery.waits_for, sizeof(said));
+	c->change.step = choose_step(c, snapshot);
+	if (!must_wait(c, target) || (keep_draining(c, a) && !must_wait(c, target)))
+		return true;
+	if (able_to_halt(c) & ~c->change.members)
+		halt(c, now_ns, a); /* one that has joined meanwhile may have what is missing */
+	else
+		wait_on(c, said, now_ns, a);
+	return false;
+}
+
 void ftp_coordinator_recovery_halted(
 	struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a)
 {
 	struct ftp_coordinator_change *x = &c->change;
 	struct ftp_catalogue_snapshot snapshot;
 	struct ftp_planner_plan target;
-	struct ftp_error err;
 
-	if (choose_plan(c, &target, &err)) {
-		ftp_coordinator_suspect(c, FTP_EVIDENCE_CERTAIN, now_ns, a,
-			"no plan without those who are lost (%s): %s", c->recovery.sign, err.text);
-		return;
-	}
 	note_trained(c);
-	x->step = choose_step(c, &snapshot);
+	if (!may_go_on(c, &snapshot, &target, now_ns, a))
+		return;
 	x->plan.recovery = 1;
 	x->plan.recovery_step = x->step;
 	memset(c->recovery.holders, 0, sizeof(c->recovery.holders));
@@ -411,6 +502,8 @@ void ftp_coordinator_recovery_commit(
 {
 	cut_rows(c, c->plan.recovery_step, a);
 	adopt(c);
+	if (c->plan.recovery_step < c->recovery.fatal_stable)
+		c->recovery.fatal_stable = c->plan.recovery_step;
 	c->recovery.commit_ns = now_ns;
 	c->recovery.is_committed = true;
 	c->recovery.moved_bytes = c->change.received_bytes;

@@ -23,7 +23,7 @@ struct ftp_worker_params { /* all lent until ftp_worker_stop() */
 	const struct ftp_dataset *dataset; /* NULL where the node has no data */
 	struct ftp_region *region;
 	struct ftp_node_metrics *metrics;
-	const char *run_dir; /* the central node writes model.safetensors there */
+	const char *run_dir; /* stage 0 writes model.safetensors there */
 	int net_core;	     /* -1: the net loop is folded into the worker's */
 	bool is_drill;	     /* links may be told to emulate later */
 };
