@@ -150,6 +150,7 @@ void ftp_coordinator_recover(struct ftp_coordinator *c, uint32_t node, enum ftp_
 		ftp_actions_log(a, FTP_LOG_WARNING, "also: %s", text);
 	else if (!begin(c, node, text, now_ns, a))
 		return;
+	ftp_coordinator_event_failure(c, node, text, now_ns, a);
 	add_victim(c, node, evidence, text);
 	if (!was_open || c->change.phase != FTP_CHANGE_HALTING) {
 		halt(c, now_ns, a);
@@ -165,8 +166,10 @@ void ftp_coordinator_recover(struct ftp_coordinator *c, uint32_t node, enum ftp_
 void ftp_coordinator_recover_all(
 	struct ftp_coordinator *c, const char *text, uint64_t now_ns, struct ftp_actions *a)
 {
-	if (!is_open(c) && begin(c, FTP_NO_NODE, text, now_ns, a))
-		halt(c, now_ns, a);
+	if (is_open(c) || !begin(c, FTP_NO_NODE, text, now_ns, a))
+		return;
+	ftp_coordinator_event_failure(c, FTP_NO_NODE, text, now_ns, a);
+	halt(c, now_ns, a);
 }
 
 /* With those who are there it does not work: others may come. */
@@ -193,13 +196,16 @@ void ftp_coordinator_recover_again(
 	struct ftp_coordinator *c, const char *why, uint64_t now_ns, struct ftp_actions *a)
 {
 	const char *phase = ftp_coordinator_phase_name(c->change.phase);
+	char text[400];
 
 	if (++c->recovery.n_failures > FTP_COORDINATOR_RECOVERY_TRIES) {
 		give_up(c, why, now_ns, a);
 		return;
 	}
-	ftp_actions_log(a, FTP_LOG_WARNING, "the recovery of term %llu failed while %s: %s; again",
+	snprintf(text, sizeof(text), "the recovery of term %llu failed while %s: %s; again",
 		LL(c->change.plan.term), phase, why);
+	ftp_actions_log(a, FTP_LOG_WARNING, "%s", text);
+	ftp_coordinator_event_failure(c, FTP_NO_NODE, text, now_ns, a);
 	halt(c, now_ns, a);
 }
 
@@ -447,6 +453,7 @@ void ftp_coordinator_recovery_halted(
 	}
 	c->recovery.term = x->step ? snapshot.term : 0;
 	ftp_coordinator_change_prepare(c, &target, now_ns, a);
+	ftp_coordinator_event_agreed(c, now_ns, a);
 }
 
 /* Its new owner if that has it, else a stage, else whoever is left. */

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -49,6 +50,7 @@ struct ftp_server {
 	bool ended, lines_added, disk_broken;
 	struct ftp_error cut_failed; /* text "": it did not */
 	enum ftp_coordinator_outcome outcome;
+	int raise; /* a signal, after this step; 0: none */
 };
 
 struct pending { /* a call of ours */
@@ -128,8 +130,13 @@ static void do_cut(struct ftp_server *s, struct ftp_action *a)
 	s->disk_broken = true;
 }
 
+/* The core knows no wall clock; people do. */
 static void do_event(struct ftp_server *s, struct ftp_action *a)
 {
+	char time[40];
+
+	ftp_clock_wall_text(time, sizeof(time));
+	json_object_set_new(a->body, "time", json_string(time));
 	ftp_rundir_add_event(s->events, a->body);
 	s->lines_added = true;
 }
@@ -138,6 +145,11 @@ static void do_log(struct ftp_server *s, struct ftp_action *a)
 {
 	(void)s;
 	ftp_log(a->level, "%s", a->text);
+}
+
+static void do_raise(struct ftp_server *s, struct ftp_action *a)
+{
+	s->raise = a->code;
 }
 
 static void do_summary(struct ftp_server *s, struct ftp_action *a)
@@ -162,6 +174,7 @@ static void (*const doers[])(struct ftp_server *s, struct ftp_action *a) = {
 	[FTP_ACTION_CUT] = do_cut,
 	[FTP_ACTION_EVENT] = do_event,
 	[FTP_ACTION_LOG] = do_log,
+	[FTP_ACTION_RAISE] = do_raise,
 	[FTP_ACTION_SUMMARY] = do_summary,
 	[FTP_ACTION_END] = do_end,
 };
@@ -199,6 +212,9 @@ static void step(struct ftp_server *s, const struct ftp_event *e)
 		doers[s->actions.items[i].kind](s, &s->actions.items[i]);
 	ftp_actions_clear(&s->actions);
 	flush_lines(s);
+	if (s->raise)
+		raise(s->raise);
+	s->raise = 0;
 }
 
 /* All methods end here: the core knows them. */
@@ -247,6 +263,7 @@ METHOD(on_plan, FTP_METHOD_PLAN)
 METHOD(on_repartition, FTP_METHOD_REPARTITION)
 METHOD(on_drain, FTP_METHOD_DRAIN)
 METHOD(on_emulate, FTP_METHOD_SET_EMULATE)
+METHOD(on_fail, FTP_METHOD_SET_FAIL)
 
 static const struct ftp_jsonrpc_method node_methods[] = {
 	{FTP_METHOD_JOIN, on_join},
@@ -269,6 +286,7 @@ static const struct ftp_jsonrpc_method control_methods[] = {
 	{FTP_METHOD_REPARTITION, on_repartition},
 	{FTP_METHOD_DRAIN, on_drain},
 	{FTP_METHOD_SET_EMULATE, on_emulate},
+	{FTP_METHOD_SET_FAIL, on_fail},
 	{NULL, NULL},
 };
 

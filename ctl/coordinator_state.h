@@ -322,6 +322,8 @@ void ftp_coordinator_dismiss(
 	struct ftp_coordinator *c, uint32_t node, uint64_t now_ns, struct ftp_actions *a);
 void ftp_coordinator_emulate(struct ftp_coordinator *c, const struct ftp_event *e, uint64_t now_ns,
 	struct ftp_actions *a);
+void ftp_coordinator_fail(struct ftp_coordinator *c, const struct ftp_event *e, uint64_t now_ns,
+	struct ftp_actions *a);
 
 /* coordinator_problem.c: the planner's answers about the nodes as they are now; their nodes are
  * the config's. -ENODATA: a node has not been measured; else as ctl/planner.h says. */
@@ -461,7 +463,12 @@ void ftp_coordinator_event_plan(
 	const struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a);
 void ftp_coordinator_event_change(
 	const struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a);
-
+/* A sign of a loss, of a node or FTP_NO_NODE, that training halts for. */
+void ftp_coordinator_event_failure(const struct ftp_coordinator *c, uint32_t node, const char *why,
+	uint64_t now_ns, struct ftp_actions *a);
+/* All have halted: where to go on, and with whom. */
+void ftp_coordinator_event_agreed(
+	const struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a);
 void ftp_coordinator_event_recovery(
 	const struct ftp_coordinator *c, const char *fates, uint64_t now_ns, struct ftp_actions *a);
 

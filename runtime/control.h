@@ -13,7 +13,8 @@ struct ftp_control_params {	 /* lent for the call */
 	const struct ftp_join *join;
 	struct ftp_worker *worker;
 	struct ftp_node_metrics *metrics;
-	bool is_drill; /* node.emulate is served */
+	bool is_drill;		       /* node.emulate, node.fail are served */
+	struct ftp_recorder *recorder; /* NULL: none */
 };
 
 /* Runs the node's life; returns 0 when it was told to stop, or a negative errno with the reason.

@@ -21,6 +21,10 @@ struct ftp_control {
 	struct ftp_error *err;
 };
 
+/* control.c */
+void ftp_control_note(
+	struct ftp_control *c, enum ftp_record_kind kind, const char *text, uint64_t a, uint64_t b);
+
 /* Of the coordinator; arg: the struct ftp_control. */
 extern const struct ftp_jsonrpc_method ftp_control_methods[];
 
