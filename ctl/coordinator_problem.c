@@ -109,6 +109,7 @@ static struct view *view_new(
 		.micro_batches = c->config->training.micro_batches,
 		.snapshots = c->config->snapshot.every > 0,
 		.global_snapshots = c->config->snapshot.every && c->config->snapshot.global_every,
+		.disk_snapshots = c->config->checkpoint.every > 0,
 		.current = c->plan.term ? &v->current : NULL};
 	v->problem.heirs = places_of(v, ftp_coordinator_with_data(c, UINT64_MAX));
 	v->problem.first = v->problem.heirs;

@@ -232,110 +232,6 @@ int ftp_coordinator_on_lost(struct ftp_coordinator *c, uint32_t node, const json
 	return 0;
 }
 
-int ftp_coordinator_on_halted(struct ftp_coordinator *c, uint32_t node, const struct ftp_event *e,
-	uint64_t now_ns, struct ftp_actions *a, struct ftp_error *err)
-{
-	struct ftp_inventory *m;
-	int rc;
-
-	if (!(c->change.awaited & FTP_NODE_BIT(node)))
-		return 0;
-	m = malloc(sizeof(*m));
-	ftp_assert(m);
-	rc = ftp_inventory_decode(m, e->body, err);
-	for (uint32_t i = 0; !rc && i < m->n; i++)
-		if (m->unit[i] >= c->settings.n_units)
-			rc = ftp_error_set(err, EPROTO, "unit[%u]: the model has none such", i);
-	if (rc) {
-		free(m);
-		return rc;
-	}
-	free(c->recovery.inventories[node]);
-	c->recovery.inventories[node] = m;
-	ftp_coordinator_change_done(c, node, now_ns, a);
-	return 0;
-}
-
-/* The newest step below the bound that any node holds anything of, and whose losses are known. */
-static uint64_t newest_below(const struct ftp_coordinator *c, uint64_t bound)
-{
-	uint64_t newest = 0;
-
-	for (uint32_t i = 0; i < c->n_nodes; i++) {
-		const struct ftp_inventory *m = c->recovery.inventories[i];
-
-		for (uint32_t k = 0; m && k < m->n; k++)
-			if (m->step[k] < bound && m->step[k] > newest)
-				newest = m->step[k];
-	}
-	return newest;
-}
-
-static bool is_equal(struct ftp_digest a, struct ftp_digest b)
-{
-	return a.high == b.high && a.low == b.low;
-}
-
-/* One entry of a node's inventory, of the step in question. What is of an abandoned history, or not
- * what the catalogue knows, counts as not held. false: it contradicts another entry, and nothing
- * says which of them is right. */
-static bool add_entry(const struct ftp_coordinator *c, struct ftp_catalogue_snapshot *s,
-	uint32_t node, uint32_t k)
-{
-	const struct ftp_catalogue *catalogue = &c->snapshots.catalogue;
-	const struct ftp_catalogue_snapshot *known = ftp_catalogue_find(catalogue, s->step);
-	const struct ftp_inventory *m = c->recovery.inventories[node];
-	uint32_t u = m->unit[k];
-	bool agrees;
-
-	if (!ftp_catalogue_is_valid(catalogue, m->term[k], m->step[k]))
-		return true;
-	if (!s->term)
-		s->term = m->term[k];
-	if (!s->is_told[u])
-		s->digest[u] = m->digest[k];
-	s->is_told[u] = true;
-	agrees = s->term == m->term[k] && is_equal(s->digest[u], m->digest[k]);
-	if (agrees)
-		s->holders[u] |= FTP_NODE_BIT(node);
-	return agrees || (known && known->is_told[u]);
-}
-
-/* All that is held of the step; false: not every unit is. */
-static bool gather(const struct ftp_coordinator *c, uint64_t step, struct ftp_catalogue_snapshot *s)
-{
-	const struct ftp_catalogue_snapshot *known =
-		ftp_catalogue_find(&c->snapshots.catalogue, step);
-
-	if (known)
-		*s = *known;
-	else
-		*s = (struct ftp_catalogue_snapshot){.step = step};
-	memset(s->holders, 0, sizeof(s->holders));
-	for (uint32_t i = 0; i < c->n_nodes; i++) {
-		const struct ftp_inventory *m = c->recovery.inventories[i];
-
-		for (uint32_t k = 0; m && k < m->n; k++)
-			if (m->step[k] == step && !add_entry(c, s, i, k))
-				return false;
-	}
-	for (uint32_t u = 0; u < c->settings.n_units; u++)
-		if (!s->holders[u])
-			return false;
-	return true;
-}
-
-/* Where to go on from: a snapshot that is held whole, or the beginning. */
-static uint64_t choose_step(const struct ftp_coordinator *c, struct ftp_catalogue_snapshot *s)
-{
-	uint64_t last = c->last_row < c->last_step ? c->last_row : c->last_step - 1;
-	uint64_t step = newest_below(c, last + 1);
-
-	while (step && !gather(c, step, s))
-		step = newest_below(c, step);
-	return step;
-}
-
 /* The plan in force, if all its nodes are there: then only a link or a moment was lost. -ENOSPC:
  * those who are there have not the memory; else, where not all were measured, equal cuts must do.
  */
@@ -423,7 +319,7 @@ static bool may_go_on(struct ftp_coordinator *c, struct ftp_catalogue_snapshot *
 	char said[sizeof(c->recovery.waits_for)];
 
 	memcpy(said, c->recovery.waits_for, sizeof(said));
-	c->change.step = choose_step(c, snapshot);
+	c->change.step = ftp_coordinator_holdings_step(c, snapshot);
 	if (!must_wait(c, target) || (keep_draining(c, a) && !must_wait(c, target)))
 		return true;
 	if (able_to_halt(c) & ~c->change.members)
@@ -526,63 +422,4 @@ void ftp_coordinator_recovery_settled(struct ftp_coordinator *c, uint64_t now_ns
 {
 	c->recovery.is_settled = true;
 	c->recovery.settled_ns = now_ns;
-}
-
-static double seconds(uint64_t from_ns, uint64_t to_ns)
-{
-	return to_ns > from_ns ? (double)(to_ns - from_ns) / (double)FTP_NS_PER_S : 0;
-}
-
-static void measure(struct ftp_coordinator_recovery *r, uint64_t now_ns)
-{
-	const uint64_t *began_ns = r->began_ns;
-	uint64_t settled_ns = r->is_settled ? r->settled_ns : now_ns;
-
-	r->parts_s[FTP_RECOVERY_HALT] = seconds(r->sign_ns, began_ns[FTP_CHANGE_PREPARING]);
-	r->parts_s[FTP_RECOVERY_PREPARE] =
-		seconds(began_ns[FTP_CHANGE_PREPARING], began_ns[FTP_CHANGE_TRANSFERRING]);
-	r->parts_s[FTP_RECOVERY_TRANSFER] =
-		seconds(began_ns[FTP_CHANGE_TRANSFERRING], r->commit_ns);
-	r->parts_s[FTP_RECOVERY_COMMIT] = seconds(r->commit_ns, settled_ns);
-	r->parts_s[FTP_RECOVERY_FIRST_STEP] = seconds(settled_ns, now_ns);
-	r->parts_s[FTP_RECOVERY_TOTAL] = seconds(r->sign_ns, now_ns);
-}
-
-/* "n2 (pid 7) was killed by signal 9 (SIGKILL); ...", or the sign where nobody was lost. */
-static void tell_fates(const struct ftp_coordinator *c, char *text, size_t bytes)
-{
-	const struct ftp_coordinator_recovery *r = &c->recovery;
-	size_t at = 0;
-
-	snprintf(text, bytes, "%s", r->sign);
-	for (uint32_t i = 0; i < c->n_nodes && at + 210 < bytes; i++)
-		if (r->victims & FTP_NODE_BIT(i))
-			at += (size_t)snprintf(
-				text + at, bytes - at, "%s%s", at ? "; " : "", r->fates[i].text);
-}
-
-void ftp_coordinator_recovery_row(struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a)
-{
-	struct ftp_coordinator_recovery *r = &c->recovery;
-	const double *s = r->parts_s;
-	char fates[700], with[128];
-
-	if (!r->is_on || !r->is_committed || ftp_coordinator_recovering(c))
-		return;
-	r->is_on = false;
-	r->n_recoveries++;
-	r->n_lost_steps += r->from_step - c->plan.recovery_step;
-	measure(r, now_ns);
-	tell_fates(c, fates, sizeof(fates));
-	ftp_coordinator_list(c, ftp_coordinator_stages(&c->plan), with, sizeof(with));
-	ftp_actions_log(a, FTP_LOG_INFO,
-		"recovered: %s; training goes on after step %llu with %s, %llu steps are done "
-		"again; moved %.1f MB; %.0f ms to the first new step: halt %.0f, prepare %.0f, "
-		"transfer %.0f, commit %.0f, step %.0f",
-		fates, LL(c->plan.recovery_step), with, LL(r->from_step - c->plan.recovery_step),
-		(double)r->moved_bytes / 1e6, s[FTP_RECOVERY_TOTAL] * 1e3,
-		s[FTP_RECOVERY_HALT] * 1e3, s[FTP_RECOVERY_PREPARE] * 1e3,
-		s[FTP_RECOVERY_TRANSFER] * 1e3, s[FTP_RECOVERY_COMMIT] * 1e3,
-		s[FTP_RECOVERY_FIRST_STEP] * 1e3);
-	ftp_coordinator_event_recovery(c, fates, now_ns, a);
 }

@@ -7,6 +7,7 @@
 
 #include "ctl/coordinator.h"
 #include "ctl/coordinator_change.h"
+#include "ctl/coordinator_disk.h"
 #include "ctl/detector.h"
 #include "ctl/coordinator_catalogue.h"
 #include "ctl/planner.h"
@@ -57,6 +58,8 @@ struct ftp_coordinator_node {
 struct ftp_coordinator_snapshots {
 	struct ftp_catalogue catalogue;
 	uint64_t stable_step, global_step; /* the newest ones; 0: none, the seed's states serve */
+	uint64_t disk_step; /* the newest of which every unit is durable on some disk; 0: none */
+	struct ftp_coordinator_disk disk;
 	uint64_t next; /* named to all nodes; 0: none yet; after the last step: none is taken */
 	bool is_global;
 	bool is_spoiled;			  /* it will not become stable */
@@ -378,6 +381,8 @@ void ftp_coordinator_snapshots_begin(struct ftp_coordinator *c);
 void ftp_coordinator_snapshots_name(
 	struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a);
 void ftp_coordinator_snapshots_lose(struct ftp_coordinator *c, uint32_t node);
+/* The catalogue forgets it, unless it is kept: stable, global, on disk or on its way there. */
+void ftp_coordinator_snapshots_forget(struct ftp_coordinator *c, uint64_t step);
 /* Some stage has finished this step. */
 void ftp_coordinator_snapshots_at(struct ftp_coordinator *c, uint64_t step);
 int ftp_coordinator_on_stored(struct ftp_coordinator *c, uint32_t node, const json_t *body,
@@ -403,8 +408,6 @@ void ftp_coordinator_recover_again(
 /* A victim's fate is known better; false: the node is none. */
 bool ftp_coordinator_recovery_fate(
 	struct ftp_coordinator *c, uint32_t node, enum ftp_evidence evidence, const char *text);
-int ftp_coordinator_on_halted(struct ftp_coordinator *c, uint32_t node, const struct ftp_event *e,
-	uint64_t now_ns, struct ftp_actions *a, struct ftp_error *err);
 int ftp_coordinator_on_lost(struct ftp_coordinator *c, uint32_t node, const json_t *body,
 	uint64_t now_ns, struct ftp_actions *a, struct ftp_error *err);
 void ftp_coordinator_recovery_halted(
@@ -413,6 +416,13 @@ void ftp_coordinator_recovery_halted(
 void ftp_coordinator_recovery_look(
 	struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a);
 bool ftp_coordinator_waits(const struct ftp_coordinator *c);
+
+/* coordinator_holdings.c: what those who have halted hold. */
+int ftp_coordinator_on_halted(struct ftp_coordinator *c, uint32_t node, const struct ftp_event *e,
+	uint64_t now_ns, struct ftp_actions *a, struct ftp_error *err);
+/* Where to go on from: a snapshot that is held whole, which *s becomes, or the beginning. */
+uint64_t ftp_coordinator_holdings_step(
+	const struct ftp_coordinator *c, struct ftp_catalogue_snapshot *s);
 
 /* coordinator_wait.c: for whom a recovery waits. */
 /* Whether it must, with all halted; step: that it would go on from. If so says why, in
@@ -429,7 +439,7 @@ void ftp_coordinator_recovery_holders(struct ftp_coordinator *c); /* of c->chang
 void ftp_coordinator_recovery_commit(
 	struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a);
 void ftp_coordinator_recovery_settled(struct ftp_coordinator *c, uint64_t now_ns);
-/* A row of the plan in force is known. */
+/* coordinator_recovered.c. A row of the plan in force is known. */
 void ftp_coordinator_recovery_row(
 	struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a);
 void ftp_coordinator_recovery_free(struct ftp_coordinator *c);

@@ -65,7 +65,9 @@ static uint64_t newest_known(const struct ftp_coordinator *c)
 {
 	const struct ftp_coordinator_snapshots *s = &c->snapshots;
 
-	return s->stable_step > s->global_step ? s->stable_step : s->global_step;
+	uint64_t step = s->stable_step > s->global_step ? s->stable_step : s->global_step;
+
+	return step > s->disk_step ? step : s->disk_step;
 }
 
 static bool is_held(const struct ftp_coordinator *c, uint32_t unit, uint64_t step)

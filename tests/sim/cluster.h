@@ -98,6 +98,9 @@ struct sim_cluster {
 bool sim_cluster_run(struct sim_cluster *c, const struct sim_spec *spec, bool keep_moments);
 void sim_cluster_free(struct sim_cluster *c);
 
+/* operator.c: once a turn. */
+void sim_operator_attend(struct sim_cluster *c);
+
 /* For the processes. */
 uint64_t sim_cluster_unit_ns(const struct sim_cluster *c, uint32_t unit);
 void sim_cluster_called(struct sim_cluster *c, const char *method, uint64_t term);
