@@ -32,6 +32,7 @@ enum family {
 	RECOVERIES,
 	RECOVERY_SECONDS,
 	LOST_STEPS,
+	MISSING_UNITS,
 	N_FAMILIES,
 };
 
@@ -78,6 +79,8 @@ static const struct ftp_metric_family families[N_FAMILIES] = {
 		"Parts of the last recovery, from the first sign to the first step done again."},
 	[LOST_STEPS] = {"ftp_steps_lost_total", FTP_METRIC_COUNTER,
 		"Steps that recoveries had to do again."},
+	[MISSING_UNITS] = {"ftp_missing_units", FTP_METRIC_GAUGE,
+		"Units whose state no node has, for which the run waits."},
 };
 
 static const char *const evidence_names[] = {
@@ -109,7 +112,7 @@ struct ftp_coordinator_metrics {
 	struct ftp_exporter *exporter;
 	struct ftp_metric *steps, *samples, *rate, *term, *predicted, *step_s;
 	struct ftp_metric *committed, *abandoned, *parts[FTP_N_CHANGE_PARTS];
-	struct ftp_metric *recoveries, *recovery_s[FTP_N_RECOVERY_PARTS], *lost_steps;
+	struct ftp_metric *recoveries, *recovery_s[FTP_N_RECOVERY_PARTS], *lost_steps, *missing;
 	struct ftp_metric *stable, *global, *age, *skipped;	    /* NULL: no snapshots */
 	struct ftp_metric *disk, *disk_age, *durable, *not_durable; /* NULL: no checkpoints */
 	struct ftp_metric *loss, *accuracy;			    /* from the first value on */
@@ -146,6 +149,7 @@ static void register_all(struct ftp_coordinator_metrics *m, const struct ftp_con
 		m->parts[i] = series(m, PARTS, "part", part_names[i]);
 	m->recoveries = series(m, RECOVERIES, NULL, NULL);
 	m->lost_steps = series(m, LOST_STEPS, NULL, NULL);
+	m->missing = series(m, MISSING_UNITS, NULL, NULL);
 	for (int i = 0; i < FTP_N_RECOVERY_PARTS; i++)
 		m->recovery_s[i] = series(m, RECOVERY_SECONDS, "part", recovery_names[i]);
 	if (config->snapshot.every) {
@@ -236,6 +240,7 @@ void ftp_coordinator_metrics_update(
 		ftp_metric_set(m->parts[i], c->parts_s[i]);
 	ftp_metric_set(m->recoveries, c->recovery.n_recoveries);
 	ftp_metric_set(m->lost_steps, (double)c->recovery.n_lost_steps);
+	ftp_metric_set(m->missing, ftp_coordinator_waits(c) ? c->recovery.n_missing : 0);
 	for (int i = 0; i < FTP_N_RECOVERY_PARTS; i++)
 		ftp_metric_set(m->recovery_s[i], c->recovery.parts_s[i]);
 	update_snapshots(m, c);
@@ -249,7 +254,8 @@ void ftp_coordinator_metrics_update(
 		ftp_metric_set(m->accuracy,
 			(double)c->evaluation.n_correct / (double)c->evaluation.n_samples);
 	for (int i = 0; i < FTP_N_RUN_STATES; i++)
-		ftp_metric_set(m->states[i], c->state == (enum ftp_coordinator_state)i);
+		ftp_metric_set(m->states[i],
+			ftp_coordinator_shown_state(c) == (enum ftp_coordinator_state)i);
 	for (int i = FTP_EVIDENCE_LOST; i <= FTP_EVIDENCE_CERTAIN; i++)
 		ftp_metric_set(m->failures[i],
 			c->outcome == FTP_END_FAILED && c->evidence == (enum ftp_evidence)i);
