@@ -49,6 +49,32 @@ class Checkpoints(unittest.TestCase):
                 self.assertTrue(json.loads(done.stdout)["records"])
             c.assert_nothing_left()
 
+    def test_export(self):
+        """What is on the disks of a run is what a run that ends there would have."""
+        sets = {**MOBILENET, "training.steps": 70, "training.lr": "{kind: constant, base: 0.02}"}
+        with Cluster(3, sets) as c:
+            c.train()
+            path = os.path.join(c.dir, "snapshot.safetensors")
+            done = c.run("export", "-o", path, "--json")
+            self.assertEqual(done.returncode, 0, done.stderr)
+            found = json.loads(done.stdout)
+            self.assertIn(found["step"], (40, 60))
+            with open(path, "rb") as f:
+                header = json.loads(f.read(int.from_bytes(f.read(8), "little")))
+        self.assertEqual(header["__metadata__"]["step"], str(found["step"]))
+        self.assertEqual(header["__metadata__"]["params_digest"], found["params_digest"])
+        self.assertEqual([p["term"] for p in json.loads(header["__metadata__"]["plans"])], [1])
+        self.assertIn("input_mean", header["__metadata__"])
+        with Cluster(3, {**sets, "training.steps": found["step"]}) as c:
+            self.assertEqual(c.train()["params_digest"], found["params_digest"])
+
+    def test_nothing_to_export(self):
+        with Cluster(3, {**MOBILENET, "training.steps": 5}) as c:
+            c.train()
+            done = c.run("export", "--json")
+            self.assertEqual(done.returncode, 1, done.stderr)
+            self.assertIn("checkpoints are empty", json.loads(done.stdout)["error"])
+
     def test_no_room(self):
         """Each put fails; one line says why, metrics count them, and the training goes on."""
         sets = {**MOBILENET, "checkpoint.max_bytes": "64KiB", "training.steps": 10000000}
