@@ -59,8 +59,27 @@ static void kill_process(struct sim_cluster *c, struct sim_process *p)
 	const struct sim_node *n = node_of(c, p);
 
 	sim_process_end(&c->world, p);
-	if (n)
-		sim_cluster_exited(c, n, 0, 9, "");
+	if (!n)
+		return;
+	sim_cluster_exited(c, n, 0, 9, "");
+	if (c->spec.restart_ns)
+		c->respawn_ns[n->index] =
+			c->world.now_ns + TELL_NS + sim_draw(&c->world, c->spec.restart_ns);
+}
+
+/* The supervisor's work. */
+static void respawn(struct sim_cluster *c)
+{
+	for (uint32_t i = 0; i < c->spec.n_nodes; i++) {
+		if (!c->respawn_ns[i] || c->world.now_ns < c->respawn_ns[i])
+			continue;
+		c->respawn_ns[i] = 0;
+		if (c->nodes[i]->process->alive || !c->coordinator.process->alive)
+			continue;
+		sim_say(&c->world, "***", "%s is started again", c->names[i]);
+		sim_node_new(c, i);
+		c->n_restarted++;
+	}
 }
 
 static void hit(struct sim_cluster *c, const struct sim_process *p)
@@ -69,6 +88,36 @@ static void hit(struct sim_cluster *c, const struct sim_process *p)
 
 	if (n)
 		c->hit |= FTP_NODE_BIT(n->index);
+}
+
+const char *sim_fault_name(enum sim_fault_kind kind)
+{
+	static const char *const names[] = {[SIM_KILL] = "kill",
+		[SIM_FREEZE] = "freeze",
+		[SIM_FREEZE_1S] = "freeze for 1 s",
+		[SIM_HANG] = "hang the worker of",
+		[SIM_DROP] = "drop a message"};
+
+	return names[kind];
+}
+
+const char *sim_plant_name(enum sim_plant plant)
+{
+	static const char *const names[] = {[SIM_PLANT_NONE] = "no mistake",
+		[SIM_PLANT_NO_TERM_CHECK] = "no check of terms",
+		[SIM_PLANT_NO_HISTORY_CHECK] = "no check of the history",
+		[SIM_PLANT_STALE_REPLICA] = "a stale replica is accepted",
+		[SIM_PLANT_FREED_EARLY] = "a snapshot is freed too early"};
+
+	return names[plant];
+}
+
+static void count(struct sim_cluster *c, const struct sim_fault *f)
+{
+	c->n_struck[f->kind]++;
+	c->n_struck_in[c->coordinator.core->change.phase]++;
+	c->n_struck_coordinator += f->kind != SIM_DROP && f->victim == SIM_COORDINATOR;
+	c->n_struck_central += f->kind != SIM_DROP && f->victim == 0;
 }
 
 static bool strike(struct sim_cluster *c, const struct sim_fault *f, struct sim_conn *conn)
@@ -88,12 +137,14 @@ static bool strike(struct sim_cluster *c, const struct sim_fault *f, struct sim_
 			conn->ends[0].process->name, conn->ends[1].process->name);
 		hit(c, conn->ends[0].process);
 		hit(c, conn->ends[1].process);
+		count(c, f);
 		return true;
 	}
 	p = process_of(c, f->victim);
 	if (!p || !p->alive || (f->kind == SIM_HANG && f->victim == SIM_COORDINATOR))
 		return false;
 	sim_say(&c->world, "***", "%s %s", p->name, names[f->kind]);
+	count(c, f);
 	if (f->kind != SIM_FREEZE_1S) {
 		hit(c, p);
 		c->is_coordinator_hit |= f->victim == SIM_COORDINATOR;
@@ -198,6 +249,8 @@ void sim_cluster_event(struct sim_cluster *c, const json_t *event)
 	const char *outcome = json_string_value(json_object_get(event, "outcome"));
 
 	c->n_recovered += !strcmp(json_string_value(json_object_get(event, "kind")), "recovery");
+	if (c->n_recovered && !c->recovered_at)
+		c->recovered_at = c->n_moments;
 	if (strcmp(json_string_value(json_object_get(event, "kind")), "repartition"))
 		return;
 	if (outcome && !strcmp(outcome, "committed"))
@@ -465,6 +518,7 @@ bool sim_cluster_run(struct sim_cluster *c, const struct sim_spec *spec, bool ke
 		check_terms(c);
 		check_change(c);
 		give_orders(c);
+		respawn(c);
 		if (c->world.now_ns > LIMIT_NS)
 			oracle_fail(&c->oracle, "the run does not end");
 	}
