@@ -94,6 +94,8 @@ static int build(
 	struct ftp_config *c;
 	int rc = ftp_config_support_check(root, err);
 
+	if (!rc)
+		rc = ftp_config_check_given(root, err);
 	if (rc)
 		return rc;
 	lay_defaults(root);

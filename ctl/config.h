@@ -100,6 +100,15 @@ struct ftp_config_snapshot {
 	uint64_t global_every; /* by the first snapshot after so many steps; 0: off */
 };
 
+enum ftp_config_direct { FTP_DIRECT_AUTO, FTP_DIRECT_ON, FTP_DIRECT_OFF };
+
+struct ftp_config_checkpoint {
+	uint64_t every;	    /* steps between snapshots that go to the nodes' disks; 0: none does */
+	uint32_t keep;	    /* steps of each unit */
+	uint64_t max_bytes; /* of a node's directory; 0: no limit */
+	enum ftp_config_direct direct; /* past the page cache; auto: where the file system can */
+};
+
 struct ftp_config_net {
 	enum ftp_config_port port;
 	uint32_t mtu;  /* 0: ask the route */
@@ -116,6 +125,7 @@ struct ftp_config {
 	uint32_t n_nodes; /* 1 ... FTP_CONFIG_MAX_NODES; the first is the central node */
 	struct ftp_config_training training;
 	struct ftp_config_snapshot snapshot;
+	struct ftp_config_checkpoint checkpoint;
 	struct ftp_config_net net;
 	char *metrics_listen; /* coordinator's "host:port", or "off" */
 	enum ftp_config_log_level log_level;

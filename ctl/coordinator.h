@@ -39,6 +39,7 @@
 	(10 * FTP_NS_PER_S) /* and the bytes at FTP_COORDINATOR_BYTES_PER_S */
 #define FTP_COORDINATOR_BYTES_PER_S 10000000
 #define FTP_COORDINATOR_COMMIT_NS   (10 * FTP_NS_PER_S)	 /* or to abandon */
+#define FTP_COORDINATOR_PERSIST_NS  (60 * FTP_NS_PER_S)	 /* a snapshot to be put on disks */
 #define FTP_COORDINATOR_SILENT_NS   (15 * FTP_NS_PER_S)	 /* no progress from one node in training */
 #define FTP_COORDINATOR_STALL_NS    (120 * FTP_NS_PER_S) /* no stage has computed anything */
 #define FTP_COORDINATOR_STOP_NS	    (3 * FTP_NS_PER_S)	 /* nodes to answer node.stop */

@@ -23,6 +23,8 @@ enum family {
 	SNAPSHOT_STEP,
 	SNAPSHOT_AGE,
 	SNAPSHOTS_SKIPPED,
+	CHECKPOINT_AGE,
+	CHECKPOINTS,
 	NODE_UP,
 	SLOWNESS,
 	BUSY,
@@ -60,6 +62,10 @@ static const struct ftp_metric_family families[N_FAMILIES] = {
 		"Steps since the newest stable snapshot."},
 	[SNAPSHOTS_SKIPPED] = {"ftp_snapshots_skipped_total", FTP_METRIC_COUNTER,
 		"Multiples of snapshot.every after which no snapshot became stable."},
+	[CHECKPOINT_AGE] = {"ftp_checkpoint_age_steps", FTP_METRIC_GAUGE,
+		"Steps since the newest snapshot that is on the nodes' disks whole."},
+	[CHECKPOINTS] = {"ftp_checkpoints_total", FTP_METRIC_COUNTER,
+		"Snapshots that were to go to the nodes' disks, by outcome."},
 	[SLOWNESS] = {"ftp_node_slowness", FTP_METRIC_GAUGE,
 		"Lasting ratio of the node's compute time to what it was measured to."},
 	[NODE_UP] = {"ftp_node_up", FTP_METRIC_GAUGE, "1 while the node is connected."},
@@ -108,9 +114,10 @@ struct ftp_coordinator_metrics {
 	struct ftp_metric *committed, *abandoned, *parts[FTP_N_CHANGE_PARTS];
 	struct ftp_metric *recoveries, *recovery_s[FTP_N_RECOVERY_PARTS], *lost_steps;
 	struct ftp_histogram recovery_parts[FTP_N_RECOVERY_PARTS];
-	uint32_t n_recoveries;				    /* that are in it */
-	struct ftp_metric *stable, *global, *age, *skipped; /* NULL: no snapshots */
-	struct ftp_metric *loss, *accuracy;		    /* from the first value on */
+	uint32_t n_recoveries;					    /* that are in it */
+	struct ftp_metric *stable, *global, *age, *skipped;	    /* NULL: no snapshots */
+	struct ftp_metric *disk, *disk_age, *durable, *not_durable; /* NULL: no checkpoints */
+	struct ftp_metric *loss, *accuracy;			    /* from the first value on */
 	struct ftp_metric *states[FTP_N_RUN_STATES];
 	struct ftp_metric *failures[FTP_EVIDENCE_CERTAIN + 1];
 	struct ftp_metric *slowness[FTP_CONFIG_MAX_NODES];
@@ -164,6 +171,12 @@ static void register_all(struct ftp_coordinator_metrics *m, const struct ftp_con
 		m->age = series(m, SNAPSHOT_AGE, NULL, NULL);
 		m->skipped = series(m, SNAPSHOTS_SKIPPED, NULL, NULL);
 	}
+	if (config->checkpoint.every) {
+		m->disk = series(m, SNAPSHOT_STEP, "kind", "disk");
+		m->disk_age = series(m, CHECKPOINT_AGE, NULL, NULL);
+		m->durable = series(m, CHECKPOINTS, "outcome", "durable");
+		m->not_durable = series(m, CHECKPOINTS, "outcome", "failed");
+	}
 	for (int i = 0; i < FTP_N_RUN_STATES; i++)
 		m->states[i] = series(m, RUN_STATE, "state", ftp_coordinator_state_name(i));
 	for (int i = FTP_EVIDENCE_LOST; i <= FTP_EVIDENCE_CERTAIN; i++)
@@ -215,6 +228,12 @@ static void update_snapshots(struct ftp_coordinator_metrics *m, const struct ftp
 	ftp_metric_set(m->global, (double)s->global_step);
 	ftp_metric_set(m->age, (double)ftp_coordinator_snapshots_age(c));
 	ftp_metric_set(m->skipped, (double)s->n_skipped);
+	if (!m->disk)
+		return;
+	ftp_metric_set(m->disk, (double)s->disk_step);
+	ftp_metric_set(m->disk_age, (double)ftp_coordinator_disk_age(c));
+	ftp_metric_set(m->durable, (double)s->disk.n_durable);
+	ftp_metric_set(m->not_durable, (double)s->disk.n_failed);
 }
 
 void ftp_coordinator_metrics_update(

@@ -217,6 +217,7 @@ static const struct {
 	{FTP_METHOD_PROGRESS, ftp_coordinator_on_progress},
 	{FTP_METHOD_HELD, on_held},
 	{FTP_METHOD_STORED, ftp_coordinator_on_stored},
+	{FTP_METHOD_PERSISTED, ftp_coordinator_on_persisted},
 	{FTP_METHOD_LOST, ftp_coordinator_on_lost},
 	{FTP_METHOD_TRACE, ftp_coordinator_on_trace},
 	{FTP_METHOD_EVALUATED, on_evaluated},

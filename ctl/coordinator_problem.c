@@ -94,6 +94,7 @@ static struct view *view_new(
 		.micro_batches = c->config->training.micro_batches,
 		.snapshots = c->config->snapshot.every > 0,
 		.global_snapshots = c->config->snapshot.every && c->config->snapshot.global_every,
+		.disk_snapshots = c->config->checkpoint.every > 0,
 		.current = c->plan.term ? &v->current : NULL};
 	set_units(v, c);
 	for (uint32_t i = 0; i < n; i++) {

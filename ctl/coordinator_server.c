@@ -251,6 +251,7 @@ METHOD(on_join, FTP_METHOD_JOIN)
 METHOD(on_progress, FTP_METHOD_PROGRESS)
 METHOD(on_held, FTP_METHOD_HELD)
 METHOD(on_stored, FTP_METHOD_STORED)
+METHOD(on_persisted, FTP_METHOD_PERSISTED)
 METHOD(on_lost, FTP_METHOD_LOST)
 METHOD(on_trace, FTP_METHOD_TRACE)
 METHOD(on_evaluated, FTP_METHOD_EVALUATED)
@@ -270,6 +271,7 @@ static const struct ftp_jsonrpc_method node_methods[] = {
 	{FTP_METHOD_PROGRESS, on_progress},
 	{FTP_METHOD_HELD, on_held},
 	{FTP_METHOD_STORED, on_stored},
+	{FTP_METHOD_PERSISTED, on_persisted},
 	{FTP_METHOD_LOST, on_lost},
 	{FTP_METHOD_TRACE, on_trace},
 	{FTP_METHOD_EVALUATED, on_evaluated},

@@ -7,6 +7,7 @@
 
 #include "ctl/coordinator.h"
 #include "ctl/coordinator_change.h"
+#include "ctl/coordinator_disk.h"
 #include "ctl/detector.h"
 #include "ctl/coordinator_catalogue.h"
 #include "ctl/planner.h"
@@ -57,6 +58,8 @@ struct ftp_coordinator_node {
 struct ftp_coordinator_snapshots {
 	struct ftp_catalogue catalogue;
 	uint64_t stable_step, global_step; /* the newest ones; 0: none, the seed's states serve */
+	uint64_t disk_step; /* the newest of which every unit is durable on some disk; 0: none */
+	struct ftp_coordinator_disk disk;
 	uint64_t next; /* named to all nodes; 0: none yet; after the last step: none is taken */
 	bool is_global;
 	bool is_spoiled;			  /* it will not become stable */
@@ -351,6 +354,8 @@ void ftp_coordinator_snapshots_begin(struct ftp_coordinator *c);
 void ftp_coordinator_snapshots_name(
 	struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a);
 void ftp_coordinator_snapshots_lose(struct ftp_coordinator *c, uint32_t node);
+/* The catalogue forgets it, unless it is kept: stable, global, on disk or on its way there. */
+void ftp_coordinator_snapshots_forget(struct ftp_coordinator *c, uint64_t step);
 /* Some stage has finished this step. */
 void ftp_coordinator_snapshots_at(struct ftp_coordinator *c, uint64_t step);
 int ftp_coordinator_on_stored(struct ftp_coordinator *c, uint32_t node, const json_t *body,

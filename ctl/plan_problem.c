@@ -163,7 +163,8 @@ static int fill(struct ftp_plan_problem *p, const struct ftp_config *c, const st
 								       : FTP_PLANNER_1F1B,
 		.micro_batches = c->training.micro_batches,
 		.snapshots = c->snapshot.every > 0,
-		.global_snapshots = c->snapshot.every && c->snapshot.global_every};
+		.global_snapshots = c->snapshot.every && c->snapshot.global_every,
+		.disk_snapshots = c->checkpoint.every > 0};
 	take_links(p, hosts, measured);
 	return 0;
 }

@@ -57,10 +57,11 @@ struct ftp_planner_unit {
 };
 
 /* With snapshots a stage has room for two copies of each of its units and of the stage's before
- * it; stage 0 of the last one's instead, with global ones of every unit, and a third of those two
- * stages'. That depends on a neighbour's cuts, so a plan fits only where there is room for two
- * copies of all units up to the stage's end, on stage 0 for two of all, or three: no more than
- * that is ever needed, and the early units, which this counts too often, are the small ones. */
+ * it; stage 0 of the last one's instead, with global ones of every unit, and one more of those two
+ * stages'. Where snapshots go to disks it is one more of each. That depends on a neighbour's cuts,
+ * so a plan fits only where there is room for as many copies of all units up to the stage's end, on
+ * stage 0 of all units: no more than that is ever needed, and the early units, which this counts
+ * too often, are the small ones. */
 #define FTP_PLANNER_LABEL_BYTES 64 /* that follow each copy (runtime/snapshots.h) */
 
 struct ftp_planner_node {
@@ -95,6 +96,7 @@ struct ftp_planner_problem { /* all lent */
 	const struct ftp_planner_plan *current; /* in force; NULL: none */
 	bool snapshots;				/* stages keep copies of unit states: see below */
 	bool global_snapshots;			/* stage 0 of all */
+	bool disk_snapshots;			/* one more, that a disk takes its time with */
 	bool in_order;				/* keep the order of nodes[], and use all of them */
 };
 

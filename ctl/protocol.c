@@ -281,9 +281,21 @@ static const struct ftp_field ftp_retain_fields[] = {
 	VALUES(ftp_retain, step, n_steps, FTP_FIELD_U64),
 	FIELD(ftp_retain, next, FTP_FIELD_U64),
 	FIELD(ftp_retain, global, FTP_FIELD_U32),
+	FIELD(ftp_retain, disk, FTP_FIELD_U64),
+	FIELD(ftp_retain, durable, FTP_FIELD_U64),
 	{.name = NULL},
 };
 MESSAGE(ftp_retain)
+
+static const struct ftp_field ftp_persisted_fields[] = {
+	FIELD(ftp_persisted, term, FTP_FIELD_U64),
+	FIELD(ftp_persisted, step, FTP_FIELD_U64),
+	FIELD(ftp_persisted, ok, FTP_FIELD_U32),
+	VALUES(ftp_persisted, unit, n_units, FTP_FIELD_U32),
+	TEXT(ftp_persisted, text),
+	{.name = NULL},
+};
+MESSAGE(ftp_persisted)
 
 static const struct ftp_field ftp_emulate_fields[] = {
 	FIELD(ftp_emulate, slowdown, FTP_FIELD_SECONDS),

@@ -36,6 +36,12 @@
  * of the step too late takes none, and says so; the next one is named when every stage has told of
  * its own units, and all replicas are there or somebody was late. Nobody waits for any of it.
  *
+ * Disks. Now and then node.retain also names a stable snapshot to put on the disks: every node puts
+ * all complete states of it that it holds, its own and replicas, and tells with node.persisted what
+ * is durable, or why nothing is. It names no other one before all nodes have told, or are lost, or
+ * a minute has passed. The newest snapshot of which every unit is durable somewhere is pinned.
+ * What a node has on its disk is part of its inventory, from its start on.
+ *
  *   method           params               answer
  *   node.join        ftp_join             ftp_joined, or an error that says why not: the node ends
  *   node.profile     ftp_profile_ask      ftp_profile
@@ -74,7 +80,7 @@
 #include "runtime/base/digest.h"
 #include "runtime/base/error.h"
 
-#define FTP_PROTOCOL_VERSION   3
+#define FTP_PROTOCOL_VERSION   4
 #define FTP_PROTOCOL_MAX_UNITS 256
 
 #define FTP_METHOD_JOIN	       "node.join"    /* node -> coordinator, call */
@@ -93,6 +99,7 @@
 #define FTP_METHOD_PROGRESS    "node.progress" /* node -> coordinator, notifications */
 #define FTP_METHOD_HELD	       "node.held"
 #define FTP_METHOD_STORED      "node.stored"
+#define FTP_METHOD_PERSISTED   "node.persisted"
 #define FTP_METHOD_LOST	       "node.lost"
 #define FTP_METHOD_EVALUATED   "node.evaluated" /* last stage */
 #define FTP_METHOD_TRACE       "node.trace"
@@ -281,6 +288,16 @@ struct ftp_retain {    /* snapshots of `step` and of `next` and later are kept, 
 	uint64_t step[FTP_RETAIN_MAX_STEPS];
 	uint64_t next;	 /* the step after which the next one is taken; after the last: none is */
 	uint32_t global; /* 1: the next one goes to the central node too */
+	uint64_t disk; /* put what you hold of this step, one of `step`, on the disk; 0: nothing */
+	uint64_t durable; /* of this step every unit is on some disk: keep it there; 0: none is */
+};
+
+struct ftp_persisted {	     /* notification: the end of a put that node.retain asked for */
+	uint64_t term, step; /* as node.retain had them: its term, its disk */
+	uint32_t ok;	     /* 0: nothing of it is durable, text says why */
+	uint32_t n_units;    /* that are durable now; a node may have held none */
+	uint32_t unit[FTP_PROTOCOL_MAX_UNITS];
+	char text[256];
 };
 
 struct ftp_emulate { /* nodes[].emulate, all of it */
@@ -416,6 +433,8 @@ json_t *ftp_stored_encode(const struct ftp_stored *m);
 int ftp_stored_decode(struct ftp_stored *m, const json_t *j, struct ftp_error *err);
 json_t *ftp_retain_encode(const struct ftp_retain *m);
 int ftp_retain_decode(struct ftp_retain *m, const json_t *j, struct ftp_error *err);
+json_t *ftp_persisted_encode(const struct ftp_persisted *m);
+int ftp_persisted_decode(struct ftp_persisted *m, const json_t *j, struct ftp_error *err);
 json_t *ftp_halt_encode(const struct ftp_halt *m);
 int ftp_halt_decode(struct ftp_halt *m, const json_t *j, struct ftp_error *err);
 json_t *ftp_inventory_encode(const struct ftp_inventory *m);

@@ -236,17 +236,26 @@ static void take_outcomes(struct ftp_control *c)
 		ftp_worker_outcome_clear(&o);
 	}
 	ftp_news_tell(c->params->worker, c->rpc, tell_losses, c);
+	ftp_news_tell_persisted(c->params->worker, c->rpc);
 }
 
 static void on_joined(void *arg, int code, const json_t *result, const char *text)
 {
+	struct ftp_command claim = {.kind = FTP_COMMAND_CLAIM};
 	struct ftp_control *c = arg;
+	struct ftp_joined m;
 
-	(void)result;
-	if (!code)
+	if (code) {
+		c->failed = ftp_error_set(c->err, EACCES,
+			"the coordinator at %s did not admit this node: %s", c->params->coordinator,
+			text);
 		return;
-	c->failed = ftp_error_set(c->err, EACCES,
-		"the coordinator at %s did not admit this node: %s", c->params->coordinator, text);
+	}
+	c->failed = ftp_joined_decode(&m, result, c->err);
+	if (c->failed)
+		return;
+	claim.run = m.run;
+	ftp_assert(!ftp_worker_command(c->params->worker, &claim)); /* the first: there is room */
 }
 
 /* The coordinator may still be starting. */

@@ -312,6 +312,7 @@ static void prepare(struct ftp_worker *w, struct ftp_plan *plan)
 		.waker = &w->waker,
 		.is_drill = w->params.is_drill};
 
+	ftp_worker_recovery_fetch(w, plan);
 	ftp_worker_recovery_has(w, plan, has);
 	if (!w->next && ftp_moves_member_of(plan, (uint32_t)w->params.node) != FTP_MOVES_NOBODY) {
 		w->next = ftp_assembly_new(&spec, plan);
@@ -432,5 +433,5 @@ void ftp_worker_plan_tear_down(struct ftp_worker *w)
 	ftp_assembly_free(w->retired);
 	if (!is_building)
 		ftp_assembly_free(w->next);
-	ftp_snapshots_free(w->snapshots);
+	ftp_worker_snapshots_close(w);
 }

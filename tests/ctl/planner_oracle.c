@@ -141,7 +141,8 @@ static uint64_t most_copies(const struct ftp_planner_problem *p,
 
 	for (uint32_t i = 0; i < n; i++)
 		bytes += p->units[i].state_bytes + 64;
-	return p->snapshots ? bytes * (!first && plan->n_stages > 1 && p->global_snapshots ? 3 : 2)
+	return p->snapshots ? bytes * (2 + p->disk_snapshots +
+					      (!first && plan->n_stages > 1 && p->global_snapshots))
 			    : 0;
 }
 
@@ -171,8 +172,8 @@ static uint64_t copies_of(const struct ftp_planner_problem *p, const struct ftp_
 	if (!p->snapshots)
 		return 0;
 	if (p->global_snapshots && s == 0 && n > 1)
-		return is_near ? 3 : 2;
-	return is_near ? 2 : 0;
+		return 2 + p->disk_snapshots + is_near;
+	return is_near ? 2 + p->disk_snapshots : 0;
 }
 
 uint64_t oracle_bytes(
@@ -346,6 +347,7 @@ void oracle_draw_problem(
 		.schedule = oracle_draw(c, 2) ? FTP_PLANNER_1F1B : FTP_PLANNER_FLUSH};
 	c->problem.snapshots = oracle_draw(c, 2);
 	c->problem.global_snapshots = c->problem.snapshots && oracle_draw(c, 2);
+	c->problem.disk_snapshots = c->problem.snapshots && oracle_draw(c, 2);
 	c->problem.micro_batches =
 		c->problem.schedule == FTP_PLANNER_FLUSH ? 1 + (uint32_t)oracle_draw(c, 6) : 1;
 	for (uint32_t i = 0; i < n_units; i++)
