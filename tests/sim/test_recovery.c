@@ -62,6 +62,8 @@ static struct window dry_run(unsigned way, uint32_t victim)
 	sim_cluster_free(&c);
 	spec.n_faults = 1;
 	spec.faults[0] = (struct sim_fault){SIM_KILL, w.first, victim};
+	spec.trace = harness_options.trace ? stdout : NULL;
+	spec.logs = harness_options.trace;
 	ok = sim_cluster_run(&c, &spec, true);
 	if (!ok)
 		print_message("dry run: %s\n", c.oracle.failure);
