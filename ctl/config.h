@@ -41,6 +41,7 @@ struct ftp_config_node {
 	char *cores;	       /* "auto" or "0-3,6" (ctl/cores.h) */
 	char *net_core;	       /* "" (folded into the worker's loop) or "3" */
 	uint64_t memory_bytes; /* tensor region; default "8GiB" */
+	bool dataset;	       /* it has training.dataset, and may run stage 0; default true */
 	enum ftp_config_restart restart;
 	char *data_dir; /* absolute; default: the cluster's */
 	char *metrics;	/* "host:port", default the cluster's port + 1 + index; or "off" */
@@ -122,7 +123,7 @@ struct ftp_config {
 	char *file; /* where it came from */
 	struct ftp_config_cluster cluster;
 	struct ftp_config_node *nodes;
-	uint32_t n_nodes; /* 1 ... FTP_CONFIG_MAX_NODES; the first is the central node */
+	uint32_t n_nodes; /* 1 ... FTP_CONFIG_MAX_NODES; the first that has the data runs stage 0 */
 	struct ftp_config_training training;
 	struct ftp_config_snapshot snapshot;
 	struct ftp_config_checkpoint checkpoint;

@@ -213,6 +213,7 @@ static const struct rule rules[] = {
 		.max = CPU_SETSIZE},
 	{.path = "nodes.*.net_core", .check = check_cores, .words = "", .max = 1},
 	{.path = "nodes.*.memory", .check = check_units, .units = FTP_UNITS_SIZE, .min = 1 << 20},
+	{.path = "nodes.*.dataset", .check = check_bool},
 	{.path = "nodes.*.restart", .check = check_word, .words = "never, on-failure"},
 	{.path = "nodes.*.data_dir", .check = check_text, .max = 1024},
 	{.path = "nodes.*.metrics", .check = check_metrics, .min = 0},

@@ -63,6 +63,7 @@ static const cyaml_schema_field_t node_fields[] = {
 	TEXT("cores", struct ftp_config_node, cores),
 	TEXT("net_core", struct ftp_config_node, net_core),
 	CYAML_FIELD_UINT("memory", REQUIRED, struct ftp_config_node, memory_bytes),
+	CYAML_FIELD_BOOL("dataset", REQUIRED, struct ftp_config_node, dataset),
 	ENUM("restart", struct ftp_config_node, restart, restart_words),
 	TEXT("data_dir", struct ftp_config_node, data_dir),
 	TEXT("metrics", struct ftp_config_node, metrics),
@@ -210,6 +211,7 @@ const char ftp_config_node_defaults[] = "host: 127.0.0.1\n"
 					"cores: auto\n"
 					"net_core: ''\n"
 					"memory: 8GiB\n"
+					"dataset: true\n"
 					"restart: never\n"
 					"data_dir: ''\n"
 					"metrics: ''\n"

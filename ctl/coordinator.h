@@ -12,8 +12,10 @@
  * the plan in force goes on. A node in no stage of the plan in force is idle: it may come and go.
  * A node of the plan in force that is lost leads to a recovery where snapshots are taken: the
  * others halt and tell what they hold, and train on under another plan, from the newest step that
- * is held whole. In this version the loss of the central node ends the run, and without snapshots
- * any loss does; every wait has a deadline, and every end has a reason.
+ * is held whole, with the first node that has the data as the central one. Where that is not
+ * possible with those who are left, the run waits for the others, and says for whom; the operator
+ * may end that. Without snapshots any loss ends the run. Every other wait has a deadline, and every
+ * end has a reason.
  */
 #ifndef FTP_CTL_COORDINATOR_H
 #define FTP_CTL_COORDINATOR_H
@@ -31,7 +33,9 @@
 #define FTP_COORDINATOR_JOIN_NS	   (15 * FTP_NS_PER_S)	/* all nodes, from the start on */
 #define FTP_COORDINATOR_PROFILE_NS (120 * FTP_NS_PER_S) /* all nodes' unit times */
 #define FTP_COORDINATOR_PROBE_NS   (20 * FTP_NS_PER_S)
-#define FTP_COORDINATOR_HALT_NS	   (3 * FTP_NS_PER_S)  /* who stays silent is left out */
+#define FTP_COORDINATOR_HALT_NS	   (3 * FTP_NS_PER_S) /* who stays silent is left out */
+#define FTP_COORDINATOR_LOOK_NS                                                                    \
+	(30 * FTP_NS_PER_S) /* a waiting recovery looks again what there is: nodes hear from it */
 #define FTP_COORDINATOR_PREPARE_NS (60 * FTP_NS_PER_S) /* stages built, peers heard */
 #define FTP_COORDINATOR_HOLD_NS	   (10 * FTP_NS_PER_S) /* and FTP_COORDINATOR_HOLD_STEPS steps */
 #define FTP_COORDINATOR_HOLD_STEPS 20

@@ -21,6 +21,7 @@ struct ftp_catalogue_snapshot {
 	uint64_t step;				  /* 0: this place is free */
 	uint64_t term;				  /* that trained it */
 	uint64_t holders[FTP_PROTOCOL_MAX_UNITS]; /* nodes; once told, the digest stays */
+	uint64_t had[FTP_PROTOCOL_MAX_UNITS];	  /* nodes that ever held it, lost ones too */
 	bool is_told[FTP_PROTOCOL_MAX_UNITS];
 	struct ftp_digest digest[FTP_PROTOCOL_MAX_UNITS];
 	uint32_t teller[FTP_PROTOCOL_MAX_UNITS]; /* the node that told it first */

@@ -33,6 +33,7 @@ enum family {
 	RECOVERY_SECONDS,
 	RECOVERY_DURATION,
 	LOST_STEPS,
+	MISSING_UNITS,
 	N_FAMILIES,
 };
 
@@ -81,6 +82,8 @@ static const struct ftp_metric_family families[N_FAMILIES] = {
 		"Parts of all recoveries, from the first sign to the first step done again."},
 	[LOST_STEPS] = {"ftp_steps_lost_total", FTP_METRIC_COUNTER,
 		"Steps that recoveries had to do again."},
+	[MISSING_UNITS] = {"ftp_missing_units", FTP_METRIC_GAUGE,
+		"Units whose state no node has, for which the run waits."},
 };
 
 static const char *const evidence_names[] = {
@@ -112,7 +115,7 @@ struct ftp_coordinator_metrics {
 	struct ftp_exporter *exporter;
 	struct ftp_metric *steps, *samples, *rate, *term, *predicted, *step_s;
 	struct ftp_metric *committed, *abandoned, *parts[FTP_N_CHANGE_PARTS];
-	struct ftp_metric *recoveries, *recovery_s[FTP_N_RECOVERY_PARTS], *lost_steps;
+	struct ftp_metric *recoveries, *recovery_s[FTP_N_RECOVERY_PARTS], *lost_steps, *missing;
 	struct ftp_histogram recovery_parts[FTP_N_RECOVERY_PARTS];
 	uint32_t n_recoveries;					    /* that are in it */
 	struct ftp_metric *stable, *global, *age, *skipped;	    /* NULL: no snapshots */
@@ -163,6 +166,7 @@ static void register_all(struct ftp_coordinator_metrics *m, const struct ftp_con
 		m->parts[i] = series(m, PARTS, "part", part_names[i]);
 	m->recoveries = series(m, RECOVERIES, NULL, NULL);
 	m->lost_steps = series(m, LOST_STEPS, NULL, NULL);
+	m->missing = series(m, MISSING_UNITS, NULL, NULL);
 	for (int i = 0; i < FTP_N_RECOVERY_PARTS; i++)
 		register_recovery(m, i);
 	if (config->snapshot.every) {
@@ -253,6 +257,7 @@ void ftp_coordinator_metrics_update(
 		ftp_metric_set(m->parts[i], c->parts_s[i]);
 	ftp_metric_set(m->recoveries, c->recovery.n_recoveries);
 	ftp_metric_set(m->lost_steps, (double)c->recovery.n_lost_steps);
+	ftp_metric_set(m->missing, ftp_coordinator_waits(c) ? c->recovery.n_missing : 0);
 	for (int i = 0; i < FTP_N_RECOVERY_PARTS; i++) {
 		ftp_metric_set(m->recovery_s[i], c->recovery.parts_s[i]);
 		if (c->recovery.n_recoveries > m->n_recoveries)
@@ -270,7 +275,8 @@ void ftp_coordinator_metrics_update(
 		ftp_metric_set(m->accuracy,
 			(double)c->evaluation.n_correct / (double)c->evaluation.n_samples);
 	for (int i = 0; i < FTP_N_RUN_STATES; i++)
-		ftp_metric_set(m->states[i], c->state == (enum ftp_coordinator_state)i);
+		ftp_metric_set(m->states[i],
+			ftp_coordinator_shown_state(c) == (enum ftp_coordinator_state)i);
 	for (int i = FTP_EVIDENCE_LOST; i <= FTP_EVIDENCE_CERTAIN; i++)
 		ftp_metric_set(m->failures[i],
 			c->outcome == FTP_END_FAILED && c->evidence == (enum ftp_evidence)i);

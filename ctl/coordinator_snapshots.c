@@ -45,13 +45,17 @@ void ftp_coordinator_snapshots_forget(struct ftp_coordinator *c, uint64_t step)
 void ftp_coordinator_snapshots_begin(struct ftp_coordinator *c)
 {
 	struct ftp_coordinator_snapshots *s = &c->snapshots;
+	uint64_t global = s->global_step;
 
 	ftp_coordinator_snapshots_forget(c, s->next);
 	ftp_catalogue_begin(&s->catalogue, c->plan.term, c->plan_step);
 	if (!ftp_catalogue_find(&s->catalogue, s->stable_step))
 		s->stable_step = 0;
-	if (!ftp_catalogue_find(&s->catalogue, s->global_step))
-		s->global_step = 0;
+	if (!ftp_catalogue_has(
+		    &s->catalogue, global, ftp_coordinator_central(c), 0, c->plan.n_units)) {
+		s->global_step = 0; /* another node is the central one now */
+		ftp_coordinator_snapshots_forget(c, global);
+	}
 	ftp_coordinator_disk_begin(c);
 	s->next = 0;
 	s->at = s->named_step = c->plan_step;
@@ -134,7 +138,8 @@ static void retain(struct ftp_coordinator *c, uint64_t now_ns, struct ftp_action
 			s->disk.put.awaited |= FTP_NODE_BIT(i);
 		if (s->stable_step)
 			m.step[m.n_steps++] = s->stable_step;
-		if (i == 0 && s->global_step && s->global_step != s->stable_step)
+		if (i == ftp_coordinator_central(c) && s->global_step &&
+			s->global_step != s->stable_step)
 			m.step[m.n_steps++] = s->global_step;
 		ftp_actions_call(a, c->nodes[i].conn, FTP_METHOD_RETAIN, ftp_retain_encode(&m),
 			m.term, now_ns + FTP_COORDINATOR_COMMIT_NS);
@@ -231,7 +236,8 @@ static void look(struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions 
 		ftp_catalogue_is_stable(&s->catalogue, s->next, n_holders(c)))
 		become_stable(c, now_ns, a);
 	if (s->is_global && s->global_step != s->next && s->stable_step == s->next &&
-		ftp_catalogue_has(&s->catalogue, s->next, 0, 0, c->plan.n_units))
+		ftp_catalogue_has(
+			&s->catalogue, s->next, ftp_coordinator_central(c), 0, c->plan.n_units))
 		become_global(c);
 	if (!all_told(c))
 		return;

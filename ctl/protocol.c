@@ -70,6 +70,7 @@ static const struct ftp_field ftp_join_fields[] = {
 		.kind = FTP_FIELD_U64,
 		.offset = offsetof(struct ftp_join, n_test),
 		.bound = UINT32_MAX},
+	TEXT(ftp_join, no_data),
 	{.name = NULL},
 };
 MESSAGE(ftp_join)

@@ -25,7 +25,9 @@
  * who are left then takes the way of any plan but for the hold: it says itself after which step it
  * goes on, and every unit's holder has it as of that step in its store (or it is drawn from the
  * seed). A node that loses a peer of the plan in force halts by itself, says so with node.lost, and
- * waits.
+ * waits. Where those who are left cannot go on, all stay halted, and node.halt comes again, under a
+ * new term, whenever a node has joined, and now and then: a halted node that hears nothing for long
+ * ends.
  *
  * node.stop ends the node after its answer.
  *
@@ -61,6 +63,8 @@
  *   run.repartition  ftp_repartition      {}: begun, or an error that says why not
  *   run.drain        ftp_named            {}: begun; the node ends when it holds nothing any more
  *   run.emulate      ftp_emulate_ask      {}: only in a run started with --drill
+ *   run.recover      {}                   {}: a run that waits for unit states that nobody has
+ *                                         begins anew
  *   run.fail         ftp_fail_ask         {}: likewise
  *   run.stop         {}                   {}: stopping has begun
  *   run.exited       ftp_exited           {}
@@ -110,6 +114,7 @@
 #define FTP_METHOD_REPARTITION "run.repartition"
 #define FTP_METHOD_DRAIN       "run.drain"
 #define FTP_METHOD_SET_EMULATE "run.emulate"
+#define FTP_METHOD_RECOVER     "run.recover"
 #define FTP_METHOD_SET_FAIL    "run.fail"
 #define FTP_METHOD_END	       "run.stop"
 #define FTP_METHOD_EXITED      "run.exited" /* supervisor -> coordinator, call: a child has ended */
@@ -127,8 +132,9 @@ struct ftp_join {
 				 may still be in use */
 	char metrics[64];     /* "" when off */
 	struct ftp_digest config;
-	struct ftp_digest dataset; /* 0 where the node has no data: only the first node needs it */
+	struct ftp_digest dataset; /* 0 where the node has no data: it cannot be stage 0 */
 	uint64_t n_train, n_test;  /* its samples */
+	char no_data[256];	   /* why it has none though it should; "": it has, or should not */
 };
 
 struct ftp_joined {    /* the answer */

@@ -144,13 +144,13 @@ static void on_coordinator_end(struct supervisor *s, const char *text)
 	enter(s, TERMINATING, FTP_SUPERVISOR_GRACE_NS);
 }
 
-/* A killed node comes back. The central node does not: the run ends without it. */
+/* A killed node comes back. */
 static void plan_restart(struct supervisor *s, const struct ftp_child *c)
 {
 	int node = ftp_config_find_node(s->params->config, c->name);
 	uint64_t now_ns = ftp_clock_now_ns(), *wait_ns;
 
-	if (node <= 0 || !(c->signal || c->code) || s->phase != RUNNING ||
+	if (node < 0 || !(c->signal || c->code) || s->phase != RUNNING ||
 		s->params->config->nodes[node].restart != FTP_RESTART_ON_FAILURE)
 		return;
 	wait_ns = &s->restarts[node].wait_ns;

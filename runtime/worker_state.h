@@ -38,7 +38,8 @@ struct ftp_worker {
 	uint64_t retired_ns;
 	uint64_t unheard; /* members: peers of next, not yet established */
 	uint64_t connect_deadline_ns;
-	uint64_t halted_ns; /* when it did so last */
+	uint64_t word_ns; /* when the coordinator last said something of plans, or it halted by
+			     itself */
 	struct ftp_worker_change change;
 
 	struct ftp_snapshots *snapshots;

@@ -217,7 +217,10 @@ static void profile__and_plan(void **state)
 	json_decref(plan);
 	assert_int_equal(run("plan --profile profile.json --nodes n1 " SMALL), FTP_EXIT_OK);
 	assert_non_null(strstr(out, "    0 n1           0-4 "));
-	assert_int_equal(run("plan --profile profile.json --nodes n2 " SMALL), FTP_EXIT_USAGE);
+	assert_int_equal(run("plan --profile profile.json --nodes n2 " SMALL), FTP_EXIT_OK);
+	assert_int_equal(run("plan --profile profile.json --nodes n2 " SMALL
+			     " --set nodes.n2.dataset=false"),
+		FTP_EXIT_USAGE);
 	assert_int_equal(run("plan --profile profile.json " SMALL " --set training.batch=32"),
 		FTP_EXIT_USAGE);
 	unlink("profile.json");

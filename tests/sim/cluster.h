@@ -104,12 +104,14 @@ struct sim_cluster {
 	char fates[SIM_MAX_NODES][1024]; /* what went wrong since its latest plan, in its words */
 	bool is_blame_indirect;		 /* the run's reason names one that was not hit */
 	uint64_t respawn_ns[SIM_MAX_NODES]; /* 0: not */
-	uint32_t n_committed, n_abandoned, n_recovered, n_restarted;
+	uint32_t n_committed, n_abandoned, n_recovered, n_waits, n_restarted;
 	uint32_t n_struck[SIM_N_FAULTS],
 		n_struck_in[FTP_N_CHANGE_PHASES]; /* faults that took effect */
 	uint32_t n_struck_coordinator, n_struck_central;
 	uint32_t recovered_at; /* the moment when the first recovery had ended; 0: none has */
 	uint64_t stable_step;  /* of the coordinator, when it last let nodes halt */
+	uint64_t wait_ns;      /* since when the run waits; 0: it does not */
+	bool is_recover_asked; /* since then */
 };
 
 /* Runs to the end. false: an invariant broke; c->oracle.failure says which. c is to be freed. */
@@ -118,6 +120,9 @@ void sim_cluster_free(struct sim_cluster *c);
 
 const char *sim_fault_name(enum sim_fault_kind kind);
 const char *sim_plant_name(enum sim_plant plant);
+
+/* operator.c: once a turn. */
+void sim_operator_attend(struct sim_cluster *c);
 
 /* For the processes. */
 uint64_t sim_cluster_unit_ns(const struct sim_cluster *c, uint32_t unit);

@@ -38,17 +38,23 @@ static void draw_plan(struct draw *d, const struct sim_spec *spec, struct sim_or
 
 static void draw_storm(struct draw *d, struct sim_spec *spec)
 {
+	spec->n_nodes = 2 + below(d, 4);
+	spec->n_units = spec->n_nodes + below(d, 4);
+	strcpy(spec->cuts, below(d, 2) ? "equal" : "auto");
 	spec->snapshot_every = 1 + below(d, 3);
 	spec->snapshot_global = spec->snapshot_every * below(d, 3);
 	spec->restart_ns = (1 + below(d, 200)) * FTP_NS_PER_MS;
 	spec->build_ns = (1 + below(d, 30)) * FTP_NS_PER_MS;
 	spec->n_orders = below(d, 3);
+	for (uint32_t i = 0; i < spec->n_orders; i++) {
+		spec->orders[i] = (struct sim_order){.kind = SIM_REPARTITION, .step = below(d, 15)};
+		draw_plan(d, spec, &spec->orders[i]);
+	}
 	spec->n_faults = SIM_MAX_FAULTS;
 	for (uint32_t i = 0; i < spec->n_faults; i++)
 		spec->faults[i] = (struct sim_fault){.kind = below(d, 4) ? SIM_KILL : SIM_FREEZE_1S,
 			.moment = below(d, 150 * spec->n_nodes),
-			.victim = below(d, 8) ? 1 + below(d, spec->n_nodes - 1)
-					      : below(d, spec->n_nodes)};
+			.victim = below(d, spec->n_nodes)};
 }
 
 struct sim_spec draw_spec(uint64_t seed, enum draw_kind kind)

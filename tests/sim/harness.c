@@ -15,7 +15,7 @@ char harness_label[200];
 static struct {
 	uint64_t began_ns;
 	uint64_t n_cases, n_messages, n_events, n_committed, n_abandoned, n_completed, n_failed,
-		n_indirect, n_recovered, n_restarted, n_struck[SIM_N_FAULTS],
+		n_indirect, n_recovered, n_waits, n_restarted, n_struck[SIM_N_FAULTS],
 		n_struck_in[FTP_N_CHANGE_PHASES], n_struck_coordinator, n_struck_central;
 } sum;
 
@@ -70,6 +70,7 @@ static void add(const struct sim_cluster *c)
 	sum.n_committed += c->n_committed;
 	sum.n_abandoned += c->n_abandoned;
 	sum.n_recovered += c->n_recovered;
+	sum.n_waits += c->n_waits;
 	sum.n_restarted += c->n_restarted;
 	sum.n_completed += c->coordinator.outcome == FTP_END_COMPLETED;
 	sum.n_failed += c->coordinator.outcome == FTP_END_FAILED;
@@ -115,13 +116,13 @@ double harness_seconds(void)
 
 void harness_report(const char *what, unsigned n_bad)
 {
-	print_message(
-		"%s: %llu cases in %.1f s, %llu messages, %llu events; %llu changes "
-		"committed, %llu abandoned, %llu recoveries; %llu runs completed, %llu failed "
-		"for a reason (%llu times one that leads to the victim)\n",
+	print_message("%s: %llu cases in %.1f s, %llu messages, %llu events; %llu changes "
+		      "committed, %llu abandoned, %llu recoveries, %llu waits; %llu runs "
+		      "completed, %llu failed "
+		      "for a reason (%llu times one that leads to the victim)\n",
 		what, LL(sum.n_cases), harness_seconds(), LL(sum.n_messages), LL(sum.n_events),
-		LL(sum.n_committed), LL(sum.n_abandoned), LL(sum.n_recovered), LL(sum.n_completed),
-		LL(sum.n_failed), LL(sum.n_indirect));
+		LL(sum.n_committed), LL(sum.n_abandoned), LL(sum.n_recovered), LL(sum.n_waits),
+		LL(sum.n_completed), LL(sum.n_failed), LL(sum.n_indirect));
 	print_message("  faults:");
 	for (int i = 0; i < SIM_N_FAULTS; i++)
 		print_message(
