@@ -28,6 +28,7 @@ NODES = ["n1", "n2", "n3"]
 CENTRAL = "n1"
 MAX_FAULTS = 3
 END_SECONDS = 60  # for the run to end once its faults have struck
+PATIENCE_SECONDS = 4  # of the operator, with a run that waits for what is lost
 PARTS = ["halt_s", "prepare_s", "transfer_s", "commit_s", "first_step_s", "total_s"]
 
 
@@ -119,7 +120,7 @@ FAULTS = {"kill": fail_kill, "two": fail_two, "all_but_one": fail_all_but_one, "
           "drill": fail_drill, "slow": fail_slow, "repartition": fail_repartition,
           "central": fail_central, "coordinator": fail_coordinator, "site": fail_site,
           "wiped": fail_wiped}
-DEFAULT = ["kill", "two", "all_but_one", "stop", "drill", "slow", "repartition"]
+DEFAULT = ["kill", "two", "all_but_one", "stop", "drill", "slow", "repartition", "central"]
 
 
 class Cycle:
@@ -137,6 +138,7 @@ class Cycle:
         self.faults = sorted((self.random.randrange(1, N_STEPS * 4 // 5), self.random.choice(kinds))
                              for _ in range(self.random.randint(1, MAX_FAULTS)))
         self.struck = []
+        self.waits_since, self.n_waits = None, 0
         self.helpers = []
         self.cluster = None
 
@@ -151,15 +153,44 @@ class Cycle:
         return self.cluster.followers[-1][0].poll() is not None
 
     def strike(self, at, kind):
-        wait_for(f"step {at}", lambda: self.has_ended() or self.step() >= at, END_SECONDS)
+        looked = time.monotonic()
+
+        def reached():
+            nonlocal looked
+            if time.monotonic() - looked > 1:
+                self.attend()
+                looked = time.monotonic()
+            return self.has_ended() or self.step() >= at
+        wait_for(f"step {at}", reached, END_SECONDS)
         time.sleep(self.random.random() * 0.05)
         if not self.has_ended():
             FAULTS[kind](self)
             self.struck.append(kind)
 
+    def attend(self):
+        """The operator of a run that waits: starts who is gone; then lets it begin anew."""
+        status = self.cluster.status()
+        if not status or not status.get("waiting_for"):
+            self.waits_since = None
+            return
+        if self.waits_since is None:
+            self.waits_since = time.monotonic()
+            self.n_waits += 1
+        for node in status["nodes"]:
+            if node["state"] == "gone":
+                self.cluster.run("join", node["name"], "--timeout", "5s")
+        if time.monotonic() - self.waits_since > PATIENCE_SECONDS:
+            self.cluster.run("recover", "--from-beginning")
+
     def check(self, expected):
         follower = self.cluster.followers[-1][0]
-        follower.wait(timeout=END_SECONDS)
+        deadline = time.monotonic() + END_SECONDS
+        while follower.poll() is None and time.monotonic() < deadline:
+            try:
+                follower.wait(timeout=1)
+            except subprocess.TimeoutExpired:
+                self.attend()
+        follower.wait(timeout=0)
         for helper in self.helpers:
             helper.wait(timeout=END_SECONDS)
         assert follower.returncode == 0, f"exit {follower.returncode}: {self.cluster.said()[-1500:]}"
@@ -215,6 +246,7 @@ def main():
     for kind in kinds:
         if kind not in FAULTS:
             parser.error(f"no fault '{kind}'; there are: {', '.join(FAULTS)}")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # clusters are closed
     begin = time.monotonic()
     print(f"soak: seeds {options.seed} to {options.seed + options.n - 1}", file=sys.stderr)
     expected = undisturbed()
@@ -224,7 +256,7 @@ def main():
         try:
             mine = cycle.run(expected)
             recoveries += mine
-            outcome = f"{len(mine)} recoveries"
+            outcome = f"{len(mine)} recoveries, {cycle.n_waits} waits"
         except (AssertionError, OSError, subprocess.SubprocessError) as e:
             failed.append(seed)
             outcome = (f"FAILED: {e}\n  again: tests/e2e/soak.py 1 --seed {seed} "

@@ -207,6 +207,14 @@ static void check_recovery(struct sim_cluster *c, const struct ftp_plan *plan)
 		(unsigned long long)c->stable_step);
 }
 
+/* What was stored of steps that do not count any more. */
+static void forget_after(struct sim_cluster *c, uint64_t step)
+{
+	for (uint32_t i = 0; i < c->spec.n_nodes; i++)
+		for (uint64_t s = step + 1; s < SIM_MAX_STEPS; s++)
+			c->nodes[i]->ever_stored[s] = 0;
+}
+
 /* The coordinator tells a node to commit: from the first one on, the plan is in force. */
 static void committed(struct sim_cluster *c, uint64_t term)
 {
@@ -228,6 +236,7 @@ static void committed(struct sim_cluster *c, uint64_t term)
 	if (plan->recovery) {
 		check_recovery(c, plan);
 		oracle_goes_back(&c->oracle, plan->recovery_step);
+		forget_after(c, plan->recovery_step);
 	}
 	oracle_committed(&c->oracle, term, plan->n_stages);
 	c->now_term = term;

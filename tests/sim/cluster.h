@@ -67,6 +67,7 @@ struct sim_spec {
 	struct sim_fault faults[SIM_MAX_FAULTS];
 	uint32_t n_faults;
 	uint64_t restart_ns; /* a killed node is started again within; 0: never */
+	bool keeps_stale;    /* nodes hold on to states of abandoned histories, as a disk does */
 	enum sim_plant plant;
 	bool always_counts; /* moments are counted from the start */
 	bool logs;	    /* the coordinator's log is part of the trace */

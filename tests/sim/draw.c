@@ -45,6 +45,7 @@ static void draw_storm(struct draw *d, struct sim_spec *spec)
 	spec->snapshot_global = spec->snapshot_every * below(d, 3);
 	spec->restart_ns = (1 + below(d, 200)) * FTP_NS_PER_MS;
 	spec->build_ns = (1 + below(d, 30)) * FTP_NS_PER_MS;
+	spec->keeps_stale = below(d, 2);
 	spec->n_orders = below(d, 3);
 	for (uint32_t i = 0; i < spec->n_orders; i++) {
 		spec->orders[i] = (struct sim_order){.kind = SIM_REPARTITION, .step = below(d, 15)};

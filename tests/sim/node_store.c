@@ -80,7 +80,7 @@ void sim_node_cut_store(struct sim_node *n, uint64_t step)
 {
 	uint32_t kept = 0;
 
-	if (n->cluster->spec.plant == SIM_PLANT_STALE_REPLICA)
+	if (n->cluster->spec.keeps_stale)
 		return;
 	for (uint32_t i = 0; i < n->n_stored; i++)
 		if (n->store[i].step <= step)

@@ -67,9 +67,10 @@ static void plant__each_is_found(void **state)
 
 		for (; seed <= PLANT_SEEDS && !failure[0]; seed++) {
 			struct sim_spec spec =
-				draw_spec(seed, seed % 2 ? DRAW_STORM : DRAW_SNAPSHOTS);
+				draw_spec(seed, seed % 4 ? DRAW_STORM : DRAW_SNAPSHOTS);
 
 			spec.plant = (enum sim_plant)plant;
+			spec.keeps_stale |= plant == SIM_PLANT_STALE_REPLICA;
 			snprintf(harness_label, sizeof(harness_label), "plant %s, seed %llu\n",
 				sim_plant_name(spec.plant), (unsigned long long)seed);
 			harness_run_quietly(&spec, failure, sizeof(failure));
