@@ -122,6 +122,13 @@ void sim_cluster_free(struct sim_cluster *c);
 const char *sim_fault_name(enum sim_fault_kind kind);
 const char *sim_plant_name(enum sim_plant plant);
 
+#define SIM_TELL_NS	(20 * FTP_NS_PER_MS) /* until a child's end is told, at most */
+#define SIM_MAX_MOMENTS 4096		     /* that are kept */
+
+/* faults.c: of struct sim_world; once a turn. */
+bool sim_faults_moment(void *arg, struct sim_conn *conn, const char *what);
+void sim_faults_respawn(struct sim_cluster *c);
+
 /* operator.c: once a turn. */
 void sim_operator_attend(struct sim_cluster *c);
 
