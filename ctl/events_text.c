@@ -196,6 +196,19 @@ static void on_waiting(struct line *l, const json_t *e)
 	say(l, "training waits: %s", ftp_document_text(e, "why"));
 }
 
+static void on_checkpoint(struct line *l, const json_t *e)
+{
+	say(l, "the snapshot after step %lld is on disk, after %.0f ms",
+		(long long)ftp_document_integer(e, "step"),
+		1e3 * ftp_document_number_or_0(e, "seconds"));
+}
+
+static void on_checkpoint_failed(struct line *l, const json_t *e)
+{
+	say(l, "the snapshot after step %lld is not on disk: %s",
+		(long long)ftp_document_integer(e, "step"), ftp_document_text(e, "why"));
+}
+
 static const struct {
 	const char *kind;
 	void (*describe)(struct line *l, const json_t *e);
@@ -215,6 +228,8 @@ static const struct {
 	{"fail", on_fail},
 	{"drain", on_drain},
 	{"join", on_join},
+	{"checkpoint", on_checkpoint},
+	{"checkpoint_failed", on_checkpoint_failed},
 	{"gone", on_gone},
 	{"waiting", on_waiting},
 };
