@@ -180,7 +180,9 @@ class Cycle:
             if node["state"] == "gone":
                 self.cluster.run("join", node["name"], "--timeout", "5s")
         if time.monotonic() - self.waits_since > PATIENCE_SECONDS:
-            self.cluster.run("recover", "--from-beginning")
+            done = self.cluster.run("recover", "--from-beginning", "--timeout", "10s")
+            if done.returncode:
+                print(f"soak: {self.seed}: {done.stderr.strip()}", file=sys.stderr, flush=True)
 
     def check(self, expected):
         follower = self.cluster.followers[-1][0]
