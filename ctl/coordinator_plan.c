@@ -16,7 +16,7 @@ int ftp_coordinator_isa_rank(const char *isa)
 }
 
 /* Bit-identity needs one instruction set: the least that all nodes have. */
-static void choose_isa(struct ftp_coordinator *c)
+void ftp_coordinator_choose_isa(struct ftp_coordinator *c)
 {
 	const char *least = c->nodes[0].join.isa;
 
@@ -30,7 +30,7 @@ static void choose_isa(struct ftp_coordinator *c)
 }
 
 /* The last step of the run, 0 if the data set does not fill one mini-batch. */
-static uint64_t last_step(const struct ftp_coordinator *c)
+uint64_t ftp_coordinator_last_step(const struct ftp_coordinator *c)
 {
 	uint64_t steps;
 
@@ -45,14 +45,16 @@ static uint64_t last_step(const struct ftp_coordinator *c)
 
 void ftp_coordinator_all_joined(struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a)
 {
-	choose_isa(c);
-	c->last_step = last_step(c);
+	ftp_coordinator_choose_isa(c);
+	c->last_step = ftp_coordinator_last_step(c);
 	ftp_coordinator_event_begin(c, now_ns, a);
 	if (!c->last_step || c->nodes[0].join.n_train < c->config->training.batch)
 		ftp_coordinator_suspect(c, FTP_EVIDENCE_CERTAIN, now_ns, a,
 			"the data set's %llu training samples do not fill one mini-batch: "
 			"training.batch is %u",
 			(unsigned long long)c->nodes[0].join.n_train, c->config->training.batch);
+	else if (c->resume.is_lost)
+		ftp_coordinator_resume_lost(c, now_ns, a);
 	else if (c->n_nodes > 1 && ftp_cuts_measured(c->config->training.cuts))
 		ftp_coordinator_measure(c, now_ns, a);
 	else

@@ -195,6 +195,10 @@ int ftp_coordinator_on_lost(struct ftp_coordinator *c, uint32_t node, const json
 		return ftp_error_set(err, EPROTO, "lost a peer that is no node of the run");
 	if (!ftp_coordinator_in_training(c, node, m.term, FTP_METHOD_LOST, a) || is_open(c))
 		return 0;
+	if (c->state == FTP_RUN_RESUMING) { /* it has not come back with its plan after all */
+		c->nodes[node].join.term = 0;
+		return 0;
+	}
 	ftp_coordinator_one_line(m.text);
 	snprintf(text, sizeof(text), "%s %s", c->config->nodes[node].name, m.text);
 	if (ftp_coordinator_recoverable(c))
@@ -308,13 +312,28 @@ static uint64_t choose_step(const struct ftp_coordinator *c, struct ftp_catalogu
 	return step;
 }
 
+/* Of all states that are told of: only after the loss of the journal may it not be an older one. */
+static uint64_t newest_term(const struct ftp_coordinator *c)
+{
+	uint64_t newest = 0;
+
+	for (uint32_t i = 0; i < c->n_nodes; i++) {
+		const struct ftp_inventory *m = c->recovery.inventories[i];
+
+		for (uint32_t k = 0; m && k < m->n; k++)
+			if (m->term[k] > newest)
+				newest = m->term[k];
+	}
+	return newest;
+}
+
 /* The plan in force, if all its nodes are there: then only a link or a moment was lost. */
 static int choose_plan(
 	const struct ftp_coordinator *c, struct ftp_planner_plan *target, struct ftp_error *err)
 {
 	int rc = 0;
 
-	if (!(ftp_coordinator_stages(&c->plan) & ~ftp_coordinator_usable(c)))
+	if (c->plan.n_stages && !(ftp_coordinator_stages(&c->plan) & ~ftp_coordinator_usable(c)))
 		ftp_coordinator_target_in_force(c, target);
 	else
 		rc = ftp_coordinator_plan_again(c, target, err);
@@ -339,6 +358,11 @@ void ftp_coordinator_recovery_halted(
 	struct ftp_planner_plan target;
 	struct ftp_error err;
 
+	if (c->resume.is_lost && newest_term(c) >= x->plan.term) {
+		ftp_coordinator_resume_above(c, newest_term(c));
+		halt(c, now_ns, a);
+		return;
+	}
 	if (choose_plan(c, &target, &err)) {
 		ftp_coordinator_suspect(c, FTP_EVIDENCE_CERTAIN, now_ns, a,
 			"no plan without those who are lost (%s): %s", c->recovery.sign, err.text);
@@ -356,6 +380,15 @@ void ftp_coordinator_recovery_halted(
 	}
 	c->recovery.term = x->step ? snapshot.term : 0;
 	ftp_coordinator_change_prepare(c, &target, now_ns, a);
+}
+
+void ftp_coordinator_recovery_take_stock(struct ftp_coordinator *c)
+{
+	struct ftp_catalogue_snapshot snapshot;
+
+	if (choose_step(c, &snapshot))
+		ftp_coordinator_snapshots_adopt(c, &snapshot);
+	free_inventories(&c->recovery);
 }
 
 /* Its new owner if that has it, else a stage, else whoever is left. */

@@ -47,7 +47,8 @@ struct ftp_server {
 	uint64_t refusals_quiet_until_ns;
 	pid_t parent;
 	bool ended, lines_added, disk_broken;
-	struct ftp_error cut_failed; /* text "": it did not */
+	/* A cut or a journal, text "": none. Told after this step: it is not re-entered. */
+	struct ftp_error write_failed;
 	enum ftp_coordinator_outcome outcome;
 };
 
@@ -124,7 +125,19 @@ static void do_cut(struct ftp_server *s, struct ftp_action *a)
 
 	if (s->disk_broken || !ftp_rundir_cut_loss(s->loss, a->step, &err))
 		return;
-	s->cut_failed = err; /* told after this step: it is not re-entered */
+	s->write_failed = err;
+	s->disk_broken = true;
+}
+
+/* A term that is used, or a plan that is committed, has the losses up to it on the disk too. */
+static void do_journal(struct ftp_server *s, struct ftp_action *a)
+{
+	struct ftp_error err;
+
+	if (s->disk_broken || (!ftp_rundir_sync(s->loss, FTP_RUNDIR_LOSS, &err) &&
+				      !ftp_rundir_write_journal(s->dir, a->body, &err)))
+		return;
+	s->write_failed = err;
 	s->disk_broken = true;
 }
 
@@ -160,6 +173,7 @@ static void (*const doers[])(struct ftp_server *s, struct ftp_action *a) = {
 	[FTP_ACTION_CLOSE] = do_close,
 	[FTP_ACTION_ROW] = do_row,
 	[FTP_ACTION_CUT] = do_cut,
+	[FTP_ACTION_JOURNAL] = do_journal,
 	[FTP_ACTION_EVENT] = do_event,
 	[FTP_ACTION_LOG] = do_log,
 	[FTP_ACTION_SUMMARY] = do_summary,
@@ -184,9 +198,9 @@ static void flush_lines(struct ftp_server *s)
 		broken(s, err.text);
 	}
 	s->lines_added = false;
-	if (s->cut_failed.text[0]) {
-		err = s->cut_failed;
-		s->cut_failed.text[0] = 0;
+	if (s->write_failed.text[0]) {
+		err = s->write_failed;
+		s->write_failed.text[0] = 0;
 		broken(s, err.text);
 	}
 }
@@ -195,8 +209,12 @@ static void flush_lines(struct ftp_server *s)
 static void step(struct ftp_server *s, const struct ftp_event *e)
 {
 	ftp_coordinator_step(s->core, e, s->now_ns, &s->actions);
-	for (uint32_t i = 0; i < s->actions.n; i++)
+	for (uint32_t i = 0; i < s->actions.n; i++) {
+		/* What should have been durable first is not said; the run ends. */
+		if (s->actions.items[i].kind == FTP_ACTION_CALL && s->write_failed.text[0])
+			continue;
 		doers[s->actions.items[i].kind](s, &s->actions.items[i]);
+	}
 	ftp_actions_clear(&s->actions);
 	flush_lines(s);
 }
@@ -379,11 +397,15 @@ static void take_signal(struct ftp_server *s, int stop_fd)
 
 	if (read(stop_fd, &info, sizeof(info)) != sizeof(info))
 		return;
-	if (getppid() != s->parent)
-		snprintf(why, sizeof(why), "the supervisor (pid %d) has died", s->parent);
-	else
-		snprintf(why, sizeof(why), "the coordinator was ended by signal %u from pid %u",
-			info.ssi_signo, info.ssi_pid);
+	if (getppid() != s->parent) { /* no end of the run: it can be resumed */
+		ftp_log_error("the supervisor (pid %d) has died; `ftpctl start` resumes the run",
+			s->parent);
+		s->ended = true;
+		s->outcome = FTP_END_FAILED;
+		return;
+	}
+	snprintf(why, sizeof(why), "the coordinator was ended by signal %u from pid %u",
+		info.ssi_signo, info.ssi_pid);
 	broken(s, why);
 }
 
@@ -413,14 +435,63 @@ enum ftp_coordinator_outcome ftp_server_run(struct ftp_server *s, int stop_fd)
 	return s->outcome;
 }
 
+/* NULL: lost, or there was none yet. */
+static json_t *read_journal(const struct ftp_server_params *params)
+{
+	struct ftp_error err;
+	json_t *journal;
+	int rc = ftp_rundir_read_journal(&journal, params->dir, &err);
+
+	if (!rc)
+		rc = ftp_coordinator_journal_check(journal, params->settings->run, &err);
+	if (!rc)
+		return journal;
+	if (rc != -ENOENT)
+		ftp_log_error("%s is not used, and the run goes on as if it were lost: %s",
+			FTP_RUNDIR_JOURNAL, err.text);
+	json_decref(journal);
+	return NULL;
+}
+
+/* A run that has losses was begun by a coordinator before this one. */
+static int open_files(struct ftp_server *s, const struct ftp_server_params *params,
+	struct ftp_coordinator_past *past, bool *is_resumed, struct ftp_error *err)
+{
+	int rc = ftp_rundir_open_loss(&s->loss, params->dir, err);
+
+	*is_resumed = rc == -EEXIST;
+	if (*is_resumed) {
+		rc = ftp_rundir_resume_loss(
+			&s->loss, params->dir, past->losses, FTP_LATE_ROWS, &past->n_rows, err);
+		past->journal = read_journal(params);
+	}
+	return rc ? rc : ftp_rundir_resume_events(&s->events, params->dir, &past->t_s, err);
+}
+
+static void start_core(struct ftp_server *s, const struct ftp_server_params *params,
+	const struct ftp_coordinator_past *past)
+{
+	struct ftp_coordinator_settings settings = *params->settings;
+
+	settings.past = past;
+	s->now_ns = ftp_clock_now_ns();
+	s->core = ftp_coordinator_new(&settings, s->now_ns);
+	if (past)
+		ftp_log_info("the run is resumed: %llu steps have their losses, and %s",
+			(unsigned long long)past->n_rows,
+			past->journal ? "there is a journal" : "there is no journal");
+}
+
 int ftp_server_new(
 	struct ftp_server **out, const struct ftp_server_params *params, struct ftp_error *err)
 {
 	const struct ftp_config *config = params->settings->config;
+	struct ftp_coordinator_past *past = calloc(1, sizeof(*past));
 	struct ftp_server *s = calloc(1, sizeof(*s));
+	bool is_resumed = false;
 	int rc;
 
-	ftp_assert(s);
+	ftp_assert(s && past);
 	s->dir = params->dir;
 	s->parent = getppid();
 	s->unix_fd = -1;
@@ -430,19 +501,20 @@ int ftp_server_new(
 	if (rc >= 0)
 		rc = ftp_coordinator_metrics_start(&s->metrics, config, err);
 	if (rc >= 0)
-		rc = ftp_rundir_open_loss(&s->loss, params->dir, err);
-	if (rc >= 0)
-		rc = ftp_rundir_open_events(&s->events, params->dir, err);
+		rc = open_files(s, params, past, &is_resumed, err);
 	if (rc >= 0)
 		rc = s->unix_fd = ftp_listen_unix(params->dir->path, FTP_RUNDIR_SOCKET, err);
 	if (rc < 0) {
+		json_decref((json_t *)past->journal);
+		free(past);
 		ftp_server_free(s);
 		return rc;
 	}
 	watch(s, EPOLL_CTL_ADD, s->tcp_fd, EPOLLIN, &s->tcp_fd);
 	watch(s, EPOLL_CTL_ADD, s->unix_fd, EPOLLIN, &s->unix_fd);
-	s->now_ns = ftp_clock_now_ns();
-	s->core = ftp_coordinator_new(params->settings, s->now_ns);
+	start_core(s, params, is_resumed ? past : NULL);
+	json_decref((json_t *)past->journal);
+	free(past);
 	ftp_coordinator_metrics_update(s->metrics, s->core);
 	*out = s;
 	return 0;

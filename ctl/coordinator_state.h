@@ -107,7 +107,14 @@ struct ftp_coordinator_recovery {
 };
 
 #define FTP_RATE_SAMPLES 16
-#define FTP_LATE_ROWS	 1024 /* whose losses are known again when rows after them are cut */
+
+struct ftp_coordinator_resume {
+	bool is_on;	 /* the run has a past */
+	bool is_lost;	 /* but no journal that says which */
+	bool is_settled; /* it goes on, in whatever way */
+	uint64_t gone;	 /* nodes whose process is known to have ended */
+	uint64_t begin_ns;
+};
 
 struct ftp_coordinator {
 	struct ftp_coordinator_settings settings;
@@ -128,6 +135,7 @@ struct ftp_coordinator {
 	struct ftp_coordinator_change change;
 	struct ftp_coordinator_snapshots snapshots;
 	struct ftp_coordinator_recovery recovery;
+	struct ftp_coordinator_resume resume;
 	bool predicted;
 	struct ftp_planner_answer answer; /* of the plan in force, as it was made */
 	double predicted_s;		  /* its step time as the nodes are now; 0: unknown */
@@ -218,6 +226,9 @@ int ftp_coordinator_on_links(struct ftp_coordinator *c, uint32_t node, const str
 /* coordinator_plan.c: what to plan when all nodes have joined, when all is measured, and later. A
  * target is a plan whose nodes are those of the config. */
 void ftp_coordinator_all_joined(struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a);
+uint64_t ftp_coordinator_last_step(
+	const struct ftp_coordinator *c); /* by the config and the data */
+void ftp_coordinator_choose_isa(struct ftp_coordinator *c);
 void ftp_coordinator_plan_first(struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a);
 uint32_t ftp_coordinator_stage_of(const struct ftp_plan *plan, uint32_t node); /* or FTP_NO_NODE */
 uint64_t ftp_coordinator_stages(const struct ftp_plan *plan);		       /* its nodes */
@@ -248,6 +259,9 @@ void ftp_coordinator_change_begin(struct ftp_coordinator *c, enum ftp_change_cau
 /* c->change has its term, cause, reason and step: makes its plan and prepares it. */
 void ftp_coordinator_change_prepare(struct ftp_coordinator *c,
 	const struct ftp_planner_plan *target, uint64_t now_ns, struct ftp_actions *a);
+/* The plan in force is confirmed by its stages, who have trained on without us. */
+void ftp_coordinator_change_resume(
+	struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a);
 /* Another one begins with the nodes halted, whatever the phase of this one. */
 void ftp_coordinator_change_halt(struct ftp_coordinator *c, uint64_t members, const char *reason,
 	uint64_t now_ns, struct ftp_actions *a);
@@ -390,6 +404,32 @@ void ftp_coordinator_recovery_row(
 	struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a);
 void ftp_coordinator_recovery_free(struct ftp_coordinator *c);
 
+/* The newest snapshot that the inventories make whole is the one to keep; they are freed. */
+void ftp_coordinator_recovery_take_stock(struct ftp_coordinator *c);
+
+/* coordinator_journal.c: what outlives the process. */
+void ftp_coordinator_journal(
+	const struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a);
+/* Into a new core; the journal has been checked. */
+void ftp_coordinator_journal_read(struct ftp_coordinator *c, const json_t *journal);
+
+/* coordinator_resume.c: a run that has a past. */
+void ftp_coordinator_resume_init(
+	struct ftp_coordinator *c, const struct ftp_coordinator_past *past, uint64_t now_ns);
+void ftp_coordinator_resume_joined(
+	struct ftp_coordinator *c, uint32_t node, uint64_t now_ns, struct ftp_actions *a);
+/* RESUMING: the node is lost again, or was before. */
+void ftp_coordinator_resume_without(struct ftp_coordinator *c, uint32_t node,
+	enum ftp_evidence evidence, const char *text, uint64_t now_ns, struct ftp_actions *a);
+void ftp_coordinator_resume_time(struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a);
+/* All nodes are there, and nobody knows the plan that was in force. */
+void ftp_coordinator_resume_lost(struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a);
+/* The stages have confirmed the plan in force, and told what they hold. */
+void ftp_coordinator_resume_settled(
+	struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a);
+/* Terms from here on are above that one, and above all that a lost journal may have known. */
+void ftp_coordinator_resume_above(struct ftp_coordinator *c, uint64_t term);
+
 /* coordinator_watch.c: changes of the plan that nobody asked for. */
 void ftp_coordinator_joined_late(
 	struct ftp_coordinator *c, uint32_t node, uint64_t now_ns, struct ftp_actions *a);
@@ -415,8 +455,8 @@ void ftp_coordinator_event_progress(
 	const struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a);
 void ftp_coordinator_event_trace(const struct ftp_coordinator *c, uint32_t node,
 	const struct ftp_trace *m, uint64_t now_ns, struct ftp_actions *a);
-void ftp_coordinator_event_plan(
-	const struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a);
+json_t *ftp_coordinator_remember_plan(
+	const struct ftp_coordinator *c); /* its event, for the summary too */
 void ftp_coordinator_event_change(
 	const struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a);
 

@@ -9,6 +9,7 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include "ctl/backoff.h"
 #include "ctl/child.h"
 #include "ctl/cores.h"
 #include "ctl/jsonrpc.h"
@@ -35,10 +36,14 @@ struct supervisor {
 	enum phase phase;
 	uint64_t deadline_ns; /* of the phase */
 	uint64_t check_ns;    /* a node has ended: look whether the run ends; FTP_NS_NEVER */
+	struct ftp_backoff restarts[FTP_CONFIG_MAX_NODES]; /* by node */
 	struct {
-		uint64_t at_ns; /* to be started again; FTP_NS_NEVER */
-		uint64_t wait_ns, started_ns;
-	} restarts[FTP_CONFIG_MAX_NODES]; /* by node */
+		struct ftp_backoff restart;
+		bool is_ready;	      /* it listens, or did: its end by itself is a decision */
+		uint64_t ask_ns;      /* to be asked then whether it lives */
+		uint64_t answered_ns; /* last */
+	} coordinator;
+	struct ftp_exited missed[FTP_CONFIG_MAX_NODES]; /* by node; who "": none */
 	int signal_fd;
 	char socket[FTP_PATHS_MAX];
 	char reason[1024]; /* how the run ends, where the coordinator cannot know or record it */
@@ -101,11 +106,12 @@ static void on_node_end(struct supervisor *s, const struct ftp_child *c, const c
 
 	snprintf(m.who, sizeof(m.who), "%.32s", c->name);
 	ftp_rundir_last_words(s->params->dir, c->name, m.reason, sizeof(m.reason));
-	if (coordinator_runs(s)) {
-		ask(s, FTP_METHOD_EXITED, ftp_exited_encode(&m), NULL);
+	if (s->params->coordinator) {
+		if (!coordinator_runs(s) || ask(s, FTP_METHOD_EXITED, ftp_exited_encode(&m), NULL))
+			s->missed[ftp_config_find_node(s->params->config, c->name)] = m;
 		if (s->check_ns == FTP_NS_NEVER)
 			s->check_ns = ftp_clock_now_ns() + FTP_SUPERVISOR_END_NS;
-	} else if (!s->params->coordinator && !s->reason[0] && (c->signal || c->code)) {
+	} else if (!s->reason[0] && (c->signal || c->code)) {
 		snprintf(s->reason, sizeof(s->reason), "%s%s%s", text, m.reason[0] ? ": " : "",
 			m.reason);
 	}
@@ -120,13 +126,36 @@ static void check_run(struct supervisor *s)
 	bool ends;
 
 	s->check_ns = FTP_NS_NEVER;
-	ends = !coordinator_runs(s) || ask(s, FTP_METHOD_STATUS, NULL, &status);
+	if (!coordinator_runs(s) || ask(s, FTP_METHOD_STATUS, NULL, &status)) {
+		/* It is being started again, or will be. */
+		s->check_ns = ftp_clock_now_ns() + FTP_SUPERVISOR_END_NS;
+		return;
+	}
+	ends = false;
 	state = json_string_value(json_object_get(status, "state"));
 	for (size_t i = 0; !ends && i < sizeof(over) / sizeof(*over); i++)
 		ends = !state || !strcmp(state, over[i]);
 	json_decref(status);
 	if (ends)
 		enter(s, ENDING, FTP_SUPERVISOR_END_NS);
+}
+
+/* One that was killed decided nothing; nor did one that could not begin. */
+static bool restarts_coordinator(struct supervisor *s, const char *text)
+{
+	struct ftp_backoff *b = &s->coordinator.restart;
+	uint64_t now_ns = ftp_clock_now_ns();
+
+	if (s->phase != RUNNING || (s->coordinator.is_ready && !coordinator(s)->signal))
+		return false;
+	ftp_backoff_ended(b, now_ns);
+	if (now_ns > b->since_ns + FTP_SUPERVISOR_MOST_NS) {
+		b->at_ns = FTP_NS_NEVER;
+		return false;
+	}
+	ftp_log_warn("%s; it is started again in %.1f s", text,
+		(double)b->wait_ns / (double)FTP_NS_PER_S);
+	return true;
 }
 
 static void on_coordinator_end(struct supervisor *s, const char *text)
@@ -138,6 +167,8 @@ static void on_coordinator_end(struct supervisor *s, const char *text)
 		s->deadline_ns = ftp_clock_now_ns() + FTP_SUPERVISOR_GRACE_NS;
 		return;
 	}
+	if (restarts_coordinator(s, text))
+		return;
 	ftp_rundir_last_words(s->params->dir, "coordinator", words, sizeof(words));
 	if (!s->reason[0])
 		snprintf(s->reason, sizeof(s->reason), "%s%s%s", text, words[0] ? ": " : "", words);
@@ -148,17 +179,11 @@ static void on_coordinator_end(struct supervisor *s, const char *text)
 static void plan_restart(struct supervisor *s, const struct ftp_child *c)
 {
 	int node = ftp_config_find_node(s->params->config, c->name);
-	uint64_t now_ns = ftp_clock_now_ns(), *wait_ns;
 
 	if (node <= 0 || !(c->signal || c->code) || s->phase != RUNNING ||
 		s->params->config->nodes[node].restart != FTP_RESTART_ON_FAILURE)
 		return;
-	wait_ns = &s->restarts[node].wait_ns;
-	if (!*wait_ns || now_ns > s->restarts[node].started_ns + FTP_SUPERVISOR_RESTART_MOST_NS)
-		*wait_ns = FTP_SUPERVISOR_RESTART_NS;
-	else
-		*wait_ns *= *wait_ns < FTP_SUPERVISOR_RESTART_MOST_NS / 2 ? 2 : 1;
-	s->restarts[node].at_ns = now_ns + *wait_ns;
+	ftp_backoff_ended(&s->restarts[node], ftp_clock_now_ns());
 }
 
 static void on_end(struct supervisor *s, struct ftp_child *c)
@@ -176,10 +201,10 @@ static void on_end(struct supervisor *s, struct ftp_child *c)
 	plan_restart(s, c);
 }
 
-/* A node's earlier life, or NULL. */
-static struct ftp_child *find_node(struct supervisor *s, const char *name)
+/* An earlier life, or NULL. */
+static struct ftp_child *find_child(struct supervisor *s, const char *name)
 {
-	for (uint32_t i = s->params->coordinator; i < s->n_children; i++)
+	for (uint32_t i = 0; i < s->n_children; i++)
 		if (!strcmp(s->children[i].name, name))
 			return &s->children[i];
 	return NULL;
@@ -187,7 +212,7 @@ static struct ftp_child *find_node(struct supervisor *s, const char *name)
 
 static struct ftp_child *place(struct supervisor *s, const char *name)
 {
-	struct ftp_child *before = find_node(s, name);
+	struct ftp_child *before = find_child(s, name);
 
 	ftp_assert(before || s->n_children < MAX_CHILDREN);
 	return before ? before : &s->children[s->n_children++];
@@ -223,8 +248,7 @@ static int start_node(struct supervisor *s, uint32_t node, struct ftp_error *err
 	local[node] = true;
 	ftp_cores_available(&available);
 	ftp_pinning_choose(c, local, &available, cores);
-	s->restarts[node].at_ns = FTP_NS_NEVER;
-	s->restarts[node].started_ns = ftp_clock_now_ns();
+	ftp_backoff_started(&s->restarts[node], ftp_clock_now_ns());
 	return start_child(s, c->nodes[node].name, "ftpipe-node", argv, -1, SIGKILL, err);
 }
 
@@ -239,7 +263,7 @@ static void on_join(struct supervisor *s, int node)
 		ftp_log_warn("a request to start node %d comes too late or names none", node);
 		return;
 	}
-	child = find_node(s, c->nodes[node].name);
+	child = find_child(s, c->nodes[node].name);
 	if (child && ftp_child_runs(child))
 		ftp_log_warn("%s runs already: pid %d", child->name, child->pid);
 	else if (start_node(s, (uint32_t)node, &err))
@@ -260,13 +284,59 @@ static void restart_nodes(struct supervisor *s)
 			ftp_log_error("%s", err.text);
 		else
 			ftp_log_info("%s is started again", s->params->config->nodes[i].name);
+		if (!s->params->coordinator)
+			s->reason[0] = 0;
 	}
+}
+
+static int start_coordinator(struct supervisor *s, struct ftp_error *err);
+
+static void restart_coordinator(struct supervisor *s)
+{
+	struct ftp_error err;
+
+	if (s->coordinator.restart.at_ns > ftp_clock_now_ns())
+		return;
+	if (start_coordinator(s, &err) != FTP_EXIT_OK) {
+		ftp_log_error("%s", err.text);
+		return; /* its end comes, and is the next reason to try */
+	}
+	ftp_log_info("the coordinator is started again: pid %d", coordinator(s)->pid);
+	for (uint32_t i = 0; i < s->params->config->n_nodes; i++)
+		if (s->missed[i].who[0] &&
+			!ask(s, FTP_METHOD_EXITED, ftp_exited_encode(&s->missed[i]), NULL))
+			s->missed[i].who[0] = 0;
+}
+
+/* A process that is there and does nothing is worse than none: nobody else would notice. */
+static void watch_coordinator(struct supervisor *s)
+{
+	uint64_t now_ns = ftp_clock_now_ns();
+
+	if (!coordinator_runs(s) || s->coordinator.ask_ns > now_ns)
+		return;
+	if (!ask(s, FTP_METHOD_STATUS, NULL, NULL))
+		s->coordinator.answered_ns = now_ns;
+	now_ns = ftp_clock_now_ns();
+	s->coordinator.ask_ns = now_ns + FTP_SUPERVISOR_ASK_EVERY_NS;
+	if (now_ns < s->coordinator.answered_ns + FTP_SUPERVISOR_FROZEN_NS)
+		return;
+	ftp_log_error("the coordinator (pid %d) has not answered for %.0f s and is killed",
+		coordinator(s)->pid,
+		(double)(now_ns - s->coordinator.answered_ns) / (double)FTP_NS_PER_S);
+	ftp_child_signal(coordinator(s), SIGKILL);
+	s->coordinator.ask_ns = FTP_NS_NEVER;
 }
 
 /* While the run goes on: when there is something to do next. */
 static uint64_t due_ns(const struct supervisor *s)
 {
 	uint64_t first_ns = s->check_ns;
+
+	if (s->coordinator.restart.at_ns < first_ns)
+		first_ns = s->coordinator.restart.at_ns;
+	if (s->coordinator.ask_ns < first_ns)
+		first_ns = s->coordinator.ask_ns;
 
 	for (uint32_t i = 0; i < s->params->config->n_nodes; i++)
 		if (s->restarts[i].at_ns < first_ns)
@@ -311,13 +381,16 @@ static void on_deadline(struct supervisor *s)
 	enter(s, s->phase + 1, FTP_SUPERVISOR_GRACE_NS);
 }
 
+/* And those that are to be started again. */
 static uint32_t count_running(const struct supervisor *s)
 {
 	uint32_t n = 0;
 
 	for (uint32_t i = 0; i < s->n_children; i++)
 		n += ftp_child_runs(&s->children[i]);
-	return n;
+	for (uint32_t i = 0; s->phase == RUNNING && i < s->params->config->n_nodes; i++)
+		n += s->restarts[i].at_ns != FTP_NS_NEVER;
+	return n + (s->phase == RUNNING && s->coordinator.restart.at_ns != FTP_NS_NEVER);
 }
 
 static void watch(struct supervisor *s)
@@ -344,8 +417,11 @@ static void watch(struct supervisor *s)
 			on_signal(s);
 		if (s->phase == RUNNING && s->check_ns <= ftp_clock_now_ns())
 			check_run(s);
-		if (s->phase == RUNNING)
+		if (s->phase == RUNNING) {
 			restart_nodes(s);
+			restart_coordinator(s);
+			watch_coordinator(s);
+		}
 		if (s->phase != RUNNING && s->deadline_ns <= ftp_clock_now_ns())
 			on_deadline(s);
 	}
@@ -392,9 +468,16 @@ static int start_coordinator(struct supervisor *s, struct ftp_error *err)
 	snprintf(ready_fd, sizeof(ready_fd), "%d", ready[1]);
 	rc = start_child(s, "coordinator", "ftpipe-coordinator", argv, ready[1], SIGTERM, err);
 	close(ready[1]);
+	ftp_backoff_started(&s->coordinator.restart, ftp_clock_now_ns());
+	s->coordinator.is_ready = false;
 	rc = rc ? ftp_options_exit(rc) : await_ready(s, ready[0], err);
 	close(ready[0]);
-	return rc;
+	if (rc != FTP_EXIT_OK)
+		return rc;
+	s->coordinator.is_ready = true;
+	s->coordinator.answered_ns = ftp_clock_now_ns();
+	s->coordinator.ask_ns = s->coordinator.answered_ns + FTP_SUPERVISOR_ASK_EVERY_NS;
+	return FTP_EXIT_OK;
 }
 
 static int start_nodes(struct supervisor *s, struct ftp_error *err)
@@ -456,7 +539,9 @@ void ftp_supervisor_run(const struct ftp_supervisor_params *params)
 	s->params = params;
 	s->check_ns = FTP_NS_NEVER;
 	for (int i = 0; i < FTP_CONFIG_MAX_NODES; i++)
-		s->restarts[i].at_ns = FTP_NS_NEVER;
+		ftp_backoff_init(&s->restarts[i]);
+	ftp_backoff_init(&s->coordinator.restart);
+	s->coordinator.ask_ns = FTP_NS_NEVER;
 	s->signal_fd = catch_signals();
 	ftp_rundir_file(params->dir, FTP_RUNDIR_SOCKET, s->socket);
 	if (chdir("/"))

@@ -2,7 +2,7 @@
 
 static void send_stored(struct ftp_jsonrpc *rpc, struct ftp_stored *m)
 {
-	if (m->step)
+	if (m->step && rpc)
 		ftp_jsonrpc_notify(rpc, FTP_METHOD_STORED, ftp_stored_encode(m));
 	m->step = m->n_units = 0;
 }

@@ -231,8 +231,9 @@ static void expect_summary(struct site *s, const char *state, const char *reason
 	const char *said;
 
 	assert_non_null(summary);
-	assert_string_equal(json_string_value(json_object_get(summary, "state")), state);
 	said = json_string_value(json_object_get(summary, "reason"));
+	if (strcmp(json_string_value(json_object_get(summary, "state")), state))
+		fail_msg("not %s: %s", state, said ? said : "");
 	if (reason && (!said || !strstr(said, reason)))
 		fail_msg("expected the reason to hold '%s', got '%s'", reason, said ? said : "");
 	json_decref(summary);
@@ -241,8 +242,8 @@ static void expect_summary(struct site *s, const char *state, const char *reason
 /* Nothing but what a run is meant to leave. */
 static void expect_clean(struct site *s)
 {
-	static const char *const left[] = {
-		".", "..", "config.yaml", "events.jsonl", "log", "loss.csv", "summary.json"};
+	static const char *const left[] = {".", "..", "config.yaml", "events.jsonl", "journal.json",
+		"log", "loss.csv", "run", "summary.json"};
 	struct dirent *e;
 	DIR *d = opendir(s->dir.path);
 
@@ -268,11 +269,26 @@ static void close_site(struct site *s)
 	assert_int_equal(system(command), 0);
 }
 
+static void expect_losses(struct site *s, int n)
+{
+	char path[FTP_PATHS_MAX], line[64], expected[64];
+	FILE *f;
+
+	ftp_rundir_file(&s->dir, FTP_RUNDIR_LOSS, path);
+	f = fopen(path, "r");
+	assert_string_equal(fgets(line, sizeof(line), f), "step,loss\n");
+	for (int i = 1; i <= n; i++) {
+		snprintf(expected, sizeof(expected), "%d,%.9g\n", i, 1.0 / i);
+		assert_string_equal(fgets(line, sizeof(line), f), expected);
+	}
+	assert_null(fgets(line, sizeof(line), f));
+	fclose(f);
+}
+
 static void run__completes(void **state)
 {
-	char report[256], path[FTP_PATHS_MAX], line[64];
+	char report[256];
 	struct site s;
-	FILE *f;
 
 	(void)state;
 	open_site(&s, "steps: 50", 0);
@@ -281,17 +297,7 @@ static void run__completes(void **state)
 	await_exit(&s);
 	expect_summary(&s, "completed", NULL);
 	expect_clean(&s);
-	ftp_rundir_file(&s.dir, FTP_RUNDIR_LOSS, path);
-	f = fopen(path, "r");
-	assert_string_equal(fgets(line, sizeof(line), f), "step,loss\n");
-	for (int i = 1; i <= 50; i++) {
-		char expected[64];
-
-		snprintf(expected, sizeof(expected), "%d,%.9g\n", i, 1.0 / i);
-		assert_string_equal(fgets(line, sizeof(line), f), expected);
-	}
-	assert_null(fgets(line, sizeof(line), f));
-	fclose(f);
+	expect_losses(&s, 50);
 	close_site(&s);
 }
 
@@ -314,7 +320,61 @@ static void run__node_killed(void **state)
 	close_site(&s);
 }
 
+static pid_t coordinator_of(struct site *s)
+{
+	char path[64], name[64] = "";
+	FILE *f;
+
+	find_children(s);
+	for (int i = 0; i < s->n_pids; i++) {
+		snprintf(path, sizeof(path), "/proc/%d/comm", s->pids[i]);
+		f = fopen(path, "r");
+		if (f && fgets(name, sizeof(name), f) && !strncmp(name, "ftpipe-coord", 12)) {
+			fclose(f);
+			return s->pids[i];
+		}
+		if (f)
+			fclose(f);
+	}
+	return 0;
+}
+
+static void await_coordinator_after(struct site *s, pid_t before)
+{
+	uint64_t deadline_ns = ftp_clock_now_ns() + 20 * FTP_NS_PER_S;
+	pid_t pid;
+
+	while (!(pid = coordinator_of(s)) || pid == before) {
+		assert_true(ftp_clock_now_ns() < deadline_ns);
+		poll(NULL, 0, 10);
+	}
+}
+
+/* It comes back, and knows all losses; the nodes have never stopped. */
 static void run__coordinator_killed(void **state)
+{
+	struct site s;
+
+	(void)state;
+	open_site(&s, "steps: 3000", 0);
+	start(&s);
+	await_training(&s);
+	for (int i = 0; i < 2; i++) {
+		pid_t pid = coordinator_of(&s);
+
+		kill(pid, SIGKILL);
+		await_coordinator_after(&s, pid);
+	}
+	assert_int_equal(s.n_pids, 3);
+	await_exit(&s);
+	expect_summary(&s, "completed", NULL);
+	expect_losses(&s, 3000);
+	expect_clean(&s);
+	close_site(&s);
+}
+
+/* A node that ends while nobody can be told is told of later. */
+static void run__node_killed_without_a_coordinator(void **state)
 {
 	char expected[80];
 	struct site s;
@@ -324,12 +384,32 @@ static void run__coordinator_killed(void **state)
 	start(&s);
 	await_training(&s);
 	kill(s.pids[0], SIGKILL);
+	kill(s.pids[2], SIGKILL);
 	await_exit(&s);
 	await_children(&s);
-	snprintf(expected, sizeof(expected),
-		"coordinator (pid %d) was killed by signal 9 (SIGKILL)", s.pids[0]);
+	snprintf(expected, sizeof(expected), "n2 (pid %d) was killed by signal 9 (SIGKILL)",
+		s.pids[2]);
 	expect_summary(&s, "failed", expected);
 	expect_clean(&s);
+	close_site(&s);
+}
+
+/* It answers nothing; that it is there helps nobody. */
+static void run__coordinator_frozen(void **state)
+{
+	struct site s;
+	pid_t pid;
+
+	(void)state;
+	open_site(&s, "steps: 18000", 0);
+	start(&s);
+	await_training(&s);
+	pid = coordinator_of(&s);
+	kill(pid, SIGSTOP);
+	await_coordinator_after(&s, pid);
+	await_exit(&s);
+	expect_summary(&s, "completed", NULL);
+	expect_losses(&s, 18000);
 	close_site(&s);
 }
 
@@ -344,7 +424,7 @@ static void run__supervisor_killed(void **state)
 	kill(s.supervisor, SIGKILL);
 	await_exit(&s);
 	await_children(&s);
-	expect_summary(&s, "failed", "has died");
+	assert_null(ftp_rundir_read_summary(&s.dir)); /* it can be resumed */
 	expect_clean(&s);
 	close_site(&s);
 }
@@ -467,6 +547,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test(run__completes),
 		cmocka_unit_test(run__node_killed),
 		cmocka_unit_test(run__coordinator_killed),
+		cmocka_unit_test(run__node_killed_without_a_coordinator),
+		cmocka_unit_test(run__coordinator_frozen),
 		cmocka_unit_test(run__supervisor_killed),
 		cmocka_unit_test(run__node_dies_before_it_joins),
 		cmocka_unit_test(run__stopped),
