@@ -130,6 +130,7 @@ enum ftp_action_kind {
 	FTP_ACTION_JOURNAL, /* body: durable before anything after it, loss.csv with it */
 	FTP_ACTION_EVENT,   /* the next line of events.jsonl: body */
 	FTP_ACTION_LOG,	    /* level, text */
+	FTP_ACTION_RAISE,   /* code: the signal that ends this process, once all else is done */
 	FTP_ACTION_SUMMARY, /* body: summary.json */
 	FTP_ACTION_END,	    /* the run is over: outcome, text = its reason, "" if completed */
 };

@@ -162,6 +162,7 @@ static const struct {
 	{FTP_METHOD_COMMIT, "commit the plan", FTP_CHANGE_NONE, on_committed, does_not_commit},
 	{FTP_METHOD_ABANDON, "abandon the plan", FTP_CHANGE_NONE, on_abandoned, blame},
 	{FTP_METHOD_EMULATE, "emulate what it was told", FTP_CHANGE_NONE, on_done, warn},
+	{FTP_METHOD_FAIL, "fail", FTP_CHANGE_NONE, on_done, warn},
 	{FTP_METHOD_RETAIN, "keep its snapshots", FTP_CHANGE_NONE, on_done, warn},
 	{FTP_METHOD_STOP, "stop", FTP_CHANGE_NONE, on_stopped, blame},
 };

@@ -1,5 +1,8 @@
 /* Lines of events.jsonl: what happened when, for ftpctl report and those who measure. Keys are
- * stable; "t" is in seconds since the coordinator's start. */
+ * stable; "t" is in seconds since the coordinator's start; the shell adds the wall
+ * clock's "time". */
+#include <stdio.h>
+
 #include "ctl/coordinator_state.h"
 
 #define MAX_HISTORY 1000
@@ -183,6 +186,39 @@ void ftp_coordinator_event_change(
 	ftp_assert(j);
 	remember(c->changes, j);
 	ftp_coordinator_event(c, "repartition", j, now_ns, a);
+}
+
+void ftp_coordinator_event_failure(const struct ftp_coordinator *c, uint32_t node, const char *why,
+	uint64_t now_ns, struct ftp_actions *a)
+{
+	bool known = node != FTP_NO_NODE;
+	uint64_t unheard_ns = known ? now_ns - c->nodes[node].detector.heard_ns : 0;
+	char text[400];
+
+	snprintf(text, sizeof(text), "%s", why);
+	ftp_coordinator_one_line(text);
+	ftp_coordinator_event(c, "failure",
+		json_pack("{s:s?, s:s, s:I, s:f}", "node",
+			known ? c->config->nodes[node].name : NULL, "why", text, "step",
+			(json_int_t)c->last_row, "unheard_s",
+			(double)unheard_ns / (double)FTP_NS_PER_S),
+		now_ns, a);
+}
+
+void ftp_coordinator_event_agreed(
+	const struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a)
+{
+	const struct ftp_plan *p = &c->change.plan;
+	uint64_t from_step = c->recovery.from_step;
+	json_t *nodes = json_array();
+
+	for (uint32_t i = 0; i < p->n_stages; i++)
+		json_array_append_new(nodes, json_string(p->stages[i].name));
+	ftp_coordinator_event(c, "agreed",
+		json_pack("{s:I, s:I, s:I, s:o}", "term", (json_int_t)p->term, "step",
+			(json_int_t)p->recovery_step, "lost_steps",
+			(json_int_t)(from_step - p->recovery_step), "nodes", nodes),
+		now_ns, a);
 }
 
 /* A recovery, once a step is done again; unheard_s: at its first sign. */

@@ -238,6 +238,7 @@ static const struct {
 	{FTP_METHOD_REPARTITION, ftp_coordinator_repartition},
 	{FTP_METHOD_DRAIN, ftp_coordinator_drain},
 	{FTP_METHOD_SET_EMULATE, ftp_coordinator_emulate},
+	{FTP_METHOD_SET_FAIL, ftp_coordinator_fail},
 };
 
 static void told(struct ftp_coordinator *c, size_t row, const struct ftp_event *e, uint64_t now_ns,

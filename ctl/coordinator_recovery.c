@@ -146,6 +146,7 @@ void ftp_coordinator_recover(struct ftp_coordinator *c, uint32_t node, enum ftp_
 		ftp_actions_log(a, FTP_LOG_WARNING, "also: %s", text);
 	else if (!begin(c, node, text, now_ns, a))
 		return;
+	ftp_coordinator_event_failure(c, node, text, now_ns, a);
 	add_victim(c, node, evidence, text);
 	if (!was_open || c->change.phase != FTP_CHANGE_HALTING) {
 		halt(c, now_ns, a);
@@ -161,14 +162,17 @@ void ftp_coordinator_recover(struct ftp_coordinator *c, uint32_t node, enum ftp_
 void ftp_coordinator_recover_all(
 	struct ftp_coordinator *c, const char *text, uint64_t now_ns, struct ftp_actions *a)
 {
-	if (!is_open(c) && begin(c, FTP_NO_NODE, text, now_ns, a))
-		halt(c, now_ns, a);
+	if (is_open(c) || !begin(c, FTP_NO_NODE, text, now_ns, a))
+		return;
+	ftp_coordinator_event_failure(c, FTP_NO_NODE, text, now_ns, a);
+	halt(c, now_ns, a);
 }
 
 void ftp_coordinator_recover_again(
 	struct ftp_coordinator *c, const char *why, uint64_t now_ns, struct ftp_actions *a)
 {
 	const char *phase = ftp_coordinator_phase_name(c->change.phase);
+	char text[400];
 
 	if (++c->recovery.n_failures > FTP_COORDINATOR_RECOVERY_TRIES) {
 		ftp_coordinator_suspect(c, FTP_EVIDENCE_CERTAIN, now_ns, a,
@@ -176,8 +180,10 @@ void ftp_coordinator_recover_again(
 			c->change.reason, c->recovery.n_failures, phase, why);
 		return;
 	}
-	ftp_actions_log(a, FTP_LOG_WARNING, "the recovery of term %llu failed while %s: %s; again",
+	snprintf(text, sizeof(text), "the recovery of term %llu failed while %s: %s; again",
 		LL(c->change.plan.term), phase, why);
+	ftp_actions_log(a, FTP_LOG_WARNING, "%s", text);
+	ftp_coordinator_event_failure(c, FTP_NO_NODE, text, now_ns, a);
 	halt(c, now_ns, a);
 }
 
@@ -380,6 +386,7 @@ void ftp_coordinator_recovery_halted(
 	}
 	c->recovery.term = x->step ? snapshot.term : 0;
 	ftp_coordinator_change_prepare(c, &target, now_ns, a);
+	ftp_coordinator_event_agreed(c, now_ns, a);
 }
 
 void ftp_coordinator_recovery_take_stock(struct ftp_coordinator *c)
@@ -459,63 +466,4 @@ void ftp_coordinator_recovery_settled(struct ftp_coordinator *c, uint64_t now_ns
 {
 	c->recovery.is_settled = true;
 	c->recovery.settled_ns = now_ns;
-}
-
-static double seconds(uint64_t from_ns, uint64_t to_ns)
-{
-	return to_ns > from_ns ? (double)(to_ns - from_ns) / (double)FTP_NS_PER_S : 0;
-}
-
-static void measure(struct ftp_coordinator_recovery *r, uint64_t now_ns)
-{
-	const uint64_t *began_ns = r->began_ns;
-	uint64_t settled_ns = r->is_settled ? r->settled_ns : now_ns;
-
-	r->parts_s[FTP_RECOVERY_HALT] = seconds(r->sign_ns, began_ns[FTP_CHANGE_PREPARING]);
-	r->parts_s[FTP_RECOVERY_PREPARE] =
-		seconds(began_ns[FTP_CHANGE_PREPARING], began_ns[FTP_CHANGE_TRANSFERRING]);
-	r->parts_s[FTP_RECOVERY_TRANSFER] =
-		seconds(began_ns[FTP_CHANGE_TRANSFERRING], r->commit_ns);
-	r->parts_s[FTP_RECOVERY_COMMIT] = seconds(r->commit_ns, settled_ns);
-	r->parts_s[FTP_RECOVERY_FIRST_STEP] = seconds(settled_ns, now_ns);
-	r->parts_s[FTP_RECOVERY_TOTAL] = seconds(r->sign_ns, now_ns);
-}
-
-/* "n2 (pid 7) was killed by signal 9 (SIGKILL); ...", or the sign where nobody was lost. */
-static void tell_fates(const struct ftp_coordinator *c, char *text, size_t bytes)
-{
-	const struct ftp_coordinator_recovery *r = &c->recovery;
-	size_t at = 0;
-
-	snprintf(text, bytes, "%s", r->sign);
-	for (uint32_t i = 0; i < c->n_nodes && at + 210 < bytes; i++)
-		if (r->victims & FTP_NODE_BIT(i))
-			at += (size_t)snprintf(
-				text + at, bytes - at, "%s%s", at ? "; " : "", r->fates[i].text);
-}
-
-void ftp_coordinator_recovery_row(struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a)
-{
-	struct ftp_coordinator_recovery *r = &c->recovery;
-	const double *s = r->parts_s;
-	char fates[700], with[128];
-
-	if (!r->is_on || !r->is_committed || ftp_coordinator_recovering(c))
-		return;
-	r->is_on = false;
-	r->n_recoveries++;
-	r->n_lost_steps += r->from_step - c->plan.recovery_step;
-	measure(r, now_ns);
-	tell_fates(c, fates, sizeof(fates));
-	ftp_coordinator_list(c, ftp_coordinator_stages(&c->plan), with, sizeof(with));
-	ftp_actions_log(a, FTP_LOG_INFO,
-		"recovered: %s; training goes on after step %llu with %s, %llu steps are done "
-		"again; moved %.1f MB; %.0f ms to the first new step: halt %.0f, prepare %.0f, "
-		"transfer %.0f, commit %.0f, step %.0f",
-		fates, LL(c->plan.recovery_step), with, LL(r->from_step - c->plan.recovery_step),
-		(double)r->moved_bytes / 1e6, s[FTP_RECOVERY_TOTAL] * 1e3,
-		s[FTP_RECOVERY_HALT] * 1e3, s[FTP_RECOVERY_PREPARE] * 1e3,
-		s[FTP_RECOVERY_TRANSFER] * 1e3, s[FTP_RECOVERY_COMMIT] * 1e3,
-		s[FTP_RECOVERY_FIRST_STEP] * 1e3);
-	ftp_coordinator_event_recovery(c, fates, now_ns, a);
 }

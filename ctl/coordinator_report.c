@@ -105,14 +105,24 @@ const char *ftp_coordinator_node_state(const struct ftp_coordinator *c, uint32_t
 										       : "up";
 }
 
-static json_t *change_document(const struct ftp_coordinator *c)
+static json_t *change_document(const struct ftp_coordinator *c, uint64_t now_ns)
 {
 	const struct ftp_coordinator_change *x = &c->change;
+	json_t *awaited = json_array();
+	double left_s = x->deadline_ns > now_ns
+				? (double)(x->deadline_ns - now_ns) / (double)FTP_NS_PER_S
+				: 0;
 
-	if (x->phase == FTP_CHANGE_NONE)
+	if (x->phase == FTP_CHANGE_NONE) {
+		json_decref(awaited);
 		return json_null();
-	return json_pack("{s:I, s:s, s:s}", "term", (json_int_t)x->plan.term, "phase",
-		ftp_coordinator_phase_name(x->phase), "reason", x->reason);
+	}
+	for (uint32_t i = 0; i < c->n_nodes; i++)
+		if (x->awaited & FTP_NODE_BIT(i))
+			json_array_append_new(awaited, json_string(c->config->nodes[i].name));
+	return json_pack("{s:I, s:s, s:s, s:o, s:f}", "term", (json_int_t)x->plan.term, "phase",
+		ftp_coordinator_phase_name(x->phase), "reason", x->reason, "awaited", awaited,
+		"deadline_seconds", left_s);
 }
 
 /* Of each sender, as it saw them last. */
@@ -201,7 +211,7 @@ json_t *ftp_coordinator_status(const struct ftp_coordinator *c, uint64_t now_ns)
 		j, "predicted_step_seconds", number_if(c->predicted_s > 0, c->predicted_s));
 	json_object_set_new(j, "n_repartitions", json_integer(c->n_committed));
 	json_object_set_new(j, "n_recoveries", json_integer(c->recovery.n_recoveries));
-	json_object_set_new(j, "change", change_document(c));
+	json_object_set_new(j, "change", change_document(c, now_ns));
 	json_object_set_new(j, "snapshot", ftp_coordinator_snapshots_document(c));
 	json_object_set_new(j, "links", links_document(c));
 	json_object_set_new(j, "nodes", nodes_document(c));

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -9,6 +10,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "ctl/coordinator_files.h"
 #include "ctl/coordinator_listen.h"
 #include "ctl/coordinator_metrics.h"
 #include "ctl/jsonrpc.h"
@@ -40,16 +42,15 @@ struct ftp_server {
 	struct ftp_actions actions;
 	struct conn *conns;
 	struct reply reply;
-	FILE *loss, *events;
+	struct ftp_coordinator_files files;
 	int epoll_fd, tcp_fd, unix_fd;
 	uint32_t last_conn, n_tcp, n_unix;
 	uint64_t now_ns; /* of this turn */
 	uint64_t refusals_quiet_until_ns;
 	pid_t parent;
-	bool ended, lines_added, disk_broken;
-	/* A cut or a journal, text "": none. Told after this step: it is not re-entered. */
-	struct ftp_error write_failed;
+	bool ended;
 	enum ftp_coordinator_outcome outcome;
+	int raise; /* a signal, after this step; 0: none */
 };
 
 struct pending { /* a call of ours */
@@ -115,42 +116,33 @@ static void do_close(struct ftp_server *s, struct ftp_action *a)
 
 static void do_row(struct ftp_server *s, struct ftp_action *a)
 {
-	ftp_rundir_add_loss(s->loss, a->step, a->loss);
-	s->lines_added = true;
+	ftp_coordinator_files_row(&s->files, a->step, a->loss);
 }
 
 static void do_cut(struct ftp_server *s, struct ftp_action *a)
 {
-	struct ftp_error err;
-
-	if (s->disk_broken || !ftp_rundir_cut_loss(s->loss, a->step, &err))
-		return;
-	s->write_failed = err;
-	s->disk_broken = true;
+	ftp_coordinator_files_cut(&s->files, a->step);
 }
 
-/* A term that is used, or a plan that is committed, has the losses up to it on the disk too. */
 static void do_journal(struct ftp_server *s, struct ftp_action *a)
 {
-	struct ftp_error err;
-
-	if (s->disk_broken || (!ftp_rundir_sync(s->loss, FTP_RUNDIR_LOSS, &err) &&
-				      !ftp_rundir_write_journal(s->dir, a->body, &err)))
-		return;
-	s->write_failed = err;
-	s->disk_broken = true;
+	ftp_coordinator_files_journal(&s->files, a->body);
 }
 
 static void do_event(struct ftp_server *s, struct ftp_action *a)
 {
-	ftp_rundir_add_event(s->events, a->body);
-	s->lines_added = true;
+	ftp_coordinator_files_event(&s->files, a->body);
 }
 
 static void do_log(struct ftp_server *s, struct ftp_action *a)
 {
 	(void)s;
 	ftp_log(a->level, "%s", a->text);
+}
+
+static void do_raise(struct ftp_server *s, struct ftp_action *a)
+{
+	s->raise = a->code;
 }
 
 static void do_summary(struct ftp_server *s, struct ftp_action *a)
@@ -176,6 +168,7 @@ static void (*const doers[])(struct ftp_server *s, struct ftp_action *a) = {
 	[FTP_ACTION_JOURNAL] = do_journal,
 	[FTP_ACTION_EVENT] = do_event,
 	[FTP_ACTION_LOG] = do_log,
+	[FTP_ACTION_RAISE] = do_raise,
 	[FTP_ACTION_SUMMARY] = do_summary,
 	[FTP_ACTION_END] = do_end,
 };
@@ -191,18 +184,8 @@ static void flush_lines(struct ftp_server *s)
 {
 	struct ftp_error err;
 
-	if (s->lines_added && !s->disk_broken &&
-		(ftp_rundir_flush(s->loss, FTP_RUNDIR_LOSS, &err) ||
-			ftp_rundir_flush(s->events, FTP_RUNDIR_EVENTS, &err))) {
-		s->disk_broken = true;
+	if (ftp_coordinator_files_flush(&s->files, &err))
 		broken(s, err.text);
-	}
-	s->lines_added = false;
-	if (s->write_failed.text[0]) {
-		err = s->write_failed;
-		s->write_failed.text[0] = 0;
-		broken(s, err.text);
-	}
 }
 
 /* Not re-entered: calls end in a peer's turn or free, never in ftp_jsonrpc_call(). */
@@ -211,12 +194,15 @@ static void step(struct ftp_server *s, const struct ftp_event *e)
 	ftp_coordinator_step(s->core, e, s->now_ns, &s->actions);
 	for (uint32_t i = 0; i < s->actions.n; i++) {
 		/* What should have been durable first is not said; the run ends. */
-		if (s->actions.items[i].kind == FTP_ACTION_CALL && s->write_failed.text[0])
+		if (s->actions.items[i].kind == FTP_ACTION_CALL && s->files.failed.text[0])
 			continue;
 		doers[s->actions.items[i].kind](s, &s->actions.items[i]);
 	}
 	ftp_actions_clear(&s->actions);
 	flush_lines(s);
+	if (s->raise)
+		raise(s->raise);
+	s->raise = 0;
 }
 
 /* All methods end here: the core knows them. */
@@ -265,6 +251,7 @@ METHOD(on_plan, FTP_METHOD_PLAN)
 METHOD(on_repartition, FTP_METHOD_REPARTITION)
 METHOD(on_drain, FTP_METHOD_DRAIN)
 METHOD(on_emulate, FTP_METHOD_SET_EMULATE)
+METHOD(on_fail, FTP_METHOD_SET_FAIL)
 
 static const struct ftp_jsonrpc_method node_methods[] = {
 	{FTP_METHOD_JOIN, on_join},
@@ -287,6 +274,7 @@ static const struct ftp_jsonrpc_method control_methods[] = {
 	{FTP_METHOD_REPARTITION, on_repartition},
 	{FTP_METHOD_DRAIN, on_drain},
 	{FTP_METHOD_SET_EMULATE, on_emulate},
+	{FTP_METHOD_SET_FAIL, on_fail},
 	{NULL, NULL},
 };
 
@@ -435,39 +423,6 @@ enum ftp_coordinator_outcome ftp_server_run(struct ftp_server *s, int stop_fd)
 	return s->outcome;
 }
 
-/* NULL: lost, or there was none yet. */
-static json_t *read_journal(const struct ftp_server_params *params)
-{
-	struct ftp_error err;
-	json_t *journal;
-	int rc = ftp_rundir_read_journal(&journal, params->dir, &err);
-
-	if (!rc)
-		rc = ftp_coordinator_journal_check(journal, params->settings->run, &err);
-	if (!rc)
-		return journal;
-	if (rc != -ENOENT)
-		ftp_log_error("%s is not used, and the run goes on as if it were lost: %s",
-			FTP_RUNDIR_JOURNAL, err.text);
-	json_decref(journal);
-	return NULL;
-}
-
-/* A run that has losses was begun by a coordinator before this one. */
-static int open_files(struct ftp_server *s, const struct ftp_server_params *params,
-	struct ftp_coordinator_past *past, bool *is_resumed, struct ftp_error *err)
-{
-	int rc = ftp_rundir_open_loss(&s->loss, params->dir, err);
-
-	*is_resumed = rc == -EEXIST;
-	if (*is_resumed) {
-		rc = ftp_rundir_resume_loss(
-			&s->loss, params->dir, past->losses, FTP_LATE_ROWS, &past->n_rows, err);
-		past->journal = read_journal(params);
-	}
-	return rc ? rc : ftp_rundir_resume_events(&s->events, params->dir, &past->t_s, err);
-}
-
 static void start_core(struct ftp_server *s, const struct ftp_server_params *params,
 	const struct ftp_coordinator_past *past)
 {
@@ -501,7 +456,8 @@ int ftp_server_new(
 	if (rc >= 0)
 		rc = ftp_coordinator_metrics_start(&s->metrics, config, err);
 	if (rc >= 0)
-		rc = open_files(s, params, past, &is_resumed, err);
+		rc = ftp_coordinator_files_open(
+			&s->files, params->dir, params->settings->run, past, &is_resumed, err);
 	if (rc >= 0)
 		rc = s->unix_fd = ftp_listen_unix(params->dir->path, FTP_RUNDIR_SOCKET, err);
 	if (rc < 0) {
@@ -536,10 +492,7 @@ void ftp_server_free(struct ftp_server *s)
 		close(s->tcp_fd);
 	close(s->epoll_fd);
 	ftp_coordinator_metrics_stop(s->metrics);
-	if (s->loss)
-		fclose(s->loss);
-	if (s->events)
-		fclose(s->events);
+	ftp_coordinator_files_close(&s->files);
 	ftp_coordinator_free(s->core);
 	ftp_actions_free(&s->actions);
 	free(s);

@@ -272,6 +272,9 @@ uint32_t ftp_coordinator_change_giver(struct ftp_coordinator *c, uint32_t node);
 void ftp_coordinator_change_set_plan(
 	struct ftp_coordinator *c, const struct ftp_planner_plan *target);
 void ftp_coordinator_change_describe(const struct ftp_coordinator *c, struct ftp_actions *a);
+/* Seconds of each part so far; 0: not reached. */
+void ftp_coordinator_change_parts(const struct ftp_coordinator_change *x, uint64_t now_ns,
+	double parts_s[FTP_N_CHANGE_PARTS]);
 /* The node as its peers of that term see it. */
 void ftp_coordinator_change_member(const struct ftp_coordinator *c, uint64_t term,
 	struct ftp_plan_stage *m, uint32_t node, uint32_t first_unit, uint32_t end_unit);
@@ -293,9 +296,6 @@ void ftp_coordinator_change_held(
 void ftp_coordinator_change_without(struct ftp_coordinator *c, uint32_t node, const char *why,
 	uint64_t now_ns, struct ftp_actions *a);
 void ftp_coordinator_change_time(struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a);
-/* Seconds of each part so far; 0: not reached. */
-void ftp_coordinator_change_parts(const struct ftp_coordinator_change *x, uint64_t now_ns,
-	double parts_s[FTP_N_CHANGE_PARTS]);
 bool ftp_coordinator_change_open(const struct ftp_coordinator *c); /* begun, not committed */
 const char *ftp_coordinator_phase_name(enum ftp_change_phase phase);
 
@@ -308,6 +308,8 @@ void ftp_coordinator_drain(struct ftp_coordinator *c, const struct ftp_event *e,
 void ftp_coordinator_dismiss(
 	struct ftp_coordinator *c, uint32_t node, uint64_t now_ns, struct ftp_actions *a);
 void ftp_coordinator_emulate(struct ftp_coordinator *c, const struct ftp_event *e, uint64_t now_ns,
+	struct ftp_actions *a);
+void ftp_coordinator_fail(struct ftp_coordinator *c, const struct ftp_event *e, uint64_t now_ns,
 	struct ftp_actions *a);
 
 /* coordinator_problem.c: the planner's answers about the nodes as they are now; their nodes are
@@ -459,7 +461,12 @@ json_t *ftp_coordinator_remember_plan(
 	const struct ftp_coordinator *c); /* its event, for the summary too */
 void ftp_coordinator_event_change(
 	const struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a);
-
+/* A sign of a loss, of a node or FTP_NO_NODE, that training halts for. */
+void ftp_coordinator_event_failure(const struct ftp_coordinator *c, uint32_t node, const char *why,
+	uint64_t now_ns, struct ftp_actions *a);
+/* All have halted: where to go on, and with whom. */
+void ftp_coordinator_event_agreed(
+	const struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a);
 void ftp_coordinator_event_recovery(
 	const struct ftp_coordinator *c, const char *fates, uint64_t now_ns, struct ftp_actions *a);
 

@@ -7,6 +7,7 @@
 
 #include "ctl/coordinator_state.h"
 #include "ctl/cuts.h"
+#include "ctl/drill.h"
 #include "ctl/jsonrpc.h"
 #include "ctl/units.h"
 
@@ -285,6 +286,18 @@ static int parse_emulate(char *text, struct ftp_emulate *m, struct ftp_error *er
 	return rc;
 }
 
+static bool is_drill(
+	const struct ftp_coordinator *c, const char *consequence, struct ftp_actions *a)
+{
+	char text[160];
+
+	if (c->settings.drill)
+		return true;
+	snprintf(text, sizeof(text), "the run was not started with --drill: %s", consequence);
+	ftp_actions_refuse(a, FTP_JSONRPC_STATE, text);
+	return false;
+}
+
 void ftp_coordinator_emulate(struct ftp_coordinator *c, const struct ftp_event *e, uint64_t now_ns,
 	struct ftp_actions *a)
 {
@@ -297,12 +310,8 @@ void ftp_coordinator_emulate(struct ftp_coordinator *c, const struct ftp_event *
 		ftp_actions_refuse(a, FTP_JSONRPC_PARAMS, err.text);
 		return;
 	}
-	if (!c->settings.drill) {
-		ftp_actions_refuse(a, FTP_JSONRPC_STATE,
-			"the run was not started with --drill: it emulates only what its "
-			"configuration says");
+	if (!is_drill(c, "it emulates only what its configuration says", a))
 		return;
-	}
 	ftp_coordinator_one_line(ask.name);
 	ftp_coordinator_one_line(ask.settings);
 	node = find_node(c, ask.name, &err);
@@ -321,4 +330,50 @@ void ftp_coordinator_emulate(struct ftp_coordinator *c, const struct ftp_event *
 	ftp_coordinator_event_emulate(c, (uint32_t)node, now_ns, a);
 	ftp_actions_call(a, c->nodes[node].conn, FTP_METHOD_EMULATE, ftp_emulate_encode(&m), 0,
 		now_ns + FTP_COORDINATOR_COMMIT_NS);
+}
+
+/* A node is told to, so that it works wherever that runs. */
+static void fail_node(struct ftp_coordinator *c, uint32_t node, const char *how, uint64_t now_ns,
+	struct ftp_actions *a)
+{
+	struct ftp_fail m;
+
+	snprintf(m.how, sizeof(m.how), "%s", how);
+	ftp_actions_call(a, c->nodes[node].conn, FTP_METHOD_FAIL, ftp_fail_encode(&m), 0,
+		now_ns + FTP_COORDINATOR_COMMIT_NS);
+}
+
+void ftp_coordinator_fail(struct ftp_coordinator *c, const struct ftp_event *e, uint64_t now_ns,
+	struct ftp_actions *a)
+{
+	struct ftp_fail_ask ask;
+	struct ftp_error err;
+	bool is_self;
+	int node = 0;
+
+	if (ftp_fail_ask_decode(&ask, e->body, &err)) {
+		ftp_actions_refuse(a, FTP_JSONRPC_PARAMS, err.text);
+		return;
+	}
+	if (!is_drill(c, "nothing in it fails on purpose", a))
+		return;
+	ftp_coordinator_one_line(ask.name);
+	ftp_coordinator_one_line(ask.how);
+	is_self = !strcmp(ask.name, "coordinator");
+	if (!ftp_drill_signal(ask.how))
+		node = ftp_error_set(&err, EINVAL, "'%s': expected " FTP_DRILL_HOWS, ask.how);
+	else if (!is_self)
+		node = find_node(c, ask.name, &err);
+	if (node < 0) {
+		refuse(a, &err);
+		return;
+	}
+	ftp_actions_reply(a, json_object());
+	ftp_actions_log(a, FTP_LOG_INFO, "drill: %s fails: %s", ask.name, ask.how);
+	ftp_coordinator_event(
+		c, "fail", json_pack("{s:s, s:s}", "node", ask.name, "how", ask.how), now_ns, a);
+	if (is_self)
+		ftp_actions_add(a, FTP_ACTION_RAISE)->code = ftp_drill_signal(ask.how);
+	else
+		fail_node(c, (uint32_t)node, ask.how, now_ns, a);
 }

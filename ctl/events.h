@@ -1,6 +1,7 @@
 /* Reading events.jsonl of a run directory: one JSON object a line, each with "t" (seconds since the
- * coordinator's start) and "kind", written by the coordinator. The file may be growing, cut off or
- * absent: what is no such line, or longer than FTP_EVENTS_MAX_LINE, is passed over. One thread. */
+ * coordinator's start) and "kind", written by the coordinator, and "time" (wall clock, for people).
+ * The file may be growing, cut off or absent: what is no such line, or longer than
+ * FTP_EVENTS_MAX_LINE, is passed over. One thread. */
 #ifndef FTP_CTL_EVENTS_H
 #define FTP_CTL_EVENTS_H
 

@@ -110,6 +110,37 @@ static void on_repartition(struct line *l, const json_t *e)
 		1e3 * ftp_document_number_or_0(e, "commit_s"));
 }
 
+static void on_failure(struct line *l, const json_t *e)
+{
+	say(l, "%s; training halts: step %lld was the last one", ftp_document_text(e, "why"),
+		(long long)ftp_document_integer(e, "step"));
+}
+
+static void on_agreed(struct line *l, const json_t *e)
+{
+	say(l, "training is to go on after step %lld, term %lld: %lld steps are done again",
+		(long long)ftp_document_integer(e, "step"),
+		(long long)ftp_document_integer(e, "term"),
+		(long long)ftp_document_integer(e, "lost_steps"));
+}
+
+static void on_recovery(struct line *l, const json_t *e)
+{
+	say(l,
+		"recovered: %s; training goes on after step %lld, %lld steps are done again; moved "
+		"%.1f MB; %.0f ms to the first new step (halt %.0f, prepare %.0f, transfer %.0f, "
+		"commit %.0f, step %.0f)",
+		ftp_document_text(e, "why"), (long long)ftp_document_integer(e, "step"),
+		(long long)ftp_document_integer(e, "lost_steps"),
+		ftp_document_number_or_0(e, "moved_bytes") / 1e6,
+		1e3 * ftp_document_number_or_0(e, "total_s"),
+		1e3 * ftp_document_number_or_0(e, "halt_s"),
+		1e3 * ftp_document_number_or_0(e, "prepare_s"),
+		1e3 * ftp_document_number_or_0(e, "transfer_s"),
+		1e3 * ftp_document_number_or_0(e, "commit_s"),
+		1e3 * ftp_document_number_or_0(e, "first_step_s"));
+}
+
 static void on_evaluation(struct line *l, const json_t *e)
 {
 	say(l, "step %lld: test accuracy %.4f, test loss %.4f",
@@ -135,6 +166,11 @@ static void on_emulate(struct line *l, const json_t *e)
 		say(l, "%.4g MB/s", bandwidth / 1e6);
 	else
 		say(l, "unlimited");
+}
+
+static void on_fail(struct line *l, const json_t *e)
+{
+	say(l, "drill: %s fails (%s)", ftp_document_text(e, "node"), ftp_document_text(e, "how"));
 }
 
 static void on_drain(struct line *l, const json_t *e)
@@ -165,9 +201,13 @@ static const struct {
 	{"links", on_links},
 	{"plan", on_plan},
 	{"repartition", on_repartition},
+	{"failure", on_failure},
+	{"agreed", on_agreed},
+	{"recovery", on_recovery},
 	{"evaluation", on_evaluation},
 	{"slowness", on_slowness},
 	{"emulate", on_emulate},
+	{"fail", on_fail},
 	{"drain", on_drain},
 	{"join", on_join},
 	{"gone", on_gone},

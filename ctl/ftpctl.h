@@ -16,6 +16,7 @@ int ftp_ftpctl_config_dump(const struct ftp_options *o);
 int ftp_ftpctl_doctor(const struct ftp_options *o);
 int ftp_ftpctl_drain(const struct ftp_options *o);
 int ftp_ftpctl_emulate(const struct ftp_options *o);
+int ftp_ftpctl_fail_node(const struct ftp_options *o);
 int ftp_ftpctl_follow(const struct ftp_options *o);
 int ftp_ftpctl_join(const struct ftp_options *o);
 int ftp_ftpctl_plan(const struct ftp_options *o);
@@ -26,6 +27,7 @@ int ftp_ftpctl_start(const struct ftp_options *o);
 int ftp_ftpctl_status(const struct ftp_options *o);
 int ftp_ftpctl_stop(const struct ftp_options *o);
 int ftp_ftpctl_top(const struct ftp_options *o);
+int ftp_ftpctl_why(const struct ftp_options *o);
 int ftp_ftpctl_version(const struct ftp_options *o);
 
 /* Loads the configuration that the options name. 0, or an exit code when it has been said on stderr

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "ctl/document.h"
+#include "ctl/drill.h"
 #include "ctl/events.h"
 #include "ctl/ftpctl.h"
 #include "ctl/ftpctl_run.h"
@@ -20,11 +21,12 @@
 struct change {
 	const struct ftp_options *o;
 	struct ftp_ftpctl_run run;
-	const char *node;      /* that it is about; NULL: all */
-	uint64_t events;       /* read up to here */
-	json_t *repartition;   /* the last since the verb began; NULL: none */
-	json_t *emulate, *end; /* likewise */
+	const char *node;	      /* that it is about; NULL: all */
+	uint64_t events;	      /* read up to here */
+	json_t *repartition;	      /* the last since the verb began; NULL: none */
+	json_t *emulate, *fail, *end; /* likewise */
 	bool abandoned;
+	bool may_not_answer; /* it is the coordinator that is to fail */
 };
 
 static void keep(json_t **kept, const json_t *event)
@@ -43,6 +45,9 @@ static void on_event(void *arg, const char *kind, const json_t *event)
 	} else if (!strcmp(kind, "emulate") && c->node &&
 		   !strcmp(ftp_document_text(event, "node"), c->node)) {
 		keep(&c->emulate, event);
+	} else if (!strcmp(kind, "fail") && c->node &&
+		   !strcmp(ftp_document_text(event, "node"), c->node)) {
+		keep(&c->fail, event);
 	} else if (!strcmp(kind, "end")) {
 		keep(&c->end, event);
 	}
@@ -83,6 +88,11 @@ static bool is_emulated(struct change *c)
 	return c->emulate;
 }
 
+static bool is_failed(struct change *c)
+{
+	return c->fail;
+}
+
 /* Asks for the change and waits for its effect. */
 static enum ftp_exit ask_and_wait(struct change *c, const char *method, json_t *params,
 	uint64_t wait_ns, bool (*done)(struct change *c))
@@ -94,9 +104,10 @@ static enum ftp_exit ask_and_wait(struct change *c, const char *method, json_t *
 	int rc;
 
 	c->events = ftp_events_end(&c->run.dir);
-	rc = ftp_ftpctl_ask(&c->run, method, params, ASK_NS, &answer, &err);
+	rc = ftp_ftpctl_ask(
+		&c->run, method, params, c->may_not_answer ? FTP_NS_PER_S : ASK_NS, &answer, &err);
 	json_decref(answer);
-	if (rc)
+	if (rc && !(c->may_not_answer && rc != -EPROTO))
 		return ftp_ftpctl_fail(
 			c->o, rc == -EPROTO ? FTP_EXIT_FAILURE : FTP_EXIT_DEGRADED, err.text);
 	for (;;) {
@@ -124,9 +135,9 @@ static void report(const struct change *c, const char *line, const json_t *event
 
 	ftp_events_describe(event, text, sizeof(text));
 	if (c->o->json)
-		ftp_ftpctl_print_json(json_pack("{s:b, s:s, s:s?, s:O?, s:O?}", "ok", 1, "run",
-			c->run.dir.id, "node", c->node, "repartition", c->repartition, "emulate",
-			c->emulate));
+		ftp_ftpctl_print_json(json_pack("{s:b, s:s, s:s?, s:O?, s:O?, s:O?}", "ok", 1,
+			"run", c->run.dir.id, "node", c->node, "repartition", c->repartition,
+			"emulate", c->emulate, "fail", c->fail));
 	else
 		printf("%s%s%s\n", line, line[0] && text[0] ? "; " : "", text);
 }
@@ -143,6 +154,7 @@ static int end(struct change *c, int rc)
 {
 	json_decref(c->repartition);
 	json_decref(c->emulate);
+	json_decref(c->fail);
 	json_decref(c->end);
 	return rc;
 }
@@ -218,5 +230,26 @@ int ftp_ftpctl_emulate(const struct ftp_options *o)
 		&c, FTP_METHOD_SET_EMULATE, ftp_emulate_ask_encode(&m), EMULATE_NS, is_emulated);
 	if (!rc)
 		report(&c, "", c.emulate);
+	return end(&c, rc);
+}
+
+int ftp_ftpctl_fail_node(const struct ftp_options *o)
+{
+	const char *how = o->how ? o->how : FTP_DRILL_DEFAULT;
+	struct ftp_fail_ask m = {.name = ""};
+	struct change c;
+	int rc;
+
+	if (!ftp_drill_signal(how))
+		return ftp_ftpctl_fail(o, FTP_EXIT_USAGE, "--how: expected " FTP_DRILL_HOWS);
+	strcpy(m.how, how);
+	rc = begin(&c, o);
+	if (rc)
+		return rc;
+	snprintf(m.name, sizeof(m.name), "%s", c.node);
+	c.may_not_answer = !strcmp(c.node, "coordinator");
+	rc = ask_and_wait(&c, FTP_METHOD_SET_FAIL, ftp_fail_ask_encode(&m), EMULATE_NS, is_failed);
+	if (!rc)
+		report(&c, "", c.fail);
 	return end(&c, rc);
 }

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "ctl/ftpctl.h"
@@ -41,6 +42,38 @@ int ftp_ftpctl_find_run(struct ftp_ftpctl_run *r, const struct ftp_options *o)
 	if (ftp_rundir_latest(&r->dir, r->data_dir, NULL))
 		r->dir.id[0] = r->dir.path[0] = 0;
 	return 0;
+}
+
+int ftp_ftpctl_find_dir(struct ftp_rundir *d, const struct ftp_options *o)
+{
+	const char *run = o->n_operands ? o->operands[0] : "latest";
+	char text[FTP_PATHS_MAX + 64];
+	struct ftp_ftpctl_run r;
+	struct ftp_error err;
+	struct stat st;
+	int rc;
+
+	if (strchr(run, '/') || !strcmp(run, ".")) {
+		rc = ftp_paths_absolute(run, d->path, sizeof(d->path), &err);
+		if (rc)
+			return ftp_ftpctl_fail(o, FTP_EXIT_USAGE, err.text);
+		while (d->path[0] && d->path[strlen(d->path) - 1] == '/')
+			d->path[strlen(d->path) - 1] = 0;
+	} else {
+		rc = ftp_ftpctl_find_run(&r, o);
+		if (rc)
+			return rc;
+		*d = r.dir;
+		if (strcmp(run, "latest"))
+			ftp_paths_run(r.data_dir, run, d->path, sizeof(d->path));
+	}
+	snprintf(
+		d->id, sizeof(d->id), "%s", strrchr(d->path, '/') ? strrchr(d->path, '/') + 1 : "");
+	if (d->path[0] && !stat(d->path, &st) && S_ISDIR(st.st_mode))
+		return 0;
+	snprintf(text, sizeof(text), "there is no run '%.64s'%s%s", run,
+		d->path[0] ? ": no directory " : "", d->path);
+	return ftp_ftpctl_fail(o, FTP_EXIT_FAILURE, text);
 }
 
 int ftp_ftpctl_find_live(struct ftp_ftpctl_run *r, const struct ftp_options *o)

@@ -21,6 +21,10 @@ int ftp_ftpctl_find_run(struct ftp_ftpctl_run *r, const struct ftp_options *o);
 /* The same, and it is going on; else says so: exit code 3. */
 int ftp_ftpctl_find_live(struct ftp_ftpctl_run *r, const struct ftp_options *o);
 
+/* The directory of the run that the first operand names: "latest", which it is without one, an id,
+ * or a directory. 0, or an exit code when it has been said why not. */
+int ftp_ftpctl_find_dir(struct ftp_rundir *d, const struct ftp_options *o);
+
 /* Calls the run's coordinator. params is taken, *result is the caller's. Negative errno with the
  * reason; -EPROTO: the coordinator refuses. */
 int ftp_ftpctl_ask(const struct ftp_ftpctl_run *r, const char *method, json_t *params,

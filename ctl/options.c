@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "ctl/drill.h"
 #include "ctl/units.h"
 
 enum kind { FLAG, TEXT, LIST, DURATION };
@@ -29,7 +30,7 @@ static const struct option {
 	{FTP_OPTION_TIMEOUT, "--timeout", NULL, DURATION, offsetof(struct ftp_options, timeout_ns),
 		"DURATION", "how long to wait, e.g. 30s"},
 	{FTP_OPTION_DRILL, "--drill", NULL, FLAG, offsetof(struct ftp_options, drill), NULL,
-		"a rehearsal: allow the verbs that make a node slow or a link bad"},
+		"a rehearsal: allow the verbs that make nodes fail or slow, or links bad"},
 	{FTP_OPTION_DRY_RUN, "--dry-run", NULL, FLAG, offsetof(struct ftp_options, dry_run), NULL,
 		"change nothing; a plan never does, ftpctl repartition does"},
 	{FTP_OPTION_CUTS, "--cuts", NULL, TEXT, offsetof(struct ftp_options, cuts), "LIST",
@@ -44,6 +45,10 @@ static const struct option {
 		"one picture"},
 	{FTP_OPTION_OUTPUT, "--output", "-o", TEXT, offsetof(struct ftp_options, output), "FILE",
 		"where to write it"},
+	{FTP_OPTION_HOW, "--how", NULL, TEXT, offsetof(struct ftp_options, how), "WAY",
+		FTP_DRILL_HOWS " (default: " FTP_DRILL_DEFAULT ")"},
+	{FTP_OPTION_FLIGHT, "--flight", NULL, TEXT, offsetof(struct ftp_options, flight), "NODE",
+		"all that its flight recorder holds; NODE.old: of the process before"},
 	{FTP_OPTION_JSON, "--json", NULL, FLAG, offsetof(struct ftp_options, json), NULL,
 		"one JSON document on stdout"},
 	{0, "--help", "-h", FLAG, offsetof(struct ftp_options, help), NULL, "this text"},

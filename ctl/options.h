@@ -39,6 +39,8 @@ enum ftp_option_bit {
 	FTP_OPTION_PROFILE = 1 << 12, /* --profile FILE */
 	FTP_OPTION_ONCE = 1 << 13,    /* --once */
 	FTP_OPTION_OUTPUT = 1 << 14,  /* -o, --output FILE */
+	FTP_OPTION_HOW = 1 << 15,     /* --how WAY */
+	FTP_OPTION_FLIGHT = 1 << 16,  /* --flight NODE */
 };
 
 #define FTP_OPTIONS_MAX_SETS	 256
@@ -49,10 +51,10 @@ struct ftp_options {
 	const char *sets[FTP_OPTIONS_MAX_SETS];
 	int n_sets;
 	bool json, follow, help, drill, dry_run, force, once;
-	const char *node;			     /* NULL: not given */
-	const char *data_dir;			     /* NULL: not given */
-	uint64_t timeout_ns;			     /* 0: not given */
-	const char *cuts, *nodes, *profile, *output; /* NULL: not given */
+	const char *node;					    /* NULL: not given */
+	const char *data_dir;					    /* NULL: not given */
+	uint64_t timeout_ns;					    /* 0: not given */
+	const char *cuts, *nodes, *profile, *output, *how, *flight; /* NULL: not given */
 	const char *operands[FTP_OPTIONS_MAX_OPERANDS];
 	int n_operands;
 };

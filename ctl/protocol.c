@@ -333,6 +333,19 @@ static const struct ftp_field ftp_emulate_ask_fields[] = {
 };
 MESSAGE(ftp_emulate_ask)
 
+static const struct ftp_field ftp_fail_fields[] = {
+	TEXT(ftp_fail, how),
+	{.name = NULL},
+};
+MESSAGE(ftp_fail)
+
+static const struct ftp_field ftp_fail_ask_fields[] = {
+	TEXT(ftp_fail_ask, name),
+	TEXT(ftp_fail_ask, how),
+	{.name = NULL},
+};
+MESSAGE(ftp_fail_ask)
+
 static const struct ftp_field ftp_prepared_fields[] = {
 	FIELD(ftp_prepared, term, FTP_FIELD_U64),
 	FIELD(ftp_prepared, memory_bytes, FTP_FIELD_U64),

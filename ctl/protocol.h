@@ -55,12 +55,14 @@
  *   node.halt        ftp_halt             ftp_inventory
  *   node.inventory   {}                   ftp_inventory
  *   node.emulate     ftp_emulate          {}
+ *   node.fail        ftp_fail             {}: of a drill; the node raises the signal on itself
  *   node.stop        ftp_stop             {}: sent before the node ends
  *   run.status       {}                   the status document of ctl/coordinator_report.c
  *   run.plan         {}                   the plan document: in force, best, why (dry run)
  *   run.repartition  ftp_repartition      {}: begun, or an error that says why not
  *   run.drain        ftp_named            {}: begun; the node ends when it holds nothing any more
  *   run.emulate      ftp_emulate_ask      {}: only in a run started with --drill
+ *   run.fail         ftp_fail_ask         {}: likewise
  *   run.stop         {}                   {}: stopping has begun
  *   run.exited       ftp_exited           {}
  *
@@ -94,6 +96,7 @@
 #define FTP_METHOD_HALT	       "node.halt"
 #define FTP_METHOD_INVENTORY   "node.inventory"
 #define FTP_METHOD_EMULATE     "node.emulate"
+#define FTP_METHOD_FAIL	       "node.fail"
 #define FTP_METHOD_STOP	       "node.stop"
 #define FTP_METHOD_PROGRESS    "node.progress" /* node -> coordinator, notifications */
 #define FTP_METHOD_HELD	       "node.held"
@@ -108,6 +111,7 @@
 #define FTP_METHOD_REPARTITION "run.repartition"
 #define FTP_METHOD_DRAIN       "run.drain"
 #define FTP_METHOD_SET_EMULATE "run.emulate"
+#define FTP_METHOD_SET_FAIL    "run.fail"
 #define FTP_METHOD_END	       "run.stop"
 #define FTP_METHOD_EXITED      "run.exited" /* supervisor -> coordinator, call: a child has ended */
 
@@ -365,6 +369,15 @@ struct ftp_emulate_ask {
 	char settings[256]; /* "slowdown=5,delay=2ms": what is not named stays */
 };
 
+struct ftp_fail {
+	char how[16]; /* ctl/drill.h */
+};
+
+struct ftp_fail_ask {
+	char name[33]; /* a node's, or "coordinator" */
+	char how[16];
+};
+
 struct ftp_exited {
 	char who[33]; /* a node's name */
 	int64_t pid;
@@ -433,6 +446,10 @@ json_t *ftp_repartition_encode(const struct ftp_repartition *m);
 int ftp_repartition_decode(struct ftp_repartition *m, const json_t *j, struct ftp_error *err);
 json_t *ftp_named_encode(const struct ftp_named *m);
 int ftp_named_decode(struct ftp_named *m, const json_t *j, struct ftp_error *err);
+json_t *ftp_fail_encode(const struct ftp_fail *m);
+int ftp_fail_decode(struct ftp_fail *m, const json_t *j, struct ftp_error *err);
+json_t *ftp_fail_ask_encode(const struct ftp_fail_ask *m);
+int ftp_fail_ask_decode(struct ftp_fail_ask *m, const json_t *j, struct ftp_error *err);
 json_t *ftp_emulate_ask_encode(const struct ftp_emulate_ask *m);
 int ftp_emulate_ask_decode(struct ftp_emulate_ask *m, const json_t *j, struct ftp_error *err);
 

@@ -129,7 +129,7 @@ static void on_event(void *arg, const char *kind, const json_t *e)
 {
 	static const char *const quiet[] = {"trace", "progress", "links", "profile", NULL};
 	static const char *const marked[] = {
-		"repartition", "drain", "join", "gone", "emulate", NULL};
+		"repartition", "recovery", "drain", "join", "gone", "emulate", NULL};
 	struct ftp_report_data *d = arg;
 	double t = ftp_document_number_or_0(e, "t");
 

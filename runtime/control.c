@@ -14,6 +14,13 @@
 
 #define PROGRESS_EVERY_NS (100 * FTP_NS_PER_MS)
 
+void ftp_control_note(
+	struct ftp_control *c, enum ftp_record_kind kind, const char *text, uint64_t a, uint64_t b)
+{
+	ftp_recorder_note(
+		c->params->recorder, FTP_RECORDER_CONTROL, kind, ftp_clock_now_ns(), text, a, b);
+}
+
 /* false: the ledger is full, and there is more. A step of another plan says nothing of this one. */
 static bool take_measures(struct ftp_control *c)
 {
@@ -292,6 +299,9 @@ static void take_outcomes(struct ftp_control *c)
 	struct ftp_outcome o;
 
 	while (ftp_worker_outcome(c->params->worker, &o)) {
+		if (o.kind != FTP_OUTCOME_STEP)
+			ftp_control_note(
+				c, FTP_RECORD_OUTCOME, o.text ? o.text : "", o.kind, o.step);
 		handlers[o.kind](c, &o);
 		ftp_worker_outcome_clear(&o);
 	}
@@ -351,6 +361,8 @@ int ftp_control_run(const struct ftp_control_params *params, int stop_fd, struct
 	rc = ftp_control_connect(c, err);
 	if (!rc)
 		rc = serve(c, stop_fd, err);
+	if (rc)
+		ftp_control_note(c, FTP_RECORD_FAILED, err->text, 0, 0);
 	c->err = NULL; /* free() ends open calls: no news any more */
 	ftp_jsonrpc_free(c->rpc);
 	free(c);

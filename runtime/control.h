@@ -13,7 +13,8 @@ struct ftp_control_params {	 /* lent for the call */
 	const struct ftp_join *join;
 	struct ftp_worker *worker;
 	struct ftp_node_metrics *metrics;
-	bool is_drill; /* node.emulate is served */
+	bool is_drill;		       /* node.emulate, node.fail are served */
+	struct ftp_recorder *recorder; /* NULL: none */
 };
 
 #define FTP_CONTROL_PATIENCE_NS (60 * FTP_NS_PER_S) /* for a coordinator that is gone */

@@ -1,8 +1,10 @@
 /* What the coordinator asks of a node: decoded within bounds, and handed to the worker. */
 #include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "ctl/drill.h"
 #include "runtime/base/clock.h"
 #include "runtime/control_state.h"
 
@@ -12,6 +14,18 @@
 static int command(struct ftp_control *c, const struct ftp_command *cmd, uint64_t *open_call,
 	uint64_t call, struct ftp_error *err)
 {
+	static const char *const names[] = {
+		[FTP_COMMAND_PROFILE] = FTP_METHOD_PROFILE,
+		[FTP_COMMAND_PROBE] = FTP_METHOD_PROBE,
+		[FTP_COMMAND_PREPARE] = FTP_METHOD_PREPARE,
+		[FTP_COMMAND_HOLD] = FTP_METHOD_HOLD,
+		[FTP_COMMAND_TRANSFER] = FTP_METHOD_TRANSFER,
+		[FTP_COMMAND_COMMIT] = FTP_METHOD_COMMIT,
+		[FTP_COMMAND_ABANDON] = FTP_METHOD_ABANDON,
+		[FTP_COMMAND_HALT] = FTP_METHOD_HALT,
+	};
+
+	ftp_control_note(c, FTP_RECORD_CALL, names[cmd->kind], 0, 0);
 	if (*open_call || ftp_worker_command(c->params->worker, cmd)) {
 		free(cmd->plan);
 		free(cmd->transfer);
@@ -223,6 +237,31 @@ static int handle_retain(void *arg, struct ftp_jsonrpc *peer, uint64_t call, con
 	return 0;
 }
 
+/* A drill: this process is gone, or stopped, before it answers. */
+static int handle_fail(void *arg, struct ftp_jsonrpc *peer, uint64_t call, const json_t *params,
+	json_t **result, struct ftp_error *err)
+{
+	struct ftp_control *c = arg;
+	struct ftp_fail m;
+
+	(void)peer;
+	(void)call;
+	(void)result;
+	if (ftp_fail_decode(&m, params, err))
+		return FTP_JSONRPC_PARAMS;
+	if (!c->params->is_drill) {
+		ftp_error_set(err, EPERM, "this run is not a drill");
+		return FTP_JSONRPC_STATE;
+	}
+	if (!ftp_drill_signal(m.how)) {
+		ftp_error_set(err, EINVAL, "expected " FTP_DRILL_HOWS);
+		return FTP_JSONRPC_PARAMS;
+	}
+	ftp_control_note(c, FTP_RECORD_CALL, FTP_METHOD_FAIL, 0, 0);
+	raise(ftp_drill_signal(m.how));
+	return 0;
+}
+
 static int handle_stop(void *arg, struct ftp_jsonrpc *peer, uint64_t call, const json_t *params,
 	json_t **result, struct ftp_error *err)
 {
@@ -233,6 +272,7 @@ static int handle_stop(void *arg, struct ftp_jsonrpc *peer, uint64_t call, const
 	(void)params;
 	(void)result;
 	(void)err;
+	ftp_control_note(c, FTP_RECORD_CALL, FTP_METHOD_STOP, 0, 0);
 	c->stop = true;
 	return 0;
 }
@@ -249,6 +289,7 @@ const struct ftp_jsonrpc_method ftp_control_methods[] = {
 	{FTP_METHOD_RETAIN, handle_retain},
 	{FTP_METHOD_INVENTORY, handle_inventory},
 	{FTP_METHOD_EMULATE, handle_emulate},
+	{FTP_METHOD_FAIL, handle_fail},
 	{FTP_METHOD_STOP, handle_stop},
 	{NULL, NULL},
 };

@@ -35,6 +35,8 @@ struct ftp_control {
 #define FTP_CONTROL_ORPHAN UINT64_MAX
 
 /* control.c */
+void ftp_control_note(
+	struct ftp_control *c, enum ftp_record_kind kind, const char *text, uint64_t a, uint64_t b);
 /* What has not been told of steps and losses; nothing without a connection. */
 void ftp_control_send_progress(struct ftp_control *c);
 /* What a coordinator that was away may not know. */

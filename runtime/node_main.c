@@ -42,6 +42,7 @@ struct node {
 	struct ftp_region *region;
 	struct ftp_node_metrics metrics;
 	struct ftp_exporter *exporter;
+	struct ftp_recorder *recorder; /* NULL: it cannot record */
 	struct ftp_worker *worker;
 	struct ftp_join join;
 	int udp_fd[2], stop_fd;
@@ -231,6 +232,14 @@ static int introduce(struct node *n, struct ftp_error *err)
 	return 0;
 }
 
+/* A full disk is no reason not to train. */
+static int start_recorder(struct node *n, struct ftp_error *err)
+{
+	if (ftp_recorder_open(&n->recorder, n->args.run_dir, n->self->name, err))
+		ftp_log_warn("no flight recorder: %s", err->text);
+	return 0;
+}
+
 static int start_worker(struct node *n, struct ftp_error *err)
 {
 	const struct ftp_worker_params params = {.config = n->config,
@@ -241,7 +250,8 @@ static int start_worker(struct node *n, struct ftp_error *err)
 		.metrics = &n->metrics,
 		.run_dir = n->args.run_dir,
 		.net_core = n->self->net_core[0] ? atoi(n->self->net_core) : -1,
-		.is_drill = n->args.drill};
+		.is_drill = n->args.drill,
+		.recorder = n->recorder};
 
 	return ftp_worker_start(&n->worker, &params, err);
 }
@@ -252,7 +262,8 @@ static int run(struct node *n, struct ftp_error *err)
 		.join = &n->join,
 		.worker = n->worker,
 		.metrics = &n->metrics,
-		.is_drill = n->args.drill};
+		.is_drill = n->args.drill,
+		.recorder = n->recorder};
 
 	return ftp_control_run(&params, n->stop_fd, err);
 }
@@ -299,6 +310,7 @@ static step_function *const training[] = {
 	reserve_udp,
 	start_eal,
 	start_metrics,
+	start_recorder,
 	start_worker,
 	run,
 	NULL,
@@ -343,5 +355,6 @@ int main(int argc, char **argv)
 	if (rc)
 		ftp_log_error("%s", err.text);
 	tear_down(&n);
+	ftp_recorder_close(n.recorder, !rc);
 	return rc ? 1 : 0;
 }

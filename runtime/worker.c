@@ -35,7 +35,14 @@ void ftp_worker_fail(struct ftp_worker *w, const char *fmt, ...)
 	if (vasprintf(&o.text, fmt, ap) < 0)
 		o.text = NULL;
 	va_end(ap);
+	ftp_worker_note(w, FTP_RECORD_FAILED, ftp_clock_now_ns(), o.text ? o.text : "", 0, 0);
 	ftp_worker_report(w, &o);
+}
+
+void ftp_worker_note(struct ftp_worker *w, enum ftp_record_kind kind, uint64_t now_ns,
+	const char *text, uint64_t a, uint64_t b)
+{
+	ftp_recorder_note(w->params.recorder, FTP_RECORDER_WORKER, kind, now_ns, text, a, b);
 }
 
 /* The worker does nothing else meanwhile. */

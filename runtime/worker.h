@@ -9,6 +9,7 @@
 
 #include "ctl/protocol.h"
 #include "kernels/model.h"
+#include "runtime/base/recorder.h"
 #include "runtime/base/region.h"
 #include "runtime/dataset.h"
 #include "runtime/measures.h"
@@ -23,9 +24,10 @@ struct ftp_worker_params { /* all lent until ftp_worker_stop() */
 	const struct ftp_dataset *dataset; /* NULL where the node has no data */
 	struct ftp_region *region;
 	struct ftp_node_metrics *metrics;
-	const char *run_dir; /* the central node writes model.safetensors there */
-	int net_core;	     /* -1: the net loop is folded into the worker's */
-	bool is_drill;	     /* links may be told to emulate later */
+	const char *run_dir;	       /* the central node writes model.safetensors there */
+	int net_core;		       /* -1: the net loop is folded into the worker's */
+	bool is_drill;		       /* links may be told to emulate later */
+	struct ftp_recorder *recorder; /* NULL: none */
 };
 
 enum ftp_command_kind {

@@ -53,11 +53,23 @@ static void take_unit(struct ftp_worker *w, const struct ftp_netloop_event *e, i
 	ftp_worker_plan_happen(w, &fetched);
 }
 
+static void note_link(
+	struct ftp_worker *w, const struct ftp_assembly *a, const struct ftp_netloop_event *e)
+{
+	bool is_lost = e->event.kind == FTP_CONNECTION_LOST;
+
+	if (is_lost || e->event.kind == FTP_CONNECTION_ESTABLISHED)
+		ftp_worker_note(w, is_lost ? FTP_RECORD_LINK_DOWN : FTP_RECORD_LINK_UP,
+			ftp_clock_now_ns(), ftp_plan_member(a->plan, (uint32_t)e->peer)->name,
+			a->plan->term, is_lost ? (uint64_t)e->event.reason : 0);
+}
+
 static void take_event(struct ftp_worker *w, bool of_next, const struct ftp_netloop_event *e)
 {
 	struct ftp_assembly *a = of_next ? w->next : w->now;
 	int unit;
 
+	note_link(w, a, e);
 	if (e->event.kind == FTP_CONNECTION_LOST) {
 		lose_peer(w, of_next, e);
 	} else if (e->event.kind == FTP_CONNECTION_ESTABLISHED) {

@@ -253,6 +253,20 @@ static void do_fail(struct ftp_worker *w, const struct ftp_transition_action *ac
 	ftp_worker_fail(w, "%s", action->text);
 }
 
+static void note_state(struct ftp_worker *w)
+{
+	const struct ftp_transition *t = &w->transition;
+	char text[FTP_RECORDER_TEXT];
+
+	snprintf(text, sizeof(text), "%s/%s", ftp_now_state_name(t->now),
+		ftp_next_state_name(t->next));
+	ftp_worker_note(w, FTP_RECORD_STATE, ftp_clock_now_ns(), text,
+		t->next_term  ? t->next_term
+		: t->now_plan ? t->now_plan->term
+			      : 0,
+		t->step);
+}
+
 void ftp_worker_plan_happen(struct ftp_worker *w, const struct ftp_transition_event *e)
 {
 	static void (*const deeds[])(struct ftp_worker *, const struct ftp_transition_action *) = {
@@ -273,9 +287,14 @@ void ftp_worker_plan_happen(struct ftp_worker *w, const struct ftp_transition_ev
 		[FTP_DO_ANSWER] = do_answer,
 		[FTP_DO_FAIL] = do_fail,
 	};
+	const struct ftp_transition *t = &w->transition;
+	enum ftp_now_state now = t->now;
+	enum ftp_next_state next = t->next;
 	struct ftp_transition_actions actions;
 
 	ftp_transition_step(&w->transition, e, &actions);
+	if (t->now != now || t->next != next)
+		note_state(w);
 	for (int i = 0; i < actions.n; i++)
 		deeds[actions.items[i].kind](w, &actions.items[i]);
 }

@@ -26,6 +26,7 @@ void ftp_worker_snapshots_stepped(struct ftp_worker *w, uint64_t step)
 	took_ns = ftp_clock_now_ns() - start_ns;
 	w->export_ns += took_ns;
 	w->measures.poll_ns += took_ns;
+	ftp_worker_note(w, FTP_RECORD_SNAPSHOT, start_ns, "", step, took_ns);
 	ftp_log_debug("snapshot after step %llu: copied in %.2f ms", (unsigned long long)step,
 		(double)took_ns * 1e-6);
 }

@@ -59,6 +59,9 @@ struct ftp_worker {
 };
 
 /* worker.c */
+/* Worker thread. */
+void ftp_worker_note(struct ftp_worker *w, enum ftp_record_kind kind, uint64_t now_ns,
+	const char *text, uint64_t a, uint64_t b);
 void ftp_worker_report(struct ftp_worker *w, const struct ftp_outcome *o);
 void ftp_worker_fail(struct ftp_worker *w, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));

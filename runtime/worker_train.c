@@ -84,6 +84,8 @@ static bool train(struct ftp_worker *w, uint64_t now_ns)
 	if (ftp_pipeline_step(pipeline) != w->timed_step) {
 		ftp_worker_snapshots_stepped(w, ftp_pipeline_step(pipeline));
 		measure_step(w, ftp_pipeline_step(pipeline));
+		ftp_worker_note(w, FTP_RECORD_STEP, end_ns, "", ftp_pipeline_step(pipeline),
+			w->now->plan->term);
 	}
 	worked |= take_report(w);
 	if (!w->train_end_ns && ftp_pipeline_step(pipeline) == w->now->plan->last_step)

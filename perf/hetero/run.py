@@ -3,10 +3,11 @@
 
 Devices are processes of this machine that are slowed down by emulation: their slowdowns are scaled so
 that the sum of their shares is 1.2 cores: near 1.6 they wait for each other so often that the emulation
-lies. Contestants take turns, round by round; medians of the rounds. A turn in
-which other processes used more than 8% of a core is run again. A turn counts only if its loss is finite
-and falls. The bound is made of each node's unit times as measured in the same turn (profile x slowness
-at its end): perf/hetero/bound.py."""
+lies. Contestants take turns, round by round; medians of the rounds. A turn in which other processes
+used more than 8% of a core is run again. A turn counts only if its loss is finite and falls. Predicted:
+the step time as it was when the plan was made; now: with the slowness of the nodes since. The bound is
+made of each node's unit times as measured in the same turn (profile x slowness at its end):
+perf/hetero/bound.py."""
 import argparse
 import os
 import statistics
@@ -30,8 +31,10 @@ SCENARIOS = {  # name: speeds, central node first
 }
 REDUCED = ["slow_last", "steps"]
 NETS = {  # name: settings, samples of a micro-batch, scenarios
-    "imagenet": ({"training.strides": "imagenet"}, 128, list(SCENARIOS)),
-    "cifar": ({"training.strides": "cifar"}, 32, REDUCED),
+    "imagenet": ({"training.strides": "imagenet", "training.lr": "{kind: constant, base: 0.01}"},
+                 128, list(SCENARIOS)),
+    "cifar": ({"training.strides": "cifar", "training.lr": "{kind: constant, base: 0.002}"},
+              32, REDUCED),
 }
 SCHEDULES = {"1f1b": None, "flush": 4}  # micro-batches of a step; None: it has one, and no flush
 WARM_STEPS = 4
@@ -53,7 +56,6 @@ def settings(net, schedule, cuts, slow):
     return {"training.model": "mobilenetv2", "training.width": 1.0, **own,
             "training.schedule": schedule, "training.micro_batches": micro_batches,
             "training.batch": micro_batch * micro_batches, "training.cuts": cuts,
-            "training.lr": "{kind: constant, base: 0.01}",
             **{f"nodes.n{i + 1}.emulate.slowdown": s for i, s in enumerate(slow)}}
 
 
@@ -78,6 +80,8 @@ def about_dynamic(run, schedule, names, result):
             run.batch / bound.of_plan(nodes, order_now, firsts_now, micro_batches),
         "predicted_step_s": predicted, "measured_step_s": result["step_s"],
         "prediction_error": predicted / result["step_s"] - 1,
+        "prediction_now_error":
+            (run.last("progress")["predicted_step_s"] or predicted) / result["step_s"] - 1,
         "memory": memory_of(event), "repartitions": len(run.events("repartition"))}
 
 
@@ -146,6 +150,7 @@ def summarize(schedule, results):
         "predicted_step_s": statistics.median(rates(dynamic, "predicted_step_s")),
         "measured_step_s": statistics.median(rates(dynamic, "measured_step_s")),
         "prediction_error": statistics.median(rates(dynamic, "prediction_error")),
+        "prediction_now_error": statistics.median(rates(dynamic, "prediction_now_error")),
         "memory": last["memory"], "plan": last["plan"], "bound_plan": last["bound_plan"],
         "equal_plan": equal[-1]["plan"],
         "rounds": {n: rates(r) for n, r in names.items()},
@@ -173,21 +178,28 @@ def misses(schedule, figures):
     return found
 
 
+HEAD = ("equal", "dynamic", "bound", "peer", "x equal", "bound x", "of bound", "x peer", "predicted",
+        "now")
+
+
+def row(name, d):
+    rate = d["samples_per_second"]
+    rates_of = [rate["equal"], rate["dynamic"], d["bound_samples_per_second"],
+                rate.get("torch_peer")]
+    ratios = [d["speedup_over_equal"], d["bound_speedup_over_equal"], d["share_of_bound"],
+              d.get("over_torch_peer")]
+    return ("%-28s" % name +
+            "".join("%10s" % ("-" if c is None else f"{c:.1f}") for c in rates_of) +
+            "".join("%10s" % ("-" if c is None else f"{c:.3f}") for c in ratios) +
+            "".join("%+9.1f%%" % (100 * d[k]) for k in ("prediction_error", "prediction_now_error")))
+
+
 def print_table(doc):
     print(f"mobilenetv2, commit {doc['commit']} on {doc['machine']['cpu']}, "
           f"{doc['machine']['cores']} cores{'; NOISY' if doc['noisy'] else ''}; samples/s")
-    head = ("", "equal", "dynamic", "bound", "peer", "x equal", "bound x", "of bound", "x peer",
-            "predicted")
-    print("%-28s" % head[0] + "".join("%10s" % h for h in head[1:]))
+    print("%-28s" % "" + "".join("%10s" % h for h in HEAD))
     for name, d in doc["scenarios"].items():
-        rate = d["samples_per_second"]
-        cells = [rate["equal"], rate["dynamic"], d["bound_samples_per_second"],
-                 rate.get("torch_peer")]
-        ratios = [d["speedup_over_equal"], d["bound_speedup_over_equal"], d["share_of_bound"],
-                  d.get("over_torch_peer")]
-        print("%-28s" % name + "".join("%10s" % ("-" if c is None else f"{c:.1f}") for c in cells) +
-              "".join("%10s" % ("-" if c is None else f"{c:.3f}") for c in ratios) +
-              "%+9.1f%%" % (100 * d["prediction_error"]))
+        print(row(name, d))
         print("  plan " + ", ".join(f"{s['node']} {s['first_unit']}-{s['end_unit'] - 1}"
                                     for s in d["plan"]))
         for text in d["misses"]:
@@ -214,9 +226,11 @@ def main():
                            *((1, 1) if a.quick else (a.rounds, 3)))
             for schedule in schedules:
                 figures = summarize(schedule, results)
-                scenarios[f"{net} {scenario} {schedule}"] = {
+                name = f"{net} {scenario} {schedule}"
+                scenarios[name] = {
                     "speeds": SCENARIOS[scenario], "slowdowns": slowdowns(SCENARIOS[scenario]),
                     **figures, "misses": misses(schedule, figures)}
+                common.log(row(name, scenarios[name]))
     doc = common.document("hetero", scenarios=scenarios,
                           noisy=any(s["noisy"] for s in scenarios.values()))
     if a.json:

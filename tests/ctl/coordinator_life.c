@@ -444,6 +444,7 @@ static const struct {
 	{"repartition", life_on_repartition},
 	{"drain", life_on_drain},
 	{"emulate", life_on_emulate},
+	{"fail", life_on_fail},
 };
 
 static void run_line(struct life *l, const char *line)

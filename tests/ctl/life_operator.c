@@ -33,6 +33,14 @@ void life_on_emulate(struct life *l, const char *args)
 	life_request(l, 99, FTP_METHOD_SET_EMULATE, ftp_emulate_ask_encode(&m), true);
 }
 
+void life_on_fail(struct life *l, const char *args)
+{
+	struct ftp_fail_ask m = {.how = ""};
+
+	ftp_assert(sscanf(args, "%32s %15s", m.name, m.how) >= 1);
+	life_request(l, 99, FTP_METHOD_SET_FAIL, ftp_fail_ask_encode(&m), true);
+}
+
 void life_on_status(struct life *l, const char *args)
 {
 	struct ftp_event e = {.kind = FTP_EVENT_REQUEST, .conn = 99, .method = FTP_METHOD_STATUS};

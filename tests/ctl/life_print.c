@@ -60,7 +60,7 @@ static void print_retain(FILE *f, const json_t *body)
 static void print_call(FILE *f, const struct ftp_action *a)
 {
 	static const char *const open[] = {FTP_METHOD_HOLD, FTP_METHOD_TRANSFER, FTP_METHOD_COMMIT,
-		FTP_METHOD_ABANDON, FTP_METHOD_HALT, FTP_METHOD_EMULATE};
+		FTP_METHOD_ABANDON, FTP_METHOD_HALT, FTP_METHOD_EMULATE, FTP_METHOD_FAIL};
 
 	fprintf(f, "  call %u %s", a->conn, a->method);
 	if (!strcmp(a->method, FTP_METHOD_PREPARE))
@@ -129,6 +129,8 @@ void life_print(FILE *f, const struct ftp_action *a, bool call)
 		fprintf(f, "  %s: %s\n", levels[a->level], a->text);
 	else if (a->kind == FTP_ACTION_SUMMARY)
 		print_document(f, "summary", a->body);
+	else if (a->kind == FTP_ACTION_RAISE)
+		fprintf(f, "  raise %d\n", a->code);
 	else if (a->kind == FTP_ACTION_END)
 		fprintf(f, "  end %s: %s\n", ftp_coordinator_outcome_name(a->outcome), a->text);
 }

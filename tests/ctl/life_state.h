@@ -64,6 +64,7 @@ void life_print(FILE *f, const struct ftp_action *a, bool call);
 void life_on_repartition(struct life *l, const char *args);
 void life_on_drain(struct life *l, const char *args);
 void life_on_emulate(struct life *l, const char *args);
+void life_on_fail(struct life *l, const char *args);
 void life_on_status(struct life *l, const char *args);
 void life_on_plan(struct life *l, const char *args);
 void life_on_stop(struct life *l, const char *args);

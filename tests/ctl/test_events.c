@@ -113,6 +113,17 @@ static void describe__every_kind(void **state)
 		{"{\"kind\": \"repartition\", \"term\": 3, \"step\": 0, \"outcome\": "
 		 "\"abandoned\", \"why\": \"n2 refused\"}",
 			"repartition to term 3 at step 0 was abandoned: n2 refused"},
+		{"{\"kind\": \"failure\", \"node\": \"n2\", \"why\": \"n2 is gone\", \"step\": 57}",
+			"n2 is gone; training halts: step 57 was the last one"},
+		{"{\"kind\": \"agreed\", \"term\": 3, \"step\": 50, \"lost_steps\": 7}",
+			"training is to go on after step 50, term 3: 7 steps are done again"},
+		{"{\"kind\": \"recovery\", \"why\": \"n2 was killed\", \"step\": 50, "
+		 "\"lost_steps\": 7, \"moved_bytes\": 1500000, \"total_s\": 0.3, \"halt_s\": 0.01, "
+		 "\"prepare_s\": 0.2, \"transfer_s\": 0.04, \"commit_s\": 0.02, "
+		 "\"first_step_s\": 0.03}",
+			"recovered: n2 was killed; training goes on after step 50, 7 steps are "
+			"done again; moved 1.5 MB; 300 ms to the first new step (halt 10, prepare "
+			"200, transfer 40, commit 20, step 30)"},
 		{"{\"kind\": \"evaluation\", \"step\": 400, \"accuracy\": 0.9, \"loss\": \"inf\"}",
 			"step 400: test accuracy 0.9000, test loss inf"},
 		{"{\"kind\": \"slowness\", \"node\": \"n3\", \"value\": 5.02, \"before\": 1}",
@@ -121,6 +132,8 @@ static void describe__every_kind(void **state)
 		 "2000000, "
 		 "\"loss\": 0.01, \"bandwidth_bytes\": 0}",
 			"n3 emulates: slowdown 5, delay 2 ms, loss 0.01, bandwidth unlimited"},
+		{"{\"kind\": \"fail\", \"node\": \"n3\", \"how\": \"kill\"}",
+			"drill: n3 fails (kill)"},
 		{"{\"kind\": \"drain\", \"node\": \"n3\"}", "n3 is being drained"},
 		{"{\"kind\": \"join\", \"node\": \"n3\", \"pid\": 12}", "n3 has joined, pid 12"},
 		{"{\"kind\": \"gone\", \"node\": \"n\\u001b3\", \"reason\": \"a\\nb\"}",

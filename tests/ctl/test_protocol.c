@@ -51,6 +51,8 @@ CODEC(trace)
 CODEC(repartition)
 CODEC(named)
 CODEC(emulate_ask)
+CODEC(fail)
+CODEC(fail_ask)
 
 static const struct ftp_join join = {.protocol = 3,
 	.name = "n1",
@@ -107,6 +109,8 @@ static const struct ftp_trace trace = {1, 1, {2}, {3}, {4}, {5}, {INT64_MAX}};
 static const struct ftp_repartition repartition = {"3,9", "n1,n3", 1};
 static const struct ftp_named named = {"n3"};
 static const struct ftp_emulate_ask emulate_ask = {"n3", "slowdown=5"};
+static const struct ftp_fail fail = {"kill"};
+static const struct ftp_fail_ask fail_ask = {"n3", "abort"};
 static const struct ftp_prepared prepared = {3, 1 << 20};
 static const struct ftp_commit commit = {3};
 static const struct ftp_stop stop = {"stopped by the operator"};
@@ -165,6 +169,8 @@ static const struct message {
 	MESSAGE(repartition),
 	MESSAGE(named),
 	MESSAGE(emulate_ask),
+	MESSAGE(fail),
+	MESSAGE(fail_ask),
 };
 #define N_MESSAGES (sizeof(messages) / sizeof(*messages))
 

@@ -66,9 +66,34 @@ class Operator(unittest.TestCase):
             self.expect(c, 0, "has ended", "stop")
             c.assert_nothing_left()
 
+    def test_fail_and_why(self):
+        """Each failure of a drill is found, survived or not, and told."""
+        with Cluster(3, {**ENDLESS, "snapshot.every": 10}) as c:
+            self.start(c, "--drill")
+            self.expect(c, 0, "drill: n2 fails (kill)", "fail", "n2")
+            wait_for("the first recovery", lambda: c.events("recovery"), 20)
+            told = self.expect(c, 0, "now: training", "why").stdout
+            for text in ("training begins", "drill: n2 fails (kill)", "killed by signal 9 (SIGKILL)",
+                         "detected ", "agreed ", "transferred ", "resumed ", "lost ", "flight recorder of n2 (pid ",
+                         "control  called node.fail\n"):
+                self.assertIn(text, told)
+            self.expect(c, 0, "drill: n3 fails (stop)", "fail", "n3", "--how", "stop")
+            wait_for("the second recovery", lambda: len(c.events("recovery")) == 2, 20)
+            document = json.loads(self.expect(c, 0, "", "why", "--json").stdout)
+            losses = [x for x in document["chapters"] if x["kind"] == "loss"]
+            self.assertEqual([x["node"] for x in losses], [["n2"], ["n3"]])
+            self.assertTrue(all(x["resumed"] for x in losses))
+            self.assertTrue(document["live"])
+            self.expect(c, 1, "not in the run", "fail", "n2")
+            self.expect(c, 0, "step done", "why", "--flight", "n1")
+            self.expect(c, 0, "has ended", "stop")
+            self.expect(c, 0, "the run has stopped", "why")
+            self.expect(c, 0, "the run has stopped", "why", c.latest(""))
+
     def test_without_drill(self):
         with Cluster(2, ENDLESS) as c:
             self.start(c)
+            self.expect(c, 1, "--drill", "fail", "n2")
             self.expect(c, 1, "--drill", "emulate", "n2", "slowdown=2")
             self.expect(c, 0, "has ended", "stop")
             for verb in (["drain", "n2"], ["join", "n2"], ["repartition"], ["top"]):

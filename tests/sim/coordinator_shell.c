@@ -64,6 +64,12 @@ static void do_summary(struct sim_coordinator *s, struct ftp_action *a)
 	(void)s, (void)a;
 }
 
+static void do_raise(struct sim_coordinator *s, struct ftp_action *a)
+{
+	(void)a;
+	sim_process_end(world_of(s), s->process);
+}
+
 static void do_end(struct sim_coordinator *s, struct ftp_action *a)
 {
 	s->outcome = a->outcome;
@@ -84,6 +90,7 @@ static void step(struct sim_coordinator *s, const struct ftp_event *e)
 		[FTP_ACTION_JOURNAL] = do_journal,
 		[FTP_ACTION_EVENT] = do_event,
 		[FTP_ACTION_LOG] = do_log,
+		[FTP_ACTION_RAISE] = do_raise,
 		[FTP_ACTION_SUMMARY] = do_summary,
 		[FTP_ACTION_END] = do_end,
 	};
