@@ -41,6 +41,7 @@ struct ftp_config_node {
 	char *cores;	       /* "auto" or "0-3,6" (ctl/cores.h) */
 	char *net_core;	       /* "" (folded into the worker's loop) or "3" */
 	uint64_t memory_bytes; /* tensor region; default "8GiB" */
+	bool dataset;	       /* it has training.dataset, and may run stage 0; default true */
 	enum ftp_config_restart restart;
 	char *data_dir; /* absolute; default: the cluster's */
 	char *metrics;	/* "host:port", default the cluster's port + 1 + index; or "off" */
@@ -100,6 +101,15 @@ struct ftp_config_snapshot {
 	uint64_t global_every; /* by the first snapshot after so many steps; 0: off */
 };
 
+enum ftp_config_direct { FTP_DIRECT_AUTO, FTP_DIRECT_ON, FTP_DIRECT_OFF };
+
+struct ftp_config_checkpoint {
+	uint64_t every;	    /* steps between snapshots that go to the nodes' disks; 0: none does */
+	uint32_t keep;	    /* steps of each unit */
+	uint64_t max_bytes; /* of a node's directory; 0: no limit */
+	enum ftp_config_direct direct; /* past the page cache; auto: where the file system can */
+};
+
 struct ftp_config_net {
 	enum ftp_config_port port;
 	uint32_t mtu;  /* 0: ask the route */
@@ -113,9 +123,10 @@ struct ftp_config {
 	char *file; /* where it came from */
 	struct ftp_config_cluster cluster;
 	struct ftp_config_node *nodes;
-	uint32_t n_nodes; /* 1 ... FTP_CONFIG_MAX_NODES; the first is the central node */
+	uint32_t n_nodes; /* 1 ... FTP_CONFIG_MAX_NODES; the first that has the data runs stage 0 */
 	struct ftp_config_training training;
 	struct ftp_config_snapshot snapshot;
+	struct ftp_config_checkpoint checkpoint;
 	struct ftp_config_net net;
 	char *metrics_listen; /* coordinator's "host:port", or "off" */
 	enum ftp_config_log_level log_level;
@@ -138,6 +149,10 @@ char *ftp_config_dump(const struct ftp_config *c);
 
 /* Identity of what must be the same on every node (all but data_dir, log and metrics). */
 struct ftp_digest ftp_config_digest(const struct ftp_config *c);
+
+/* Identity of what a run computes: one that was killed may go on with this configuration. Nodes,
+ * cuts and ports may differ. */
+struct ftp_digest ftp_config_training_digest(const struct ftp_config *c);
 
 /* -1 when there is none of that name. */
 int ftp_config_find_node(const struct ftp_config *c, const char *name);

@@ -76,6 +76,24 @@ static int fill_metrics(struct ftp_config *c, struct ftp_yaml *root, struct ftp_
 	return 0;
 }
 
+static bool is_given(const struct ftp_yaml *root, const char *section, bool is_zero)
+{
+	const struct ftp_yaml *y = ftp_yaml_child(root, section);
+
+	y = y && y->kind == FTP_YAML_MAPPING ? ftp_yaml_child(y, "every") : NULL;
+	return y && y->kind == FTP_YAML_SCALAR && !ftp_yaml_is_null(y) &&
+	       !strcmp(y->text, "0") == is_zero;
+}
+
+int ftp_config_check_given(struct ftp_yaml *root, struct ftp_error *err)
+{
+	if (!is_given(root, "snapshot", true) || !is_given(root, "checkpoint", false))
+		return 0;
+	ftp_error_set(err, EINVAL,
+		"expected 0 when snapshot.every is 0, as snapshots are what goes to the disks");
+	return ftp_config_refuse(root, "checkpoint.every", err);
+}
+
 int ftp_config_check_fill(struct ftp_config *c, struct ftp_yaml *root, struct ftp_error *err)
 {
 	int rc = fill_data_dirs(c, err);
@@ -86,6 +104,8 @@ int ftp_config_check_fill(struct ftp_config *c, struct ftp_yaml *root, struct ft
 		rc = fill_metrics(c, root, err);
 	if (!c->training.steps && !c->training.epochs)
 		c->training.epochs = 1;
+	if (!c->snapshot.every)
+		c->checkpoint.every = 0;
 	return rc;
 }
 

@@ -27,6 +27,8 @@ static const cyaml_strval_t port_words[] = {
 	{"auto", FTP_NET_AUTO}, {"memif", FTP_NET_MEMIF}, {"udp", FTP_NET_UDP}};
 static const cyaml_strval_t strides_words[] = {
 	{"cifar", FTP_CONFIG_CIFAR}, {"imagenet", FTP_CONFIG_IMAGENET}};
+static const cyaml_strval_t direct_words[] = {
+	{"auto", FTP_DIRECT_AUTO}, {"on", FTP_DIRECT_ON}, {"off", FTP_DIRECT_OFF}};
 static const cyaml_strval_t lr_words[] = {{"constant", FTP_CONFIG_LR_CONSTANT},
 	{"step", FTP_CONFIG_LR_STEP}, {"cosine", FTP_CONFIG_LR_COSINE}};
 static const cyaml_strval_t level_words[] = {{"error", FTP_CONFIG_LOG_ERROR},
@@ -61,6 +63,7 @@ static const cyaml_schema_field_t node_fields[] = {
 	TEXT("cores", struct ftp_config_node, cores),
 	TEXT("net_core", struct ftp_config_node, net_core),
 	CYAML_FIELD_UINT("memory", REQUIRED, struct ftp_config_node, memory_bytes),
+	CYAML_FIELD_BOOL("dataset", REQUIRED, struct ftp_config_node, dataset),
 	ENUM("restart", struct ftp_config_node, restart, restart_words),
 	TEXT("data_dir", struct ftp_config_node, data_dir),
 	TEXT("metrics", struct ftp_config_node, metrics),
@@ -131,6 +134,14 @@ static const cyaml_schema_field_t snapshot_fields[] = {
 	CYAML_FIELD_END,
 };
 
+static const cyaml_schema_field_t checkpoint_fields[] = {
+	CYAML_FIELD_UINT("every", REQUIRED, struct ftp_config_checkpoint, every),
+	CYAML_FIELD_UINT("keep", REQUIRED, struct ftp_config_checkpoint, keep),
+	CYAML_FIELD_UINT("max_bytes", REQUIRED, struct ftp_config_checkpoint, max_bytes),
+	ENUM("direct", struct ftp_config_checkpoint, direct, direct_words),
+	CYAML_FIELD_END,
+};
+
 static const cyaml_schema_field_t net_fields[] = {
 	ENUM("port", struct ftp_config_net, port, port_words),
 	CYAML_FIELD_UINT("mtu", REQUIRED, struct ftp_config_net, mtu),
@@ -158,6 +169,7 @@ static const cyaml_schema_field_t config_fields[] = {
 		&node_schema, 1, FTP_CONFIG_MAX_NODES),
 	MAP("training", struct ftp_config, training, training_fields),
 	MAP("snapshot", struct ftp_config, snapshot, snapshot_fields),
+	MAP("checkpoint", struct ftp_config, checkpoint, checkpoint_fields),
 	MAP("net", struct ftp_config, net, net_fields),
 	FLAT("metrics", struct ftp_config, metrics_fields),
 	FLAT("log", struct ftp_config, log_fields),
@@ -190,6 +202,7 @@ const char ftp_config_defaults[] =
 	"  lr: {kind: constant, base: 0.05, gamma: 0.1, final: 0, warmup: 0, step_every: 0}\n"
 	"  eval_every: 0\n"
 	"snapshot: {every: 10, global_every: 50}\n"
+	"checkpoint: {every: 50, keep: 2, max_bytes: 0, direct: auto}\n"
 	"net: {port: auto, mtu: 0, wire: f32, protect: none, eal: '', hugepages: false}\n"
 	"metrics: {listen: '127.0.0.1:9470'}\n"
 	"log: {level: info, format: text}\n";
@@ -198,6 +211,7 @@ const char ftp_config_node_defaults[] = "host: 127.0.0.1\n"
 					"cores: auto\n"
 					"net_core: ''\n"
 					"memory: 8GiB\n"
+					"dataset: true\n"
 					"restart: never\n"
 					"data_dir: ''\n"
 					"metrics: ''\n"

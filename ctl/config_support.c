@@ -11,7 +11,6 @@ struct later {
 };
 
 static const struct later later[] = {
-	{"checkpoint", NULL},
 	{"cluster.key_file", NULL},
 	{"training.optimizer.kind", "adamw"},
 	{"net.protect", "auth"},

@@ -207,9 +207,8 @@ static void on_wait_over(struct ftp_coordinator *c, uint64_t now_ns, struct ftp_
 /* A false alarm costs a recovery where there can be one, else the run. */
 static uint64_t silence_ns(const struct ftp_coordinator *c, uint32_t node)
 {
-	return node && ftp_coordinator_recoverable(c)
-		       ? ftp_detector_wait_ns(&c->nodes[node].detector)
-		       : FTP_COORDINATOR_SILENT_NS;
+	return ftp_coordinator_recoverable(c) ? ftp_detector_wait_ns(&c->nodes[node].detector)
+					      : FTP_COORDINATOR_SILENT_NS;
 }
 
 /* When the longest silence allowed in training ends, and whose it is. */
@@ -297,7 +296,7 @@ static void check_change(const struct ftp_coordinator *c)
 		return;
 	ftp_assert(c->state == FTP_RUN_PREPARING || c->state == FTP_RUN_TRAINING);
 	ftp_assert(!(x->awaited & ~x->members));
-	ftp_assert(x->awaited || c->verdict_ns != FTP_NS_NEVER);
+	ftp_assert(x->awaited || x->phase == FTP_CHANGE_WAITING || c->verdict_ns != FTP_NS_NEVER);
 	ftp_assert(x->phase == FTP_CHANGE_COMMITTING ? x->plan.term == c->plan.term
 						     : x->plan.term > c->plan.term);
 	ftp_assert(x->plan.term <= c->last_term && c->plan.term <= c->last_term);

@@ -12,8 +12,10 @@
  * the plan in force goes on. A node in no stage of the plan in force is idle: it may come and go.
  * A node of the plan in force that is lost leads to a recovery where snapshots are taken: the
  * others halt and tell what they hold, and train on under another plan, from the newest step that
- * is held whole. In this version the loss of the central node ends the run, and without snapshots
- * any loss does; every wait has a deadline, and every end has a reason.
+ * is held whole, with the first node that has the data as the central one. Where that is not
+ * possible with those who are left, the run waits for the others, and says for whom; the operator
+ * may end that. Without snapshots any loss ends the run. Every other wait has a deadline, and every
+ * end has a reason.
  *
  * What must outlive the process is in a journal, which the shell makes durable before it does
  * anything that the core asks for after it. A core that is made with a journal resumes: where all
@@ -37,7 +39,9 @@
 #define FTP_COORDINATOR_RETURN_NS  (5 * FTP_NS_PER_S)	/* the others, once one has */
 #define FTP_COORDINATOR_PROFILE_NS (120 * FTP_NS_PER_S) /* all nodes' unit times */
 #define FTP_COORDINATOR_PROBE_NS   (20 * FTP_NS_PER_S)
-#define FTP_COORDINATOR_HALT_NS	   (3 * FTP_NS_PER_S)  /* who stays silent is left out */
+#define FTP_COORDINATOR_HALT_NS	   (3 * FTP_NS_PER_S) /* who stays silent is left out */
+#define FTP_COORDINATOR_LOOK_NS                                                                    \
+	(30 * FTP_NS_PER_S) /* a waiting recovery looks again what there is: nodes hear from it */
 #define FTP_COORDINATOR_PREPARE_NS (60 * FTP_NS_PER_S) /* stages built, peers heard */
 #define FTP_COORDINATOR_HOLD_NS	   (10 * FTP_NS_PER_S) /* and FTP_COORDINATOR_HOLD_STEPS steps */
 #define FTP_COORDINATOR_HOLD_STEPS 20
@@ -45,6 +49,7 @@
 	(10 * FTP_NS_PER_S) /* and the bytes at FTP_COORDINATOR_BYTES_PER_S */
 #define FTP_COORDINATOR_BYTES_PER_S 10000000
 #define FTP_COORDINATOR_COMMIT_NS   (10 * FTP_NS_PER_S)	 /* or to abandon */
+#define FTP_COORDINATOR_PERSIST_NS  (60 * FTP_NS_PER_S)	 /* a snapshot to be put on disks */
 #define FTP_COORDINATOR_SILENT_NS   (15 * FTP_NS_PER_S)	 /* no progress from one node in training */
 #define FTP_COORDINATOR_STALL_NS    (120 * FTP_NS_PER_S) /* no stage has computed anything */
 #define FTP_COORDINATOR_STOP_NS	    (3 * FTP_NS_PER_S)	 /* nodes to answer node.stop */
@@ -83,6 +88,7 @@ struct ftp_coordinator_past {	      /* of a run that is resumed */
 	uint64_t n_rows;	      /* of loss.csv: steps 1 ... */
 	double losses[FTP_LATE_ROWS]; /* of the last of them, by step modulo their number */
 	double t_s;		      /* of the last event */
+	bool is_asked;		      /* by the operator: an end but for completion is forgotten */
 };
 
 struct ftp_coordinator_unit { /* of the model */

@@ -32,16 +32,17 @@ static int on_prepared(struct ftp_coordinator *c, uint32_t node, const struct ft
 static int on_hold(struct ftp_coordinator *c, uint32_t node, const struct ftp_event *e,
 	uint64_t now_ns, struct ftp_actions *a, struct ftp_error *err)
 {
+	bool is_central = node == ftp_coordinator_central(c);
 	struct ftp_hold m;
 	int rc = ftp_hold_decode(&m, e->body, err);
 
 	if (rc || c->change.phase != FTP_CHANGE_HOLDING || m.term != c->plan.term)
 		return rc;
-	if (node != 0 ? m.step != c->change.step : c->change.step || m.step < c->last_row)
+	if (is_central ? c->change.step || m.step < c->last_row : m.step != c->change.step)
 		return ftp_error_set(err, EPROTO, "a hold at step %llu after step %llu",
 			(unsigned long long)m.step,
-			(unsigned long long)(node ? c->change.step : c->last_row));
-	if (node == 0)
+			(unsigned long long)(is_central ? c->last_row : c->change.step));
+	if (is_central)
 		ftp_coordinator_change_hold(c, m.step, now_ns, a);
 	ftp_coordinator_change_held(c, node, now_ns, a);
 	return 0;

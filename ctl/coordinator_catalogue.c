@@ -94,6 +94,7 @@ int ftp_catalogue_add(struct ftp_catalogue *c, uint32_t node, uint32_t unit, uin
 	s->is_told[unit] = true;
 	s->digest[unit] = digest;
 	s->holders[unit] |= BIT(node);
+	s->had[unit] |= BIT(node);
 	return 0;
 }
 

@@ -1,5 +1,6 @@
 /* Catalogue: which node holds which unit state, as nodes have told it, for the few snapshots that
- * are worth knowing: those that are kept as stable or global, and the one in progress. Pure.
+ * are worth knowing: those that are kept as stable or global or on disks, and those in progress.
+ * Pure.
  *
  * A snapshot is stable when every unit of the model has enough live holders who told the same
  * digest. States of an abandoned history, trained by a term past the step at which a later term
@@ -13,13 +14,14 @@
 
 #include "ctl/protocol.h"
 
-#define FTP_CATALOGUE_MAX_SNAPSHOTS 4
+#define FTP_CATALOGUE_MAX_SNAPSHOTS 8
 #define FTP_CATALOGUE_MAX_TERMS	    64
 
 struct ftp_catalogue_snapshot {
 	uint64_t step;				  /* 0: this place is free */
 	uint64_t term;				  /* that trained it */
 	uint64_t holders[FTP_PROTOCOL_MAX_UNITS]; /* nodes; once told, the digest stays */
+	uint64_t had[FTP_PROTOCOL_MAX_UNITS];	  /* nodes that ever held it, lost ones too */
 	bool is_told[FTP_PROTOCOL_MAX_UNITS];
 	struct ftp_digest digest[FTP_PROTOCOL_MAX_UNITS];
 	uint32_t teller[FTP_PROTOCOL_MAX_UNITS]; /* the node that told it first */

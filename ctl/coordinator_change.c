@@ -12,6 +12,7 @@ static const struct {
 } phases[FTP_N_CHANGE_PHASES] = {
 	[FTP_CHANGE_NONE] = {"none", ""},
 	[FTP_CHANGE_HALTING] = {"halting", "halt"},
+	[FTP_CHANGE_WAITING] = {"waiting", ""},
 	[FTP_CHANGE_PREPARING] = {"preparing", "prepare the plan"},
 	[FTP_CHANGE_HOLDING] = {"holding", "hold"},
 	[FTP_CHANGE_TRANSFERRING] = {"transferring", "take over the unit states"},
@@ -55,6 +56,7 @@ static uint64_t phase_ns(const struct ftp_coordinator *c, enum ftp_change_phase 
 	uint64_t steps_ns = (uint64_t)(FTP_COORDINATOR_HOLD_STEPS * step_s * (double)FTP_NS_PER_S);
 	const uint64_t waits_ns[FTP_N_CHANGE_PHASES] = {
 		[FTP_CHANGE_HALTING] = FTP_COORDINATOR_HALT_NS,
+		[FTP_CHANGE_WAITING] = FTP_COORDINATOR_LOOK_NS,
 		[FTP_CHANGE_PREPARING] = FTP_COORDINATOR_PREPARE_NS,
 		[FTP_CHANGE_HOLDING] = FTP_COORDINATOR_HOLD_NS + steps_ns,
 		[FTP_CHANGE_TRANSFERRING] =
@@ -161,6 +163,14 @@ void ftp_coordinator_change_halt(struct ftp_coordinator *c, uint64_t members, co
 	enter(c, FTP_CHANGE_HALTING, members, now_ns);
 	ftp_coordinator_journal(c, now_ns, a);
 	call_nodes(c, members, FTP_METHOD_HALT, ftp_halt_encode(&m), m.term, a);
+	if (!members)
+		ftp_coordinator_recovery_halted(c, now_ns, a);
+}
+
+void ftp_coordinator_change_wait(struct ftp_coordinator *c, uint64_t now_ns)
+{
+	ftp_assert(c->change.phase == FTP_CHANGE_HALTING && !c->change.awaited);
+	enter(c, FTP_CHANGE_WAITING, 0, now_ns);
 }
 
 void ftp_coordinator_change_prepare(struct ftp_coordinator *c,
@@ -185,7 +195,8 @@ static void hold(struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions 
 	enter(c, FTP_CHANGE_HOLDING, ftp_coordinator_stages(&c->plan), now_ns);
 	if (c->config->training.schedule == FTP_SCHEDULE_1F1B)
 		c->change.unheld = c->change.awaited;
-	call_nodes(c, FTP_NODE_BIT(0), FTP_METHOD_HOLD, ftp_hold_encode(&ask), ask.term, a);
+	call_nodes(c, FTP_NODE_BIT(ftp_coordinator_central(c)), FTP_METHOD_HOLD,
+		ftp_hold_encode(&ask), ask.term, a);
 }
 
 void ftp_coordinator_change_hold(
@@ -200,8 +211,10 @@ void ftp_coordinator_change_hold(
 		ftp_coordinator_change_abandon(c, FTP_EVIDENCE_NONE, now_ns, a,
 			"the run ends with step %llu", (unsigned long long)c->last_step);
 	else
-		call_nodes(c, ftp_coordinator_stages(&c->plan) & ~FTP_NODE_BIT(0), FTP_METHOD_HOLD,
-			ftp_hold_encode(&ask), ask.term, a);
+		call_nodes(c,
+			ftp_coordinator_stages(&c->plan) &
+				~FTP_NODE_BIT(ftp_coordinator_central(c)),
+			FTP_METHOD_HOLD, ftp_hold_encode(&ask), ask.term, a);
 }
 
 /* The digests of all units that move, as their holders told them; in a recovery none stays. */
@@ -463,6 +476,10 @@ void ftp_coordinator_change_time(struct ftp_coordinator *c, uint64_t now_ns, str
 
 	if (phase == FTP_CHANGE_NONE || now_ns < x->deadline_ns || c->verdict_ns != FTP_NS_NEVER)
 		return;
+	if (phase == FTP_CHANGE_WAITING) {
+		ftp_coordinator_recovery_look(c, now_ns, a);
+		return;
+	}
 	waited_s = (x->deadline_ns - x->began_ns[phase]) / FTP_NS_PER_S;
 	ftp_coordinator_list(c, awaited, who, sizeof(who));
 	if (ftp_coordinator_change_open(c) && !x->unheld && x->cause != FTP_CAUSE_FAILURE) {

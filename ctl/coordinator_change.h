@@ -21,6 +21,7 @@ enum ftp_evidence {
 enum ftp_change_phase {
 	FTP_CHANGE_NONE,
 	FTP_CHANGE_HALTING, /* of a recovery only; it does not hold */
+	FTP_CHANGE_WAITING, /* of a recovery: all have halted, and are not enough to go on */
 	FTP_CHANGE_PREPARING,
 	FTP_CHANGE_HOLDING, /* not for the first plan */
 	FTP_CHANGE_TRANSFERRING,

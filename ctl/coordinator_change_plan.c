@@ -73,7 +73,7 @@ void ftp_coordinator_change_set_plan(
 	p->run = c->settings.run;
 	memcpy(p->isa, c->isa, sizeof(p->isa));
 	p->last_step = c->last_step;
-	p->n_eval = (uint32_t)((c->nodes[0].join.n_test + micro - 1) / micro);
+	p->n_eval = (uint32_t)((c->data.n_test + micro - 1) / micro);
 	p->n_units = c->settings.n_units;
 	p->n_stages = target->n_stages;
 	for (uint32_t i = 0; i < p->n_stages; i++)

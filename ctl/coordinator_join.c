@@ -45,10 +45,6 @@ static int admit(const struct ftp_coordinator *c, const struct ftp_join *join, u
 		return ftp_error_set(err, EINVAL, "%s has %s at best, but %s %s%s", join->name,
 			join->isa, c->isa[0] ? "the run has begun with" : "training.isa asks for",
 			isa, c->isa[0] ? "" : ": lower it");
-	if (node == 0 && !join->dataset.high && !join->dataset.low)
-		return ftp_error_set(err, EINVAL,
-			"%s is the first node and has no data: check training.dataset.path",
-			join->name);
 	return 0;
 }
 
@@ -69,6 +65,7 @@ static int check_join(struct ftp_coordinator *c, const json_t *body, struct ftp_
 	if (rc)
 		return rc;
 	ftp_coordinator_one_line(join->name);
+	ftp_coordinator_one_line(join->no_data);
 	rc = ftp_config_find_node(c->config, join->name);
 	if (rc < 0)
 		return ftp_error_set(err, ENOENT,

@@ -23,6 +23,11 @@ struct head {
 	uint64_t fatal_step; /* of recoveries: struct ftp_coordinator_recovery */
 	uint32_t n_fatal, n_recoveries, n_committed, n_abandoned;
 	uint64_t n_lost_steps, n_cut_rows;
+	struct ftp_digest dataset; /* the run's */
+	uint64_t n_train, n_test;
+	uint64_t disk_step, disk_term; /* the snapshot on disks, 0: none */
+	uint32_t n_units;	       /* of it: all, or 0 */
+	struct ftp_digest digest[FTP_PROTOCOL_MAX_UNITS];
 	/* struct ftp_catalogue's history */
 	uint64_t forgotten_term;
 	uint32_t n_begun;
@@ -69,6 +74,18 @@ static const struct ftp_field fields[] = {
 	FIELD(n_abandoned, FTP_FIELD_U32),
 	FIELD(n_lost_steps, FTP_FIELD_U64),
 	FIELD(n_cut_rows, FTP_FIELD_U64),
+	FIELD(dataset, FTP_FIELD_DIGEST),
+	FIELD(n_train, FTP_FIELD_U64),
+	FIELD(n_test, FTP_FIELD_U64),
+	FIELD(disk_step, FTP_FIELD_U64),
+	FIELD(disk_term, FTP_FIELD_U64),
+	{.name = "digest",
+		.kind = FTP_FIELD_VALUES,
+		.element_kind = FTP_FIELD_DIGEST,
+		.offset = offsetof(struct head, digest),
+		.count_offset = offsetof(struct head, n_units),
+		.max_count = FTP_PROTOCOL_MAX_UNITS,
+		.stride_bytes = sizeof(struct ftp_digest)},
 	FIELD(forgotten_term, FTP_FIELD_U64),
 	BEGUN(begun_term),
 	BEGUN(begun_step),
@@ -78,6 +95,7 @@ static const struct ftp_field fields[] = {
 static void fill(struct head *h, const struct ftp_coordinator *c, uint64_t now_ns)
 {
 	const struct ftp_catalogue *catalogue = &c->snapshots.catalogue;
+	const struct ftp_catalogue_snapshot *disk;
 
 	*h = (struct head){.version = VERSION,
 		.run = c->settings.run,
@@ -97,11 +115,21 @@ static void fill(struct head *h, const struct ftp_coordinator *c, uint64_t now_n
 		.n_abandoned = c->n_abandoned,
 		.n_lost_steps = c->recovery.n_lost_steps,
 		.n_cut_rows = c->recovery.n_cut_rows,
+		.dataset = c->data.digest,
+		.n_train = c->data.n_train,
+		.n_test = c->data.n_test,
 		.forgotten_term = catalogue->forgotten_term,
 		.n_begun = catalogue->n_begun};
 	memcpy(h->isa, c->isa, sizeof(h->isa));
 	memcpy(h->reason, c->outcome ? c->reason : "", c->outcome ? sizeof(h->reason) : 1);
 	memcpy(h->params_digest, c->params_digest, sizeof(h->params_digest));
+	disk = ftp_catalogue_find(catalogue, c->snapshots.disk_step);
+	if (disk) {
+		h->disk_step = disk->step;
+		h->disk_term = disk->term;
+		h->n_units = c->settings.n_units;
+		memcpy(h->digest, disk->digest, sizeof(h->digest));
+	}
 	for (uint32_t i = 0; i < catalogue->n_begun; i++) {
 		h->begun_term[i] = catalogue->begun[i].term;
 		h->begun_step[i] = catalogue->begun[i].step;
@@ -206,6 +234,32 @@ int ftp_coordinator_journal_check(const json_t *journal, uint64_t run, struct ft
 	return rc;
 }
 
+/* What its units must be, whoever has them now. */
+static void read_disk(struct ftp_coordinator *c, const struct head *h)
+{
+	struct ftp_catalogue *catalogue = &c->snapshots.catalogue;
+	uint32_t teller;
+
+	if (!h->disk_step || h->n_units != c->settings.n_units ||
+		!ftp_catalogue_is_valid(catalogue, h->disk_term, h->disk_step))
+		return;
+	ftp_catalogue_expect(catalogue, h->disk_term, h->disk_step);
+	for (uint32_t u = 0, stage = 0; u < h->n_units; u++) {
+		uint32_t node; /* its stage had it, if anybody */
+
+		while (stage + 1 < c->plan.n_stages && u >= c->plan.stages[stage].end_unit)
+			stage++;
+		node = c->plan.n_stages ? c->plan.stages[stage].node : 0;
+		if (node == FTP_NO_NODE)
+			node = 0;
+		ftp_catalogue_add(
+			catalogue, node, u, h->disk_term, h->disk_step, h->digest[u], &teller);
+	}
+	for (uint32_t i = 0; i < c->n_nodes; i++)
+		ftp_catalogue_lose(catalogue, i);
+	c->snapshots.disk_step = c->snapshots.disk.named_step = h->disk_step;
+}
+
 static void read_head(struct ftp_coordinator *c, const struct head *h)
 {
 	struct ftp_catalogue *catalogue = &c->snapshots.catalogue;
@@ -234,6 +288,9 @@ static void read_head(struct ftp_coordinator *c, const struct head *h)
 		catalogue->begun[i].term = h->begun_term[i];
 		catalogue->begun[i].step = h->begun_step[i];
 	}
+	c->data.digest = h->dataset;
+	c->data.n_train = h->n_train;
+	c->data.n_test = h->n_test;
 }
 
 /* Nodes are known by their names: their places in the configuration may have changed. */
@@ -310,10 +367,11 @@ void ftp_coordinator_journal_read(struct ftp_coordinator *c, const json_t *journ
 	ftp_assert(h && !decode(journal, h, &c->plan, &c->evaluation, NULL));
 	c->evaluated = json_is_object(json_object_get(journal, "evaluation"));
 	read_head(c, h);
-	free(h);
 	json_array_foreach (json_object_get(journal, "nodes"), i, entry)
 		read_node(c, entry);
 	read_plan(c);
+	read_disk(c, h);
+	free(h);
 	json_array_extend(c->plans, json_object_get(journal, "plans"));
 	json_array_extend(c->changes, json_object_get(journal, "changes"));
 	json_array_extend(c->recovery.history, json_object_get(journal, "recoveries"));

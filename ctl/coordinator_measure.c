@@ -85,11 +85,13 @@ int ftp_coordinator_on_profile(struct ftp_coordinator *c, uint32_t node, const s
 		return rc;
 	if (c->state == FTP_RUN_TRAINING && !(c->newcomers & FTP_NODE_BIT(node))) {
 		note_idle(c, node, &m);
+		ftp_coordinator_recovery_look(c, now_ns, a); /* it can halt now */
 		return 0;
 	}
 	n->profile = m;
 	n->profiled = true;
 	ftp_coordinator_event_profile(c, node, now_ns, a);
+	ftp_coordinator_recovery_look(c, now_ns, a);
 	if (c->state == FTP_RUN_PROFILING)
 		measured(c, node,
 			!strcmp(c->config->training.cuts, "auto") ? probe

@@ -23,6 +23,8 @@ enum family {
 	SNAPSHOT_STEP,
 	SNAPSHOT_AGE,
 	SNAPSHOTS_SKIPPED,
+	CHECKPOINT_AGE,
+	CHECKPOINTS,
 	NODE_UP,
 	SLOWNESS,
 	BUSY,
@@ -30,6 +32,7 @@ enum family {
 	RECOVERIES,
 	RECOVERY_SECONDS,
 	LOST_STEPS,
+	MISSING_UNITS,
 	N_FAMILIES,
 };
 
@@ -59,6 +62,10 @@ static const struct ftp_metric_family families[N_FAMILIES] = {
 		"Steps since the newest stable snapshot."},
 	[SNAPSHOTS_SKIPPED] = {"ftp_snapshots_skipped_total", FTP_METRIC_COUNTER,
 		"Multiples of snapshot.every after which no snapshot became stable."},
+	[CHECKPOINT_AGE] = {"ftp_checkpoint_age_steps", FTP_METRIC_GAUGE,
+		"Steps since the newest snapshot that is on the nodes' disks whole."},
+	[CHECKPOINTS] = {"ftp_checkpoints_total", FTP_METRIC_COUNTER,
+		"Snapshots that were to go to the nodes' disks, by outcome."},
 	[SLOWNESS] = {"ftp_node_slowness", FTP_METRIC_GAUGE,
 		"Lasting ratio of the node's compute time to what it was measured to."},
 	[NODE_UP] = {"ftp_node_up", FTP_METRIC_GAUGE, "1 while the node is connected."},
@@ -72,6 +79,8 @@ static const struct ftp_metric_family families[N_FAMILIES] = {
 		"Parts of the last recovery, from the first sign to the first step done again."},
 	[LOST_STEPS] = {"ftp_steps_lost_total", FTP_METRIC_COUNTER,
 		"Steps that recoveries had to do again."},
+	[MISSING_UNITS] = {"ftp_missing_units", FTP_METRIC_GAUGE,
+		"Units whose state no node has, for which the run waits."},
 };
 
 static const char *const evidence_names[] = {
@@ -103,9 +112,10 @@ struct ftp_coordinator_metrics {
 	struct ftp_exporter *exporter;
 	struct ftp_metric *steps, *samples, *rate, *term, *predicted, *step_s;
 	struct ftp_metric *committed, *abandoned, *parts[FTP_N_CHANGE_PARTS];
-	struct ftp_metric *recoveries, *recovery_s[FTP_N_RECOVERY_PARTS], *lost_steps;
-	struct ftp_metric *stable, *global, *age, *skipped; /* NULL: no snapshots */
-	struct ftp_metric *loss, *accuracy;		    /* from the first value on */
+	struct ftp_metric *recoveries, *recovery_s[FTP_N_RECOVERY_PARTS], *lost_steps, *missing;
+	struct ftp_metric *stable, *global, *age, *skipped;	    /* NULL: no snapshots */
+	struct ftp_metric *disk, *disk_age, *durable, *not_durable; /* NULL: no checkpoints */
+	struct ftp_metric *loss, *accuracy;			    /* from the first value on */
 	struct ftp_metric *states[FTP_N_RUN_STATES];
 	struct ftp_metric *failures[FTP_EVIDENCE_CERTAIN + 1];
 	struct ftp_metric *slowness[FTP_CONFIG_MAX_NODES];
@@ -139,6 +149,7 @@ static void register_all(struct ftp_coordinator_metrics *m, const struct ftp_con
 		m->parts[i] = series(m, PARTS, "part", part_names[i]);
 	m->recoveries = series(m, RECOVERIES, NULL, NULL);
 	m->lost_steps = series(m, LOST_STEPS, NULL, NULL);
+	m->missing = series(m, MISSING_UNITS, NULL, NULL);
 	for (int i = 0; i < FTP_N_RECOVERY_PARTS; i++)
 		m->recovery_s[i] = series(m, RECOVERY_SECONDS, "part", recovery_names[i]);
 	if (config->snapshot.every) {
@@ -146,6 +157,12 @@ static void register_all(struct ftp_coordinator_metrics *m, const struct ftp_con
 		m->global = series(m, SNAPSHOT_STEP, "kind", "global");
 		m->age = series(m, SNAPSHOT_AGE, NULL, NULL);
 		m->skipped = series(m, SNAPSHOTS_SKIPPED, NULL, NULL);
+	}
+	if (config->checkpoint.every) {
+		m->disk = series(m, SNAPSHOT_STEP, "kind", "disk");
+		m->disk_age = series(m, CHECKPOINT_AGE, NULL, NULL);
+		m->durable = series(m, CHECKPOINTS, "outcome", "durable");
+		m->not_durable = series(m, CHECKPOINTS, "outcome", "failed");
 	}
 	for (int i = 0; i < FTP_N_RUN_STATES; i++)
 		m->states[i] = series(m, RUN_STATE, "state", ftp_coordinator_state_name(i));
@@ -198,6 +215,12 @@ static void update_snapshots(struct ftp_coordinator_metrics *m, const struct ftp
 	ftp_metric_set(m->global, (double)s->global_step);
 	ftp_metric_set(m->age, (double)ftp_coordinator_snapshots_age(c));
 	ftp_metric_set(m->skipped, (double)s->n_skipped);
+	if (!m->disk)
+		return;
+	ftp_metric_set(m->disk, (double)s->disk_step);
+	ftp_metric_set(m->disk_age, (double)ftp_coordinator_disk_age(c));
+	ftp_metric_set(m->durable, (double)s->disk.n_durable);
+	ftp_metric_set(m->not_durable, (double)s->disk.n_failed);
 }
 
 void ftp_coordinator_metrics_update(
@@ -217,6 +240,7 @@ void ftp_coordinator_metrics_update(
 		ftp_metric_set(m->parts[i], c->parts_s[i]);
 	ftp_metric_set(m->recoveries, c->recovery.n_recoveries);
 	ftp_metric_set(m->lost_steps, (double)c->recovery.n_lost_steps);
+	ftp_metric_set(m->missing, ftp_coordinator_waits(c) ? c->recovery.n_missing : 0);
 	for (int i = 0; i < FTP_N_RECOVERY_PARTS; i++)
 		ftp_metric_set(m->recovery_s[i], c->recovery.parts_s[i]);
 	update_snapshots(m, c);
@@ -230,7 +254,8 @@ void ftp_coordinator_metrics_update(
 		ftp_metric_set(m->accuracy,
 			(double)c->evaluation.n_correct / (double)c->evaluation.n_samples);
 	for (int i = 0; i < FTP_N_RUN_STATES; i++)
-		ftp_metric_set(m->states[i], c->state == (enum ftp_coordinator_state)i);
+		ftp_metric_set(m->states[i],
+			ftp_coordinator_shown_state(c) == (enum ftp_coordinator_state)i);
 	for (int i = FTP_EVIDENCE_LOST; i <= FTP_EVIDENCE_CERTAIN; i++)
 		ftp_metric_set(m->failures[i],
 			c->outcome == FTP_END_FAILED && c->evidence == (enum ftp_evidence)i);

@@ -79,7 +79,7 @@ static int check_finished(const struct ftp_coordinator *c, uint32_t node,
 	if (m->step != c->last_step)
 		return ftp_error_set(err, EPROTO, "finished at step %llu of %llu",
 			(unsigned long long)m->step, (unsigned long long)c->last_step);
-	if (node == 0 && strlen(m->params_digest) != FTP_DIGEST_HEX - 1)
+	if (node == ftp_coordinator_central(c) && strlen(m->params_digest) != FTP_DIGEST_HEX - 1)
 		return ftp_error_set(err, EPROTO, "finished without the parameters' digest");
 	if (ftp_coordinator_is_last(c, node) && c->last_row != m->step)
 		return ftp_error_set(err, EPROTO,
@@ -106,7 +106,7 @@ static int on_finished(struct ftp_coordinator *c, uint32_t node, const json_t *b
 	c->nodes[node].train_s = m.train_s;
 	c->nodes[node].step = m.step;
 	c->computed_ns = now_ns;
-	if (node == 0)
+	if (node == ftp_coordinator_central(c))
 		memcpy(c->params_digest, m.params_digest, sizeof(c->params_digest));
 	if (ftp_coordinator_change_open(c) && !ftp_coordinator_recovering(c))
 		ftp_coordinator_change_abandon(
@@ -218,6 +218,7 @@ static const struct {
 	{FTP_METHOD_PROGRESS, ftp_coordinator_on_progress},
 	{FTP_METHOD_HELD, on_held},
 	{FTP_METHOD_STORED, ftp_coordinator_on_stored},
+	{FTP_METHOD_PERSISTED, ftp_coordinator_on_persisted},
 	{FTP_METHOD_LOST, ftp_coordinator_on_lost},
 	{FTP_METHOD_TRACE, ftp_coordinator_on_trace},
 	{FTP_METHOD_EVALUATED, on_evaluated},
@@ -238,6 +239,7 @@ static const struct {
 	{FTP_METHOD_REPARTITION, ftp_coordinator_repartition},
 	{FTP_METHOD_DRAIN, ftp_coordinator_drain},
 	{FTP_METHOD_SET_EMULATE, ftp_coordinator_emulate},
+	{FTP_METHOD_RECOVER, ftp_coordinator_recover_asked},
 	{FTP_METHOD_SET_FAIL, ftp_coordinator_fail},
 };
 
@@ -327,7 +329,7 @@ void ftp_coordinator_blame(struct ftp_coordinator *c, uint32_t node, enum ftp_ev
 		return;
 	}
 	if (needs(c, node)) {
-		if (node && ftp_coordinator_recoverable(c))
+		if (ftp_coordinator_recoverable(c))
 			ftp_coordinator_recover(c, node, evidence, text, now_ns, a);
 		else
 			ftp_coordinator_suspect(c, evidence, now_ns, a, "%s", text);

@@ -1,3 +1,4 @@
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -29,6 +30,87 @@ void ftp_coordinator_choose_isa(struct ftp_coordinator *c)
 	snprintf(c->isa, sizeof(c->isa), "%s", least);
 }
 
+static bool is_equal(struct ftp_digest a, struct ftp_digest b)
+{
+	return a.high == b.high && a.low == b.low;
+}
+
+static bool has_any(const struct ftp_join *join)
+{
+	return join->dataset.high || join->dataset.low;
+}
+
+void ftp_coordinator_compare_data(
+	const struct ftp_coordinator *c, uint32_t node, struct ftp_actions *a)
+{
+	const struct ftp_join *join = &c->nodes[node].join;
+
+	if (join->no_data[0])
+		ftp_actions_log(a, FTP_LOG_INFO,
+			"%s has no data, and cannot be the central node: %s", join->name,
+			join->no_data);
+	else if (has_any(join) && !is_equal(join->dataset, c->data.digest))
+		ftp_actions_log(a, FTP_LOG_WARNING,
+			"%s has other data than the run, and cannot be the central node: compare "
+			"training.dataset.path there",
+			join->name);
+}
+
+/* The data of the first node that has some is the run's. */
+static void choose_data(struct ftp_coordinator *c, struct ftp_actions *a)
+{
+	uint32_t i = 0;
+
+	while (i < c->n_nodes && !has_any(&c->nodes[i].join))
+		i++;
+	if (i == c->n_nodes)
+		return;
+	c->data.digest = c->nodes[i].join.dataset;
+	c->data.n_train = c->nodes[i].join.n_train;
+	c->data.n_test = c->nodes[i].join.n_test;
+	for (uint32_t k = 0; k < c->n_nodes; k++)
+		ftp_coordinator_compare_data(c, k, a);
+}
+
+uint64_t ftp_coordinator_with_data(const struct ftp_coordinator *c, uint64_t nodes)
+{
+	uint64_t with = 0;
+
+	for (uint32_t i = 0; i < c->n_nodes; i++)
+		if (nodes & FTP_NODE_BIT(i) && has_any(&c->nodes[i].join) &&
+			is_equal(c->nodes[i].join.dataset, c->data.digest))
+			with |= FTP_NODE_BIT(i);
+	return with;
+}
+
+uint64_t ftp_coordinator_preferred(const struct ftp_coordinator *c, uint64_t nodes)
+{
+	uint64_t with = ftp_coordinator_with_data(c, nodes);
+	uint64_t first = with & -with;
+
+	return c->plan.n_stages ? first | (with & FTP_NODE_BIT(c->plan.stages[0].node)) : first;
+}
+
+uint32_t ftp_coordinator_central(const struct ftp_coordinator *c)
+{
+	uint64_t with = ftp_coordinator_with_data(c, UINT64_MAX);
+
+	if (c->plan.n_stages)
+		return c->plan.stages[0].node;
+	return with ? (uint32_t)__builtin_ctzll(with) : FTP_NO_NODE;
+}
+
+int ftp_coordinator_check_data(
+	const struct ftp_coordinator *c, uint64_t nodes, struct ftp_error *err)
+{
+	char who[256];
+
+	if (ftp_coordinator_with_data(c, nodes))
+		return 0;
+	ftp_coordinator_list(c, ftp_coordinator_with_data(c, UINT64_MAX), who, sizeof(who));
+	return ftp_error_set(err, ENODATA, "only %s has the data", who);
+}
+
 /* The last step of the run, 0 if the data set does not fill one mini-batch. */
 uint64_t ftp_coordinator_last_step(const struct ftp_coordinator *c)
 {
@@ -36,23 +118,39 @@ uint64_t ftp_coordinator_last_step(const struct ftp_coordinator *c)
 
 	if (c->config->training.steps)
 		return c->config->training.steps;
-	if (__builtin_mul_overflow(c->nodes[0].join.n_train / c->config->training.batch,
+	if (__builtin_mul_overflow(c->data.n_train / c->config->training.batch,
 		    c->config->training.epochs, &steps) ||
 		steps > INT64_MAX)
 		return INT64_MAX;
 	return steps;
 }
 
+/* The words of the first node that was to have it. */
+static void nobody_has_data(struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a)
+{
+	uint32_t i = 0;
+
+	while (i < c->n_nodes && !c->nodes[i].join.no_data[0])
+		i++;
+	ftp_coordinator_suspect(c, FTP_EVIDENCE_CERTAIN, now_ns, a, "no node has the data%s%s%s%s",
+		i < c->n_nodes ? ": " : "", i < c->n_nodes ? c->nodes[i].join.name : "",
+		i < c->n_nodes ? ": " : ": nodes[].dataset is false for all of them",
+		i < c->n_nodes ? c->nodes[i].join.no_data : "");
+}
+
 void ftp_coordinator_all_joined(struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a)
 {
 	ftp_coordinator_choose_isa(c);
+	choose_data(c, a);
 	c->last_step = ftp_coordinator_last_step(c);
 	ftp_coordinator_event_begin(c, now_ns, a);
-	if (!c->last_step || c->nodes[0].join.n_train < c->config->training.batch)
+	if (ftp_coordinator_central(c) == FTP_NO_NODE)
+		nobody_has_data(c, now_ns, a);
+	else if (!c->last_step || c->data.n_train < c->config->training.batch)
 		ftp_coordinator_suspect(c, FTP_EVIDENCE_CERTAIN, now_ns, a,
 			"the data set's %llu training samples do not fill one mini-batch: "
 			"training.batch is %u",
-			(unsigned long long)c->nodes[0].join.n_train, c->config->training.batch);
+			(unsigned long long)c->data.n_train, c->config->training.batch);
 	else if (c->resume.is_lost)
 		ftp_coordinator_resume_lost(c, now_ns, a);
 	else if (c->n_nodes > 1 && ftp_cuts_measured(c->config->training.cuts))
@@ -100,13 +198,18 @@ bool ftp_coordinator_in_force(
 	return same;
 }
 
-/* What the central node measured; without measurements what the units' arithmetic suggests. */
+/* What the first node measured, or the first that did; without measurements what the units'
+ * arithmetic suggests. */
 static struct ftp_planner_times unit_times(const struct ftp_coordinator *c, uint32_t unit)
 {
-	const struct ftp_profile *p = &c->nodes[0].profile;
+	const struct ftp_profile *p;
+	uint32_t i = 0;
 
-	if (!c->nodes[0].profiled)
+	while (i < c->n_nodes && !c->nodes[i].profiled)
+		i++;
+	if (i == c->n_nodes)
 		return (struct ftp_planner_times){.forward_ns = 1 + c->settings.units[unit].flops};
+	p = &c->nodes[i].profile;
 	return (struct ftp_planner_times){.forward_ns = p->forward_ns[unit],
 		.backward_ns = p->backward_ns[unit],
 		.update_ns = p->update_ns[unit]};
@@ -115,9 +218,12 @@ static struct ftp_planner_times unit_times(const struct ftp_coordinator *c, uint
 void ftp_coordinator_plan_nodes(
 	const struct ftp_coordinator *c, uint64_t nodes, struct ftp_planner_plan *target)
 {
-	target->n_stages = 0;
+	uint32_t central = (uint32_t)__builtin_ctzll(ftp_coordinator_with_data(c, nodes));
+
+	target->node[0] = central;
+	target->n_stages = 1;
 	for (uint32_t i = 0; i < c->n_nodes && target->n_stages < c->settings.n_units; i++)
-		if (nodes & FTP_NODE_BIT(i))
+		if (nodes & FTP_NODE_BIT(i) && i != central)
 			target->node[target->n_stages++] = i;
 }
 
@@ -155,13 +261,6 @@ int ftp_coordinator_plan_cuts(const struct ftp_coordinator *c, const char *cuts,
 	return rc;
 }
 
-static void every_node(const struct ftp_coordinator *c, struct ftp_planner_plan *target)
-{
-	target->n_stages = c->n_nodes;
-	for (uint32_t i = 0; i < c->n_nodes; i++)
-		target->node[i] = i;
-}
-
 static int plan_best(
 	const struct ftp_coordinator *c, struct ftp_planner_plan *target, struct ftp_error *err)
 {
@@ -179,7 +278,7 @@ void ftp_coordinator_plan_first(struct ftp_coordinator *c, uint64_t now_ns, stru
 	struct ftp_error err;
 	int rc;
 
-	every_node(c, &target);
+	ftp_coordinator_plan_nodes(c, ftp_coordinator_usable(c), &target);
 	if (c->n_nodes > 1 && !strcmp(cuts, "auto"))
 		rc = plan_best(c, &target, &err);
 	else if (ftp_cuts_measured(cuts))
@@ -197,6 +296,10 @@ void ftp_coordinator_plan_first(struct ftp_coordinator *c, uint64_t now_ns, stru
 int ftp_coordinator_plan_again(
 	const struct ftp_coordinator *c, struct ftp_planner_plan *target, struct ftp_error *err)
 {
+	int rc = ftp_coordinator_check_data(c, ftp_coordinator_usable(c), err);
+
+	if (rc)
+		return rc;
 	if (!strcmp(c->config->training.cuts, "auto"))
 		return plan_best(c, target, err);
 	ftp_coordinator_plan_nodes(c, ftp_coordinator_usable(c), target);

@@ -28,10 +28,10 @@ static uint32_t place_of(const struct view *v, uint32_t node)
 	return i;
 }
 
-/* What a unit takes is the same on every node: the central one's word. */
+/* What a unit takes is the same on every node: the first one's word. */
 static void set_units(struct view *v, const struct ftp_coordinator *c)
 {
-	const struct ftp_profile *p = &c->nodes[0].profile;
+	const struct ftp_profile *p = &c->nodes[v->config[0]].profile;
 
 	for (uint32_t u = 0; u < c->settings.n_units; u++)
 		v->units[u] = ftp_plan_problem_unit(
@@ -59,6 +59,17 @@ static void set_node(struct view *v, const struct ftp_coordinator *c, uint32_t p
 		.name = c->config->nodes[node].name};
 }
 
+/* From the config's nodes to the problem's. */
+static uint64_t places_of(const struct view *v, uint64_t nodes)
+{
+	uint64_t places = 0;
+
+	for (uint32_t i = 0; i < v->problem.n_nodes; i++)
+		if (nodes & FTP_NODE_BIT(v->config[i]))
+			places |= UINT64_C(1) << i;
+	return places;
+}
+
 static void set_current(struct view *v, const struct ftp_coordinator *c)
 {
 	v->current.n_stages = c->plan.n_stages;
@@ -75,12 +86,16 @@ static struct view *view_new(
 {
 	struct view *v;
 
+	if (!n)
+		ftp_error_set(err, ENODATA, "no node is there");
 	for (uint32_t i = 0; i < n; i++)
 		if (!c->nodes[nodes[i]].profiled) {
 			ftp_error_set(err, ENODATA, "%s was not measured",
 				c->config->nodes[nodes[i]].name);
 			return NULL;
 		}
+	if (!n)
+		return NULL;
 	v = malloc(sizeof(*v));
 	ftp_assert(v);
 	memcpy(v->config, nodes, n * sizeof(*nodes));
@@ -94,7 +109,10 @@ static struct view *view_new(
 		.micro_batches = c->config->training.micro_batches,
 		.snapshots = c->config->snapshot.every > 0,
 		.global_snapshots = c->config->snapshot.every && c->config->snapshot.global_every,
+		.disk_snapshots = c->config->checkpoint.every > 0,
 		.current = c->plan.term ? &v->current : NULL};
+	v->problem.heirs = places_of(v, ftp_coordinator_with_data(c, UINT64_MAX));
+	v->problem.first = v->problem.heirs;
 	set_units(v, c);
 	for (uint32_t i = 0; i < n; i++) {
 		set_node(v, c, i);
@@ -130,18 +148,34 @@ static uint32_t list_of(const struct ftp_coordinator *c, uint64_t nodes, uint32_
 	return n;
 }
 
+/* With who should be stage 0; if nothing fits so, with anybody who can. */
+static int best(const struct ftp_coordinator *c, uint64_t nodes, struct view *v,
+	struct ftp_planner_answer *answer, struct ftp_error *err)
+{
+	int rc;
+
+	if (!v->problem.in_order)
+		v->problem.first = places_of(v, ftp_coordinator_preferred(c, nodes));
+	rc = ftp_planner_best(&v->problem, answer, err);
+	if (rc != -ENOSPC || v->problem.first == v->problem.heirs)
+		return rc;
+	v->problem.first = v->problem.heirs;
+	return ftp_planner_best(&v->problem, answer, err);
+}
+
 int ftp_coordinator_best(const struct ftp_coordinator *c, uint64_t nodes,
 	const struct ftp_planner_plan *order, struct ftp_planner_answer *answer,
 	struct ftp_error *err)
 {
-	uint32_t list[FTP_PLANNER_MAX_NODES], n = order ? order->n_stages : list_of(c, nodes, list);
+	uint32_t list[FTP_PLANNER_MAX_NODES] = {0},
+		 n = order ? order->n_stages : list_of(c, nodes, list);
 	struct view *v = view_new(c, order ? order->node : list, n, err);
 	int rc;
 
 	if (!v)
 		return -ENODATA;
 	v->problem.in_order = order != NULL;
-	rc = ftp_planner_best(&v->problem, answer, err);
+	rc = best(c, nodes, v, answer, err);
 	if (!rc)
 		translate(v, answer);
 	free(v);
@@ -153,7 +187,7 @@ int ftp_coordinator_predict(const struct ftp_coordinator *c, const struct ftp_pl
 {
 	uint64_t nodes = ftp_coordinator_stages(&c->plan);
 	struct ftp_planner_plan placed = *plan;
-	uint32_t list[FTP_PLANNER_MAX_NODES];
+	uint32_t list[FTP_PLANNER_MAX_NODES] = {0};
 	struct view *v;
 	int rc;
 

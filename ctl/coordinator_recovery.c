@@ -64,15 +64,18 @@ static void halt(struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions 
 	ftp_coordinator_change_halt(c, able_to_halt(c), reason, now_ns, a);
 }
 
-/* A step that is never passed is not tried for ever. false: the run ends. */
+/* A step that is never passed is not tried for ever; but who has had to go far back may be lost
+ * again on the way. false: the run ends. */
 static bool may_begin(
 	struct ftp_coordinator *c, const char *text, uint64_t now_ns, struct ftp_actions *a)
 {
 	struct ftp_coordinator_recovery *r = &c->recovery;
+	uint64_t stable = c->snapshots.stable_step;
 
-	if (!r->n_fatal || c->last_row > r->fatal_step) {
+	if (!r->n_fatal || c->last_row > r->fatal_step || stable > r->fatal_stable) {
 		r->n_fatal = 0;
 		r->fatal_step = c->last_row;
+		r->fatal_stable = stable;
 	}
 	if (r->n_fatal++ < FTP_COORDINATOR_RECOVERY_TRIES)
 		return true;
@@ -98,8 +101,9 @@ static bool begin(struct ftp_coordinator *c, uint32_t node, const char *text, ui
 		snprintf(r->sign, sizeof(r->sign), "%s", text);
 	}
 	r->is_on = true;
-	r->is_committed = r->is_settled = false;
+	r->is_committed = r->is_settled = r->from_beginning = false;
 	r->n_failures = 0;
+	r->failure[0] = r->waits_for[0] = 0;
 	ftp_actions_log(a, FTP_LOG_WARNING, "%s; training halts: step %llu was the last one", text,
 		LL(c->last_row));
 	return true;
@@ -168,6 +172,26 @@ void ftp_coordinator_recover_all(
 	halt(c, now_ns, a);
 }
 
+/* With those who are there it does not work: others may come. */
+static void give_up(
+	struct ftp_coordinator *c, const char *why, uint64_t now_ns, struct ftp_actions *a)
+{
+	struct ftp_coordinator_recovery *r = &c->recovery;
+	const char *phase = ftp_coordinator_phase_name(c->change.phase);
+
+	if (!ftp_coordinator_wait_absent(c)) {
+		ftp_coordinator_suspect(c, FTP_EVIDENCE_CERTAIN, now_ns, a,
+			"no recovery from %s: it failed %u times, at last while %s: %s",
+			c->change.reason, r->n_failures, phase, why);
+		return;
+	}
+	snprintf(r->failure, sizeof(r->failure), "it failed %u times, at last while %s: %.200s",
+		r->n_failures, phase, why);
+	r->failed_nodes = ftp_coordinator_usable(c);
+	r->n_failures = 0;
+	halt(c, now_ns, a);
+}
+
 void ftp_coordinator_recover_again(
 	struct ftp_coordinator *c, const char *why, uint64_t now_ns, struct ftp_actions *a)
 {
@@ -175,9 +199,7 @@ void ftp_coordinator_recover_again(
 	char text[400];
 
 	if (++c->recovery.n_failures > FTP_COORDINATOR_RECOVERY_TRIES) {
-		ftp_coordinator_suspect(c, FTP_EVIDENCE_CERTAIN, now_ns, a,
-			"no recovery from %s: it failed %u times, at last while %s: %s",
-			c->change.reason, c->recovery.n_failures, phase, why);
+		give_up(c, why, now_ns, a);
 		return;
 	}
 	snprintf(text, sizeof(text), "the recovery of term %llu failed while %s: %s; again",
@@ -214,126 +236,9 @@ int ftp_coordinator_on_lost(struct ftp_coordinator *c, uint32_t node, const json
 	return 0;
 }
 
-int ftp_coordinator_on_halted(struct ftp_coordinator *c, uint32_t node, const struct ftp_event *e,
-	uint64_t now_ns, struct ftp_actions *a, struct ftp_error *err)
-{
-	struct ftp_inventory *m;
-	int rc;
-
-	if (!(c->change.awaited & FTP_NODE_BIT(node)))
-		return 0;
-	m = malloc(sizeof(*m));
-	ftp_assert(m);
-	rc = ftp_inventory_decode(m, e->body, err);
-	for (uint32_t i = 0; !rc && i < m->n; i++)
-		if (m->unit[i] >= c->settings.n_units)
-			rc = ftp_error_set(err, EPROTO, "unit[%u]: the model has none such", i);
-	if (rc) {
-		free(m);
-		return rc;
-	}
-	free(c->recovery.inventories[node]);
-	c->recovery.inventories[node] = m;
-	ftp_coordinator_change_done(c, node, now_ns, a);
-	return 0;
-}
-
-/* The newest step below the bound that any node holds anything of, and whose losses are known. */
-static uint64_t newest_below(const struct ftp_coordinator *c, uint64_t bound)
-{
-	uint64_t newest = 0;
-
-	for (uint32_t i = 0; i < c->n_nodes; i++) {
-		const struct ftp_inventory *m = c->recovery.inventories[i];
-
-		for (uint32_t k = 0; m && k < m->n; k++)
-			if (m->step[k] < bound && m->step[k] > newest)
-				newest = m->step[k];
-	}
-	return newest;
-}
-
-static bool is_equal(struct ftp_digest a, struct ftp_digest b)
-{
-	return a.high == b.high && a.low == b.low;
-}
-
-/* One entry of a node's inventory, of the step in question. What is of an abandoned history, or not
- * what the catalogue knows, counts as not held. false: it contradicts another entry, and nothing
- * says which of them is right. */
-static bool add_entry(const struct ftp_coordinator *c, struct ftp_catalogue_snapshot *s,
-	uint32_t node, uint32_t k)
-{
-	const struct ftp_catalogue *catalogue = &c->snapshots.catalogue;
-	const struct ftp_catalogue_snapshot *known = ftp_catalogue_find(catalogue, s->step);
-	const struct ftp_inventory *m = c->recovery.inventories[node];
-	uint32_t u = m->unit[k];
-	bool agrees;
-
-	if (!ftp_catalogue_is_valid(catalogue, m->term[k], m->step[k]))
-		return true;
-	if (!s->term)
-		s->term = m->term[k];
-	if (!s->is_told[u])
-		s->digest[u] = m->digest[k];
-	s->is_told[u] = true;
-	agrees = s->term == m->term[k] && is_equal(s->digest[u], m->digest[k]);
-	if (agrees)
-		s->holders[u] |= FTP_NODE_BIT(node);
-	return agrees || (known && known->is_told[u]);
-}
-
-/* All that is held of the step; false: not every unit is. */
-static bool gather(const struct ftp_coordinator *c, uint64_t step, struct ftp_catalogue_snapshot *s)
-{
-	const struct ftp_catalogue_snapshot *known =
-		ftp_catalogue_find(&c->snapshots.catalogue, step);
-
-	if (known)
-		*s = *known;
-	else
-		*s = (struct ftp_catalogue_snapshot){.step = step};
-	memset(s->holders, 0, sizeof(s->holders));
-	for (uint32_t i = 0; i < c->n_nodes; i++) {
-		const struct ftp_inventory *m = c->recovery.inventories[i];
-
-		for (uint32_t k = 0; m && k < m->n; k++)
-			if (m->step[k] == step && !add_entry(c, s, i, k))
-				return false;
-	}
-	for (uint32_t u = 0; u < c->settings.n_units; u++)
-		if (!s->holders[u])
-			return false;
-	return true;
-}
-
-/* Where to go on from: a snapshot that is held whole, or the beginning. */
-static uint64_t choose_step(const struct ftp_coordinator *c, struct ftp_catalogue_snapshot *s)
-{
-	uint64_t last = c->last_row < c->last_step ? c->last_row : c->last_step - 1;
-	uint64_t step = newest_below(c, last + 1);
-
-	while (step && !gather(c, step, s))
-		step = newest_below(c, step);
-	return step;
-}
-
-/* Of all states that are told of: only after the loss of the journal may it not be an older one. */
-static uint64_t newest_term(const struct ftp_coordinator *c)
-{
-	uint64_t newest = 0;
-
-	for (uint32_t i = 0; i < c->n_nodes; i++) {
-		const struct ftp_inventory *m = c->recovery.inventories[i];
-
-		for (uint32_t k = 0; m && k < m->n; k++)
-			if (m->term[k] > newest)
-				newest = m->term[k];
-	}
-	return newest;
-}
-
-/* The plan in force, if all its nodes are there: then only a link or a moment was lost. */
+/* The plan in force, if all its nodes are there: then only a link or a moment was lost. -ENOSPC:
+ * those who are there have not the memory; else, where not all were measured, equal cuts must do.
+ */
 static int choose_plan(
 	const struct ftp_coordinator *c, struct ftp_planner_plan *target, struct ftp_error *err)
 {
@@ -343,8 +248,8 @@ static int choose_plan(
 		ftp_coordinator_target_in_force(c, target);
 	else
 		rc = ftp_coordinator_plan_again(c, target, err);
-	if (!rc)
-		return 0;
+	if (!rc || rc == -ENOSPC)
+		return rc;
 	ftp_coordinator_plan_nodes(c, ftp_coordinator_usable(c), target);
 	return ftp_coordinator_plan_equal(c, target, err);
 }
@@ -356,26 +261,92 @@ static void note_trained(struct ftp_coordinator *c)
 		c->recovery.from_step = c->snapshots.at;
 }
 
+bool ftp_coordinator_waits(const struct ftp_coordinator *c)
+{
+	return c->change.phase == FTP_CHANGE_WAITING;
+}
+
+void ftp_coordinator_recovery_look(
+	struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a)
+{
+	if (ftp_coordinator_waits(c))
+		halt(c, now_ns, a);
+}
+
+/* Nodes stay halted; the line is said once. */
+static void wait_on(
+	struct ftp_coordinator *c, const char *said, uint64_t now_ns, struct ftp_actions *a)
+{
+	const char *why = c->recovery.waits_for;
+
+	ftp_coordinator_change_wait(c, now_ns);
+	if (!strcmp(said, why))
+		return;
+	ftp_actions_log(a, FTP_LOG_WARNING, "training waits: %s", why);
+	ftp_coordinator_event(c, "waiting", json_pack("{s:s}", "why", why), now_ns, a);
+}
+
+static bool must_wait(struct ftp_coordinator *c, struct ftp_planner_plan *target)
+{
+	struct ftp_error err;
+
+	if (ftp_coordinator_wait_needed(c, c->change.step))
+		return true;
+	if (!choose_plan(c, target, &err))
+		return false;
+	ftp_coordinator_wait_for_absent(c, err.text);
+	return true;
+}
+
+/* Who was to leave is needed. */
+static bool keep_draining(struct ftp_coordinator *c, struct ftp_actions *a)
+{
+	uint64_t nodes = 0;
+	char who[200];
+
+	for (uint32_t i = 0; i < c->n_nodes; i++) {
+		if (!c->nodes[i].live || !c->nodes[i].draining || c->nodes[i].leaving)
+			continue;
+		c->nodes[i].draining = false;
+		nodes |= FTP_NODE_BIT(i);
+	}
+	ftp_coordinator_list(c, nodes, who, sizeof(who));
+	if (nodes)
+		ftp_actions_log(a, FTP_LOG_INFO, "%s is needed, and not drained", who);
+	return nodes;
+}
+
+/* false: it cannot go on with those who are there, or not yet; all that follows is under way. */
+static bool may_go_on(struct ftp_coordinator *c, struct ftp_catalogue_snapshot *snapshot,
+	struct ftp_planner_plan *target, uint64_t now_ns, struct ftp_actions *a)
+{
+	char said[sizeof(c->recovery.waits_for)];
+
+	memcpy(said, c->recovery.waits_for, sizeof(said));
+	c->change.step = ftp_coordinator_holdings_step(c, snapshot);
+	if (!must_wait(c, target) || (keep_draining(c, a) && !must_wait(c, target)))
+		return true;
+	if (able_to_halt(c) & ~c->change.members)
+		halt(c, now_ns, a); /* one that has joined meanwhile may have what is missing */
+	else
+		wait_on(c, said, now_ns, a);
+	return false;
+}
+
 void ftp_coordinator_recovery_halted(
 	struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a)
 {
 	struct ftp_coordinator_change *x = &c->change;
 	struct ftp_catalogue_snapshot snapshot;
 	struct ftp_planner_plan target;
-	struct ftp_error err;
 
-	if (c->resume.is_lost && newest_term(c) >= x->plan.term) {
-		ftp_coordinator_resume_above(c, newest_term(c));
+	if (ftp_coordinator_resume_is_behind(c)) {
 		halt(c, now_ns, a);
 		return;
 	}
-	if (choose_plan(c, &target, &err)) {
-		ftp_coordinator_suspect(c, FTP_EVIDENCE_CERTAIN, now_ns, a,
-			"no plan without those who are lost (%s): %s", c->recovery.sign, err.text);
-		return;
-	}
 	note_trained(c);
-	x->step = choose_step(c, &snapshot);
+	if (!may_go_on(c, &snapshot, &target, now_ns, a))
+		return;
 	x->plan.recovery = 1;
 	x->plan.recovery_step = x->step;
 	memset(c->recovery.holders, 0, sizeof(c->recovery.holders));
@@ -393,7 +364,7 @@ void ftp_coordinator_recovery_take_stock(struct ftp_coordinator *c)
 {
 	struct ftp_catalogue_snapshot snapshot;
 
-	if (choose_step(c, &snapshot))
+	if (ftp_coordinator_holdings_step(c, &snapshot))
 		ftp_coordinator_snapshots_adopt(c, &snapshot);
 	free_inventories(&c->recovery);
 }
@@ -451,6 +422,8 @@ void ftp_coordinator_recovery_commit(
 {
 	cut_rows(c, c->plan.recovery_step, a);
 	adopt(c);
+	if (c->plan.recovery_step < c->recovery.fatal_stable)
+		c->recovery.fatal_stable = c->plan.recovery_step;
 	c->recovery.commit_ns = now_ns;
 	c->recovery.is_committed = true;
 	c->recovery.moved_bytes = c->change.received_bytes;

@@ -37,6 +37,12 @@ static double row_rate(const struct ftp_coordinator *c)
 	return (double)rows * (double)FTP_NS_PER_S / (double)ns;
 }
 
+/* As the central node saw it. */
+static double train_seconds(const struct ftp_coordinator *c)
+{
+	return c->plan.term ? c->nodes[ftp_coordinator_central(c)].train_s : 0;
+}
+
 double ftp_coordinator_samples_per_second(const struct ftp_coordinator *c)
 {
 	double batch = c->config->training.batch;
@@ -46,7 +52,7 @@ double ftp_coordinator_samples_per_second(const struct ftp_coordinator *c)
 	if (c->old_term) /* no stage has trained all of it */
 		return (double)c->last_step * batch * (double)FTP_NS_PER_S /
 		       (double)(c->last_row_ns - c->train_start_ns + 1);
-	return c->nodes[0].train_s > 0 ? (double)c->last_step * batch / c->nodes[0].train_s : 0;
+	return train_seconds(c) > 0 ? (double)c->last_step * batch / train_seconds(c) : 0;
 }
 
 double ftp_coordinator_step_seconds(const struct ftp_coordinator *c)
@@ -171,7 +177,7 @@ static json_t *nodes_document(const struct ftp_coordinator *c)
 
 static uint64_t steps_per_epoch(const struct ftp_coordinator *c)
 {
-	return c->nodes[0].join.n_train / c->config->training.batch;
+	return c->data.n_train / c->config->training.batch;
 }
 
 static json_t *eta(const struct ftp_coordinator *c)
@@ -183,12 +189,18 @@ static json_t *eta(const struct ftp_coordinator *c)
 	return json_real((double)(c->last_step - c->last_row) * c->config->training.batch / rate);
 }
 
+enum ftp_coordinator_state ftp_coordinator_shown_state(const struct ftp_coordinator *c)
+{
+	return ftp_coordinator_waits(c) ? FTP_RUN_WAITING : c->state;
+}
+
 json_t *ftp_coordinator_status(const struct ftp_coordinator *c, uint64_t now_ns)
 {
 	uint64_t per_epoch = steps_per_epoch(c);
 	json_t *j = json_pack("{s:i, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I}", "schema",
-		SCHEMA, "run", c->settings.id, "state", ftp_coordinator_state_name(c->state),
-		"outcome", ftp_coordinator_outcome_name(c->outcome), "reason",
+		SCHEMA, "run", c->settings.id, "state",
+		ftp_coordinator_state_name(ftp_coordinator_shown_state(c)), "outcome",
+		ftp_coordinator_outcome_name(c->outcome), "reason",
 		c->state >= FTP_RUN_FINISHING ? c->reason : "", "step", (json_int_t)c->last_row,
 		"last_step", (json_int_t)c->last_step, "steps_per_epoch", (json_int_t)per_epoch,
 		"epoch",
@@ -196,6 +208,8 @@ json_t *ftp_coordinator_status(const struct ftp_coordinator *c, uint64_t now_ns)
 		"term", (json_int_t)c->plan.term);
 
 	ftp_assert(j);
+	json_object_set_new(j, "waiting_for",
+		ftp_coordinator_waits(c) ? json_string(c->recovery.waits_for) : json_null());
 	json_object_set_new(j, "isa", json_string(c->isa));
 	json_object_set_new(j, "batch", json_integer(c->config->training.batch));
 	json_object_set_new(j, "loss", number_if(c->last_row, c->last_loss));
@@ -238,7 +252,7 @@ json_t *ftp_coordinator_summary(const struct ftp_coordinator *c)
 	json_object_set_new(j, "test_loss", number_if(c->evaluated, c->evaluation.loss));
 	json_object_set_new(
 		j, "samples_per_second", json_real(ftp_coordinator_samples_per_second(c)));
-	json_object_set_new(j, "train_seconds", number_if(completed, c->nodes[0].train_s));
+	json_object_set_new(j, "train_seconds", number_if(completed, train_seconds(c)));
 	json_object_set_new(j, "seed", json_integer((json_int_t)c->config->training.seed));
 	json_object_set_new(j, "batch", json_integer(c->config->training.batch));
 	json_object_set_new(j, "micro_batches", json_integer(c->config->training.micro_batches));
@@ -249,7 +263,8 @@ json_t *ftp_coordinator_summary(const struct ftp_coordinator *c)
 	json_object_set(j, "repartitions", c->changes);
 	json_object_set(j, "recoveries", c->recovery.history);
 	json_object_set_new(j, "nodes", nodes_document(c));
-	json_object_set_new(j, "cpu", json_string(c->nodes[0].join.cpu));
+	json_object_set_new(j, "cpu",
+		json_string(c->nodes[c->plan.term ? ftp_coordinator_central(c) : 0].join.cpu));
 	json_object_set_new(j, "versions", ftp_versions());
 	return j;
 }

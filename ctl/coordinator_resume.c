@@ -45,6 +45,11 @@ void ftp_coordinator_resume_init(
 	if (past->journal)
 		ftp_coordinator_journal_read(c, past->journal);
 	check_plan(c);
+	if (past->is_asked && c->outcome != FTP_END_COMPLETED) {
+		c->outcome = FTP_END_NONE;
+		c->reason[0] = 0;
+		c->recovery.n_fatal = 0;
+	}
 	if (c->outcome) { /* all that is left to do is to say so */
 		c->state = FTP_RUN_FINISHING;
 		c->deadline_ns = now_ns;
@@ -64,6 +69,23 @@ void ftp_coordinator_resume_above(struct ftp_coordinator *c, uint64_t term)
 
 	if (term >= c->last_term)
 		c->last_term = generation << GENERATION_BIT;
+}
+
+bool ftp_coordinator_resume_is_behind(struct ftp_coordinator *c)
+{
+	uint64_t newest = 0;
+
+	for (uint32_t i = 0; i < c->n_nodes && c->resume.is_lost; i++) {
+		const struct ftp_inventory *m = c->recovery.inventories[i];
+
+		for (uint32_t k = 0; m && k < m->n; k++)
+			if (m->term[k] > newest)
+				newest = m->term[k];
+	}
+	if (newest < c->change.plan.term)
+		return false;
+	ftp_coordinator_resume_above(c, newest);
+	return true;
 }
 
 /* The stage trains as if nothing had been, or will once it hears the commit. */

@@ -239,6 +239,7 @@ METHOD(on_join, FTP_METHOD_JOIN)
 METHOD(on_progress, FTP_METHOD_PROGRESS)
 METHOD(on_held, FTP_METHOD_HELD)
 METHOD(on_stored, FTP_METHOD_STORED)
+METHOD(on_persisted, FTP_METHOD_PERSISTED)
 METHOD(on_lost, FTP_METHOD_LOST)
 METHOD(on_trace, FTP_METHOD_TRACE)
 METHOD(on_evaluated, FTP_METHOD_EVALUATED)
@@ -258,6 +259,7 @@ static const struct ftp_jsonrpc_method node_methods[] = {
 	{FTP_METHOD_PROGRESS, on_progress},
 	{FTP_METHOD_HELD, on_held},
 	{FTP_METHOD_STORED, on_stored},
+	{FTP_METHOD_PERSISTED, on_persisted},
 	{FTP_METHOD_LOST, on_lost},
 	{FTP_METHOD_TRACE, on_trace},
 	{FTP_METHOD_EVALUATED, on_evaluated},
@@ -468,6 +470,7 @@ int ftp_server_new(
 	}
 	watch(s, EPOLL_CTL_ADD, s->tcp_fd, EPOLLIN, &s->tcp_fd);
 	watch(s, EPOLL_CTL_ADD, s->unix_fd, EPOLLIN, &s->unix_fd);
+	past->is_asked = params->resumes;
 	start_core(s, params, is_resumed ? past : NULL);
 	json_decref((json_t *)past->journal);
 	free(past);

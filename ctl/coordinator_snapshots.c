@@ -33,17 +33,30 @@ void ftp_coordinator_snapshots_init(struct ftp_coordinator *c)
 	c->snapshots.margin_ns = MARGIN_LEAST_NS;
 }
 
-void ftp_coordinator_snapshots_begin(struct ftp_coordinator *c)
+void ftp_coordinator_snapshots_forget(struct ftp_coordinator *c, uint64_t step)
 {
 	struct ftp_coordinator_snapshots *s = &c->snapshots;
 
-	if (s->next != s->stable_step)
-		ftp_catalogue_forget(&s->catalogue, s->next);
+	if (step != s->stable_step && step != s->global_step &&
+		!ftp_coordinator_disk_needs(c, step))
+		ftp_catalogue_forget(&s->catalogue, step);
+}
+
+void ftp_coordinator_snapshots_begin(struct ftp_coordinator *c)
+{
+	struct ftp_coordinator_snapshots *s = &c->snapshots;
+	uint64_t global = s->global_step;
+
+	ftp_coordinator_snapshots_forget(c, s->next);
 	ftp_catalogue_begin(&s->catalogue, c->plan.term, c->plan_step);
 	if (!ftp_catalogue_find(&s->catalogue, s->stable_step))
 		s->stable_step = 0;
-	if (!ftp_catalogue_find(&s->catalogue, s->global_step))
-		s->global_step = 0;
+	if (!ftp_catalogue_has(
+		    &s->catalogue, global, ftp_coordinator_central(c), 0, c->plan.n_units)) {
+		s->global_step = 0; /* another node is the central one now */
+		ftp_coordinator_snapshots_forget(c, global);
+	}
+	ftp_coordinator_disk_begin(c);
 	s->next = 0;
 	s->at = s->named_step = c->plan_step;
 }
@@ -52,6 +65,7 @@ void ftp_coordinator_snapshots_adopt(
 	struct ftp_coordinator *c, const struct ftp_catalogue_snapshot *snapshot)
 {
 	struct ftp_coordinator_snapshots *s = &c->snapshots;
+	uint64_t before = s->stable_step;
 	uint32_t teller;
 
 	if (!ftp_catalogue_find(&s->catalogue, snapshot->step))
@@ -61,14 +75,14 @@ void ftp_coordinator_snapshots_adopt(
 			if (snapshot->holders[u] & FTP_NODE_BIT(i))
 				ftp_catalogue_add(&s->catalogue, i, u, snapshot->term,
 					snapshot->step, snapshot->digest[u], &teller);
-	if (s->stable_step != snapshot->step && s->stable_step != s->global_step)
-		ftp_catalogue_forget(&s->catalogue, s->stable_step);
 	s->stable_step = snapshot->step;
+	ftp_coordinator_snapshots_forget(c, before);
 }
 
 void ftp_coordinator_snapshots_lose(struct ftp_coordinator *c, uint32_t node)
 {
 	ftp_catalogue_lose(&c->snapshots.catalogue, node);
+	ftp_coordinator_disk_lose(c, node);
 }
 
 void ftp_coordinator_snapshots_at(struct ftp_coordinator *c, uint64_t step)
@@ -108,17 +122,24 @@ static bool is_due_globally(const struct ftp_coordinator *c, uint64_t step)
  * leaves nothing. */
 static void retain(struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a)
 {
-	const struct ftp_coordinator_snapshots *s = &c->snapshots;
+	struct ftp_coordinator_snapshots *s = &c->snapshots;
+	uint64_t disk = ftp_coordinator_disk_name(c, now_ns, a);
 
 	for (uint32_t i = 0; i < c->n_nodes; i++) {
-		struct ftp_retain m = {
-			.term = c->plan.term, .next = s->next, .global = s->is_global};
+		struct ftp_retain m = {.term = c->plan.term,
+			.next = s->next,
+			.global = s->is_global,
+			.disk = disk,
+			.durable = s->disk_step};
 
 		if (!c->nodes[i].live || c->nodes[i].leaving)
 			continue;
+		if (disk)
+			s->disk.put.awaited |= FTP_NODE_BIT(i);
 		if (s->stable_step)
 			m.step[m.n_steps++] = s->stable_step;
-		if (i == 0 && s->global_step && s->global_step != s->stable_step)
+		if (i == ftp_coordinator_central(c) && s->global_step &&
+			s->global_step != s->stable_step)
 			m.step[m.n_steps++] = s->global_step;
 		ftp_actions_call(a, c->nodes[i].conn, FTP_METHOD_RETAIN, ftp_retain_encode(&m),
 			m.term, now_ns + FTP_COORDINATOR_COMMIT_NS);
@@ -186,10 +207,10 @@ static void settle(struct ftp_coordinator *c, uint64_t now_ns, struct ftp_action
 static void become_stable(struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a)
 {
 	struct ftp_coordinator_snapshots *s = &c->snapshots;
+	uint64_t before = s->stable_step;
 
-	if (s->stable_step != s->global_step)
-		ftp_catalogue_forget(&s->catalogue, s->stable_step);
 	s->stable_step = s->next;
+	ftp_coordinator_snapshots_forget(c, before);
 	if (s->event_ns && now_ns < s->event_ns + EVENT_NS)
 		return;
 	s->event_ns = now_ns;
@@ -201,11 +222,10 @@ static void become_stable(struct ftp_coordinator *c, uint64_t now_ns, struct ftp
 
 static void become_global(struct ftp_coordinator *c)
 {
-	struct ftp_coordinator_snapshots *s = &c->snapshots;
+	uint64_t before = c->snapshots.global_step;
 
-	if (s->global_step != s->stable_step)
-		ftp_catalogue_forget(&s->catalogue, s->global_step);
-	s->global_step = s->next;
+	c->snapshots.global_step = c->snapshots.next;
+	ftp_coordinator_snapshots_forget(c, before);
 }
 
 static void look(struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a)
@@ -216,7 +236,8 @@ static void look(struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions 
 		ftp_catalogue_is_stable(&s->catalogue, s->next, n_holders(c)))
 		become_stable(c, now_ns, a);
 	if (s->is_global && s->global_step != s->next && s->stable_step == s->next &&
-		ftp_catalogue_has(&s->catalogue, s->next, 0, 0, c->plan.n_units))
+		ftp_catalogue_has(
+			&s->catalogue, s->next, ftp_coordinator_central(c), 0, c->plan.n_units))
 		become_global(c);
 	if (!all_told(c))
 		return;
@@ -293,7 +314,8 @@ json_t *ftp_coordinator_snapshots_document(const struct ftp_coordinator *c)
 
 	if (!c->config->snapshot.every)
 		return json_null();
-	return json_pack("{s:I, s:I, s:I, s:I}", "stable_step", (json_int_t)s->stable_step,
+	return json_pack("{s:I, s:I, s:I, s:I, s:o}", "stable_step", (json_int_t)s->stable_step,
 		"global_step", (json_int_t)s->global_step, "age_steps",
-		(json_int_t)ftp_coordinator_snapshots_age(c), "skipped", (json_int_t)s->n_skipped);
+		(json_int_t)ftp_coordinator_snapshots_age(c), "skipped", (json_int_t)s->n_skipped,
+		"disk", ftp_coordinator_disk_document(c));
 }

@@ -7,6 +7,7 @@
 
 #include "ctl/coordinator.h"
 #include "ctl/coordinator_change.h"
+#include "ctl/coordinator_disk.h"
 #include "ctl/detector.h"
 #include "ctl/coordinator_catalogue.h"
 #include "ctl/planner.h"
@@ -57,6 +58,8 @@ struct ftp_coordinator_node {
 struct ftp_coordinator_snapshots {
 	struct ftp_catalogue catalogue;
 	uint64_t stable_step, global_step; /* the newest ones; 0: none, the seed's states serve */
+	uint64_t disk_step; /* the newest of which every unit is durable on some disk; 0: none */
+	struct ftp_coordinator_disk disk;
 	uint64_t next; /* named to all nodes; 0: none yet; after the last step: none is taken */
 	bool is_global;
 	bool is_spoiled;			  /* it will not become stable */
@@ -96,9 +99,15 @@ struct ftp_coordinator_recovery {
 	uint64_t moved_bytes;
 	uint64_t term; /* that trained what it goes on from; 0: the beginning */
 	double parts_s[FTP_N_RECOVERY_PARTS];
-	uint32_t n_failures; /* attempts that failed though nobody was lost */
-	uint64_t fatal_step; /* the last row when the first of n_fatal recoveries began */
-	uint32_t n_fatal;    /* recoveries since a later row was known */
+	uint32_t n_failures;   /* attempts that failed though nobody was lost */
+	char failure[300];     /* why there are no more attempts; "": there are */
+	uint64_t failed_nodes; /* that were there then */
+	bool from_beginning;   /* the operator gives up what is held */
+	char waits_for[600];   /* WAITING, or when it last was; one line */
+	uint32_t n_missing;    /* units of the newest snapshot that nobody has; WAITING */
+	uint64_t fatal_step;   /* the last row when the first of n_fatal recoveries began */
+	uint64_t fatal_stable; /* and the newest stable snapshot, or what was gone back to since */
+	uint32_t n_fatal;      /* recoveries since a later row was known, or a later snapshot */
 	struct ftp_inventory *inventories[FTP_CONFIG_MAX_NODES]; /* NULL: not told */
 	uint64_t holders[FTP_PROTOCOL_MAX_UNITS]; /* nodes that have the unit as of the step */
 	uint32_t n_recoveries;
@@ -132,6 +141,10 @@ struct ftp_coordinator {
 		uint64_t rtt_ns, bytes_per_s;		     /* 0: not measured */
 	} links[FTP_CONFIG_MAX_NODES][FTP_CONFIG_MAX_NODES]; /* from, to */
 	uint64_t last_step;				     /* of the run; 0: not known yet */
+	struct {
+		struct ftp_digest digest; /* 0: not known yet */
+		uint64_t n_train, n_test; /* samples */
+	} data;				  /* the run's: who has it may be stage 0 */
 	struct ftp_coordinator_change change;
 	struct ftp_coordinator_snapshots snapshots;
 	struct ftp_coordinator_recovery recovery;
@@ -234,10 +247,25 @@ uint32_t ftp_coordinator_stage_of(const struct ftp_plan *plan, uint32_t node); /
 uint64_t ftp_coordinator_stages(const struct ftp_plan *plan);		       /* its nodes */
 /* The nodes that a new plan may have: live, not draining, able to. */
 uint64_t ftp_coordinator_usable(const struct ftp_coordinator *c);
-/* These nodes in the config's order, no more than there are units. */
+/* Of these, those that hold the run's data. */
+uint64_t ftp_coordinator_with_data(const struct ftp_coordinator *c, uint64_t nodes);
+/* Of these, those that should be stage 0: the first of the config that has the data, and the one
+ * that is it already. */
+uint64_t ftp_coordinator_preferred(const struct ftp_coordinator *c, uint64_t nodes);
+/* The node of stage 0 in the plan in force; before the first plan: that will be, or FTP_NO_NODE. */
+uint32_t ftp_coordinator_central(const struct ftp_coordinator *c);
+/* -ENODATA: none of these nodes has the data; err says who does. */
+int ftp_coordinator_check_data(
+	const struct ftp_coordinator *c, uint64_t nodes, struct ftp_error *err);
+/* A node that has come later: a line if it has other data than the run. */
+void ftp_coordinator_compare_data(
+	const struct ftp_coordinator *c, uint32_t node, struct ftp_actions *a);
+/* These nodes in the config's order, after the one that is to be stage 0, no more than there are
+ * units. One of them has the data. */
 void ftp_coordinator_plan_nodes(
 	const struct ftp_coordinator *c, uint64_t nodes, struct ftp_planner_plan *target);
-/* Cuts for the target's nodes by the central node's unit times. -EINVAL: more nodes than units. */
+/* Cuts for the target's nodes by the unit times of the first node that was measured. -EINVAL: more
+ * nodes than units. */
 int ftp_coordinator_plan_equal(
 	const struct ftp_coordinator *c, struct ftp_planner_plan *target, struct ftp_error *err);
 /* Given cuts, for target->n_stages stages. -EINVAL with what is wrong. */
@@ -265,6 +293,8 @@ void ftp_coordinator_change_resume(
 /* Another one begins with the nodes halted, whatever the phase of this one. */
 void ftp_coordinator_change_halt(struct ftp_coordinator *c, uint64_t members, const char *reason,
 	uint64_t now_ns, struct ftp_actions *a);
+/* All have halted: the recovery waits. */
+void ftp_coordinator_change_wait(struct ftp_coordinator *c, uint64_t now_ns);
 /* A member of it, if the node is none yet: one that only gives what it holds. */
 uint32_t ftp_coordinator_change_giver(struct ftp_coordinator *c, uint32_t node);
 /* coordinator_change_plan.c: the plan of the change under way. */
@@ -365,6 +395,8 @@ void ftp_coordinator_snapshots_begin(struct ftp_coordinator *c);
 void ftp_coordinator_snapshots_name(
 	struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a);
 void ftp_coordinator_snapshots_lose(struct ftp_coordinator *c, uint32_t node);
+/* The catalogue forgets it, unless it is kept: stable, global, on disk or on its way there. */
+void ftp_coordinator_snapshots_forget(struct ftp_coordinator *c, uint64_t step);
 /* Some stage has finished this step. */
 void ftp_coordinator_snapshots_at(struct ftp_coordinator *c, uint64_t step);
 int ftp_coordinator_on_stored(struct ftp_coordinator *c, uint32_t node, const json_t *body,
@@ -390,18 +422,38 @@ void ftp_coordinator_recover_again(
 /* A victim's fate is known better; false: the node is none. */
 bool ftp_coordinator_recovery_fate(
 	struct ftp_coordinator *c, uint32_t node, enum ftp_evidence evidence, const char *text);
-int ftp_coordinator_on_halted(struct ftp_coordinator *c, uint32_t node, const struct ftp_event *e,
-	uint64_t now_ns, struct ftp_actions *a, struct ftp_error *err);
 int ftp_coordinator_on_lost(struct ftp_coordinator *c, uint32_t node, const json_t *body,
 	uint64_t now_ns, struct ftp_actions *a, struct ftp_error *err);
 void ftp_coordinator_recovery_halted(
 	struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a); /* all are */
-void ftp_coordinator_recovery_holders(struct ftp_coordinator *c);	    /* of c->change.plan */
+/* A recovery that waits looks again at what there is; else nothing. */
+void ftp_coordinator_recovery_look(
+	struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a);
+bool ftp_coordinator_waits(const struct ftp_coordinator *c);
+
+/* coordinator_holdings.c: what those who have halted hold. */
+int ftp_coordinator_on_halted(struct ftp_coordinator *c, uint32_t node, const struct ftp_event *e,
+	uint64_t now_ns, struct ftp_actions *a, struct ftp_error *err);
+/* Where to go on from: a snapshot that is held whole, which *s becomes, or the beginning. */
+uint64_t ftp_coordinator_holdings_step(
+	const struct ftp_coordinator *c, struct ftp_catalogue_snapshot *s);
+
+/* coordinator_wait.c: for whom a recovery waits. */
+/* Whether it must, with all halted; step: that it would go on from. If so says why, in
+ * c->recovery. */
+bool ftp_coordinator_wait_needed(struct ftp_coordinator *c, uint64_t step);
+/* "for n1: ...": the run waits for want of a plan without those who are not there. */
+void ftp_coordinator_wait_for_absent(struct ftp_coordinator *c, const char *why);
+/* The nodes that could come and are not there. */
+uint64_t ftp_coordinator_wait_absent(const struct ftp_coordinator *c);
+void ftp_coordinator_recover_asked(struct ftp_coordinator *c, const struct ftp_event *e,
+	uint64_t now_ns, struct ftp_actions *a);		  /* run.recover */
+void ftp_coordinator_recovery_holders(struct ftp_coordinator *c); /* of c->change.plan */
 /* Its plan has just come into force: progress goes back. */
 void ftp_coordinator_recovery_commit(
 	struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a);
 void ftp_coordinator_recovery_settled(struct ftp_coordinator *c, uint64_t now_ns);
-/* A row of the plan in force is known. */
+/* coordinator_recovered.c. A row of the plan in force is known. */
 void ftp_coordinator_recovery_row(
 	struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a);
 void ftp_coordinator_recovery_free(struct ftp_coordinator *c);
@@ -429,6 +481,9 @@ void ftp_coordinator_resume_lost(struct ftp_coordinator *c, uint64_t now_ns, str
 /* The stages have confirmed the plan in force, and told what they hold. */
 void ftp_coordinator_resume_settled(
 	struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a);
+/* The journal is lost, and some states are of newer terms than the one that is tried: that is made
+ * right for the next try. */
+bool ftp_coordinator_resume_is_behind(struct ftp_coordinator *c);
 /* Terms from here on are above that one, and above all that a lost journal may have known. */
 void ftp_coordinator_resume_above(struct ftp_coordinator *c, uint64_t term);
 
@@ -473,6 +528,8 @@ void ftp_coordinator_event_recovery(
 /* coordinator_report.c: documents; the caller owns them. */
 json_t *ftp_coordinator_status(const struct ftp_coordinator *c, uint64_t now_ns);
 json_t *ftp_coordinator_summary(const struct ftp_coordinator *c);
+/* A recovery that waits is a run that waits. */
+enum ftp_coordinator_state ftp_coordinator_shown_state(const struct ftp_coordinator *c);
 double ftp_coordinator_samples_per_second(const struct ftp_coordinator *c);
 double ftp_coordinator_step_seconds(const struct ftp_coordinator *c); /* measured; 0: not yet */
 json_t *ftp_coordinator_prediction(const struct ftp_coordinator *c);  /* null: not measured */

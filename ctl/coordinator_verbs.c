@@ -48,10 +48,12 @@ static int parse_nodes(const struct ftp_coordinator *c, char *text, struct ftp_p
 		seen |= FTP_NODE_BIT(node);
 		target->node[target->n_stages++] = (uint32_t)node;
 	}
-	if (!target->n_stages || target->node[0] != 0)
+	if (!target->n_stages)
+		return ftp_error_set(err, EINVAL, "expected at least one node");
+	if (!ftp_coordinator_with_data(c, FTP_NODE_BIT(target->node[0])))
 		return ftp_error_set(err, EINVAL,
-			"%s holds the data: it must be the first of the nodes",
-			c->config->nodes[0].name);
+			"%s does not hold the run's data: it cannot be the first of the nodes",
+			c->config->nodes[target->node[0]].name);
 	return 0;
 }
 
@@ -169,9 +171,9 @@ static int check_drain(const struct ftp_coordinator *c, const char *name, struct
 
 	if (node < 0)
 		return node;
-	if (node == 0)
+	if (!ftp_coordinator_with_data(c, ftp_coordinator_usable(c) & ~FTP_NODE_BIT(node)))
 		return ftp_error_set(err, EINVAL,
-			"%s is the central node: it holds the data and cannot be drained; stop the "
+			"%s holds the data, and no other node does: it cannot be drained; stop the "
 			"run instead",
 			name);
 	free = c->state == FTP_RUN_TRAINING &&

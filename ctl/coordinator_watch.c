@@ -34,7 +34,10 @@ void ftp_coordinator_joined_late(
 	struct ftp_coordinator *c, uint32_t node, uint64_t now_ns, struct ftp_actions *a)
 {
 	c->newcomers |= FTP_NODE_BIT(node);
-	if (is_auto(c))
+	ftp_coordinator_compare_data(c, node, a);
+	if (ftp_coordinator_waits(c))
+		ftp_coordinator_recovery_look(c, now_ns, a);
+	else if (is_auto(c))
 		measure(c, node, now_ns, a);
 }
 

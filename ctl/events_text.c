@@ -191,6 +191,11 @@ static void on_gone(struct line *l, const json_t *e)
 	say(l, "%s has gone%s%s", ftp_document_text(e, "node"), reason[0] ? ": " : "", reason);
 }
 
+static void on_waiting(struct line *l, const json_t *e)
+{
+	say(l, "training waits: %s", ftp_document_text(e, "why"));
+}
+
 static const struct {
 	const char *kind;
 	void (*describe)(struct line *l, const json_t *e);
@@ -211,6 +216,7 @@ static const struct {
 	{"drain", on_drain},
 	{"join", on_join},
 	{"gone", on_gone},
+	{"waiting", on_waiting},
 };
 
 void ftp_events_describe(const json_t *event, char *text, size_t bytes)

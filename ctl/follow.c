@@ -155,7 +155,10 @@ static enum ftp_exit end_of_run(struct follow *f, json_t **summary)
 	}
 	*summary = ftp_rundir_read_summary(f->params->dir);
 	state = json_string_value(json_object_get(*summary, "state"));
-	if (!f->params->quiet || !state || strcmp(state, "completed"))
+	if (!*summary)
+		fprintf(stderr,
+			"ftpctl: the run was killed as a whole; `ftpctl start` resumes it\n");
+	else if (!f->params->quiet || !state || strcmp(state, "completed"))
 		ftp_progress_view_end(&f->view, *summary, f->params->dir->path);
 	return state && !strcmp(state, "completed") ? FTP_EXIT_OK : FTP_EXIT_FAILURE;
 }

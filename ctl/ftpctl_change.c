@@ -21,10 +21,10 @@
 struct change {
 	const struct ftp_options *o;
 	struct ftp_ftpctl_run run;
-	const char *node;	      /* that it is about; NULL: all */
-	uint64_t events;	      /* read up to here */
-	json_t *repartition;	      /* the last since the verb began; NULL: none */
-	json_t *emulate, *fail, *end; /* likewise */
+	const char *node;		     /* that it is about; NULL: all */
+	uint64_t events;		     /* read up to here */
+	json_t *repartition;		     /* the last since the verb began; NULL: none */
+	json_t *emulate, *fail, *plan, *end; /* likewise */
 	bool abandoned;
 	bool may_not_answer; /* it is the coordinator that is to fail */
 };
@@ -45,6 +45,8 @@ static void on_event(void *arg, const char *kind, const json_t *event)
 	} else if (!strcmp(kind, "emulate") && c->node &&
 		   !strcmp(ftp_document_text(event, "node"), c->node)) {
 		keep(&c->emulate, event);
+	} else if (!strcmp(kind, "plan")) {
+		keep(&c->plan, event);
 	} else if (!strcmp(kind, "fail") && c->node &&
 		   !strcmp(ftp_document_text(event, "node"), c->node)) {
 		keep(&c->fail, event);
@@ -86,6 +88,11 @@ static bool is_repartitioned(struct change *c)
 static bool is_emulated(struct change *c)
 {
 	return c->emulate;
+}
+
+static bool is_planned(struct change *c)
+{
+	return c->plan;
 }
 
 static bool is_failed(struct change *c)
@@ -154,6 +161,7 @@ static int end(struct change *c, int rc)
 {
 	json_decref(c->repartition);
 	json_decref(c->emulate);
+	json_decref(c->plan);
 	json_decref(c->fail);
 	json_decref(c->end);
 	return rc;
@@ -173,6 +181,25 @@ int ftp_ftpctl_drain(const struct ftp_options *o)
 	rc = ask_and_wait(&c, FTP_METHOD_DRAIN, ftp_named_encode(&m), CHANGE_WAIT_NS, is_drained);
 	if (!rc)
 		report(&c, line, c.repartition);
+	return end(&c, rc);
+}
+
+int ftp_ftpctl_recover(const struct ftp_options *o)
+{
+	struct change c;
+	int rc;
+
+	if (!o->from_beginning)
+		return ftp_ftpctl_fail(o, FTP_EXIT_USAGE,
+			"a run recovers by itself as soon as it can; where it waits for what is "
+			"lost "
+			"for good, give --from-beginning");
+	rc = begin(&c, o);
+	if (rc)
+		return rc;
+	rc = ask_and_wait(&c, FTP_METHOD_RECOVER, json_object(), CHANGE_WAIT_NS, is_planned);
+	if (!rc)
+		report(&c, "training goes on", c.plan);
 	return end(&c, rc);
 }
 

@@ -56,6 +56,12 @@ static void print_snapshot(const json_t *status)
 		(long long)ftp_document_integer(s, "stable_step"),
 		(long long)ftp_document_integer(s, "age_steps"),
 		(long long)ftp_document_integer(s, "global_step"));
+	s = json_object_get(s, "disk");
+	if (json_is_object(s))
+		printf("checkpoint: on disk at step %lld, %lld steps ago; %lld failed\n",
+			(long long)ftp_document_integer(s, "step"),
+			(long long)ftp_document_integer(s, "age_steps"),
+			(long long)ftp_document_integer(s, "failed"));
 }
 
 static void print_status(const struct ftp_ftpctl_run *r, const json_t *status)

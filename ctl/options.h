@@ -24,23 +24,26 @@ enum ftp_exit {
 
 /* Bits of ftp_verb.accepts. --help is accepted by all. */
 enum ftp_option_bit {
-	FTP_OPTION_CONFIG = 1 << 0,   /* -c, --config FILE */
-	FTP_OPTION_SET = 1 << 1,      /* --set KEY=VALUE, may be repeated */
-	FTP_OPTION_JSON = 1 << 2,     /* --json */
-	FTP_OPTION_FOLLOW = 1 << 3,   /* --follow */
-	FTP_OPTION_NODE = 1 << 4,     /* --node NAME */
-	FTP_OPTION_DATA_DIR = 1 << 5, /* --data-dir DIR */
-	FTP_OPTION_TIMEOUT = 1 << 6,  /* --timeout DURATION */
-	FTP_OPTION_DRILL = 1 << 7,    /* --drill */
-	FTP_OPTION_DRY_RUN = 1 << 8,  /* --dry-run */
-	FTP_OPTION_CUTS = 1 << 9,     /* --cuts LIST */
-	FTP_OPTION_NODES = 1 << 10,   /* --nodes LIST */
-	FTP_OPTION_FORCE = 1 << 11,   /* --force */
-	FTP_OPTION_PROFILE = 1 << 12, /* --profile FILE */
-	FTP_OPTION_ONCE = 1 << 13,    /* --once */
-	FTP_OPTION_OUTPUT = 1 << 14,  /* -o, --output FILE */
-	FTP_OPTION_HOW = 1 << 15,     /* --how WAY */
-	FTP_OPTION_FLIGHT = 1 << 16,  /* --flight NODE */
+	FTP_OPTION_CONFIG = 1 << 0,	/* -c, --config FILE */
+	FTP_OPTION_SET = 1 << 1,	/* --set KEY=VALUE, may be repeated */
+	FTP_OPTION_JSON = 1 << 2,	/* --json */
+	FTP_OPTION_FOLLOW = 1 << 3,	/* --follow */
+	FTP_OPTION_NODE = 1 << 4,	/* --node NAME */
+	FTP_OPTION_DATA_DIR = 1 << 5,	/* --data-dir DIR */
+	FTP_OPTION_TIMEOUT = 1 << 6,	/* --timeout DURATION */
+	FTP_OPTION_DRILL = 1 << 7,	/* --drill */
+	FTP_OPTION_DRY_RUN = 1 << 8,	/* --dry-run */
+	FTP_OPTION_CUTS = 1 << 9,	/* --cuts LIST */
+	FTP_OPTION_NODES = 1 << 10,	/* --nodes LIST */
+	FTP_OPTION_FORCE = 1 << 11,	/* --force */
+	FTP_OPTION_PROFILE = 1 << 12,	/* --profile FILE */
+	FTP_OPTION_ONCE = 1 << 13,	/* --once */
+	FTP_OPTION_OUTPUT = 1 << 14,	/* -o, --output FILE */
+	FTP_OPTION_HOW = 1 << 15,	/* --how WAY */
+	FTP_OPTION_FLIGHT = 1 << 16,	/* --flight NODE */
+	FTP_OPTION_BEGINNING = 1 << 18, /* --from-beginning */
+	FTP_OPTION_NEW = 1 << 19,	/* --new */
+	FTP_OPTION_RESUME = 1 << 20,	/* --resume */
 };
 
 #define FTP_OPTIONS_MAX_SETS	 256
@@ -50,7 +53,8 @@ struct ftp_options {
 	const char *config; /* NULL: not given */
 	const char *sets[FTP_OPTIONS_MAX_SETS];
 	int n_sets;
-	bool json, follow, help, drill, dry_run, force, once;
+	bool is_new, resume;
+	bool json, follow, help, drill, dry_run, force, once, from_beginning;
 	const char *node;					    /* NULL: not given */
 	const char *data_dir;					    /* NULL: not given */
 	uint64_t timeout_ns;					    /* 0: not given */

@@ -133,14 +133,12 @@ static int fill(struct ftp_plan_problem *p, const struct ftp_config *c, const st
 	struct ftp_error *err)
 {
 	const char *hosts[FTP_PLANNER_MAX_NODES];
+	uint64_t heirs = 0;
 	uint32_t n = 0;
 	int rc = check_work(c, m, measured, err);
 
 	if (!rc)
 		rc = check_list(c, nodes, err);
-	if (!rc && nodes && !is_listed(nodes, c->nodes[0].name))
-		rc = ftp_error_set(err, EINVAL, "--nodes: %s holds the data and is always there",
-			c->nodes[0].name);
 	for (uint32_t i = 0; !rc && i < c->n_nodes; i++) {
 		if (nodes && !is_listed(nodes, c->nodes[i].name))
 			continue;
@@ -149,8 +147,13 @@ static int fill(struct ftp_plan_problem *p, const struct ftp_config *c, const st
 		p->nodes[n] = (struct ftp_planner_node){.times = p->times[n],
 			.memory_bytes = c->nodes[i].memory_bytes,
 			.name = c->nodes[i].name};
+		heirs |= (uint64_t)c->nodes[i].dataset << n;
 		rc = take_profile(p, n++, m, measured, profile, err);
 	}
+	if (!rc && !heirs)
+		rc = ftp_error_set(err, EINVAL,
+			"%s: nodes[].dataset is false for all of them, and one must run stage 0",
+			nodes ? "--nodes" : "nodes");
 	if (rc)
 		return rc;
 	take_units(p, c, m, profile);
@@ -158,12 +161,15 @@ static int fill(struct ftp_plan_problem *p, const struct ftp_config *c, const st
 		.n_units = (uint32_t)m->n_units,
 		.nodes = p->nodes,
 		.n_nodes = n,
+		.first = heirs & -heirs,
+		.heirs = heirs,
 		.links = p->links,
 		.schedule = c->training.schedule == FTP_SCHEDULE_FLUSH ? FTP_PLANNER_FLUSH
 								       : FTP_PLANNER_1F1B,
 		.micro_batches = c->training.micro_batches,
 		.snapshots = c->snapshot.every > 0,
-		.global_snapshots = c->snapshot.every && c->snapshot.global_every};
+		.global_snapshots = c->snapshot.every && c->snapshot.global_every,
+		.disk_snapshots = c->checkpoint.every > 0};
 	take_links(p, hosts, measured);
 	return 0;
 }

@@ -26,7 +26,7 @@ struct ftp_plan_problem {
 	struct ftp_planner_link links[FTP_PLANNER_MAX_NODES * FTP_PLANNER_MAX_NODES];
 };
 
-/* nodes: "n1,n3", the first of the configuration among them; NULL: all. The caller owns *out and
+/* nodes: "n1,n3", one that has the data among them; NULL: all. The caller owns *out and
  * frees it with free(); c is lent for its life. -ENOENT: a node was not measured; -EINVAL. */
 int ftp_plan_problem_new(struct ftp_plan_problem **out, const struct ftp_config *c,
 	const struct ftp_model *m, const json_t *measured, const char *nodes,

@@ -1,9 +1,9 @@
 /* The planner: which node runs which units. Pure; any thread.
  *
  * It minimises the predicted time of one step of the schedule in force over cuts, device order and
- * device subset, under each node's memory limit. The first node of the problem holds the data and
- * is always stage 0. Exact up to FTP_PLANNER_EXACT_NODES nodes; above, a bounded search that is
- * never worse than the best plan for the order given.
+ * device subset, under each node's memory limit. Stage 0 needs the data: the problem says which
+ * nodes may be it. Exact up to FTP_PLANNER_EXACT_NODES nodes; above, a bounded search that is never
+ * worse than the best plan for the order given, the first that may be stage 0 moved to its front.
  *
  * With C a stage's forward and backward of one micro-batch, U its updates, hop what a cut adds to
  * a micro-batch's way there and back, and w = n_stages - s, a step takes at least
@@ -57,10 +57,11 @@ struct ftp_planner_unit {
 };
 
 /* With snapshots a stage has room for two copies of each of its units and of the stage's before
- * it; stage 0 of the last one's instead, with global ones of every unit, and a third of those two
- * stages'. That depends on a neighbour's cuts, so a plan fits only where there is room for two
- * copies of all units up to the stage's end, on stage 0 for two of all, or three: no more than
- * that is ever needed, and the early units, which this counts too often, are the small ones. */
+ * it; stage 0 of the last one's instead, with global ones of every unit, and one more of those two
+ * stages'. Where snapshots go to disks it is one more of each. That depends on a neighbour's cuts,
+ * so a plan fits only where there is room for as many copies of all units up to the stage's end, on
+ * stage 0 of all units: no more than that is ever needed, and the early units, which this counts
+ * too often, are the small ones. */
 #define FTP_PLANNER_LABEL_BYTES 64 /* that follow each copy (runtime/snapshots.h) */
 
 struct ftp_planner_node {
@@ -87,14 +88,17 @@ struct ftp_planner_plan {
 struct ftp_planner_problem { /* all lent */
 	const struct ftp_planner_unit *units;
 	uint32_t n_units;
-	const struct ftp_planner_node *nodes; /* nodes[0] is stage 0 */
+	const struct ftp_planner_node *nodes;
 	uint32_t n_nodes;
+	uint64_t first; /* bit of each node that may be stage 0 */
+	uint64_t heirs; /* of each that could be if it had to: for `absorbs`, and in a given plan */
 	const struct ftp_planner_link *links; /* [from * n_nodes + to] */
 	enum ftp_planner_schedule schedule;
 	uint32_t micro_batches;
 	const struct ftp_planner_plan *current; /* in force; NULL: none */
 	bool snapshots;				/* stages keep copies of unit states: see below */
 	bool global_snapshots;			/* stage 0 of all */
+	bool disk_snapshots;			/* one more, that a disk takes its time with */
 	bool in_order;				/* keep the order of nodes[], and use all of them */
 };
 
@@ -123,7 +127,8 @@ struct ftp_planner_answer {
 
 /* The best plan. Ties go to fewer bytes moved, then fewer stages, then the earliest (cut, node)
  * where plans differ. The plan in force needs no room beside what is held for it. -EINVAL: a bound
- * is broken; -ENOSPC: no plan fits the memory, err names the limit that comes nearest. */
+ * is broken, or no node may be stage 0; -ENOSPC: no plan fits the memory, err names the limit that
+ * comes nearest. */
 int ftp_planner_best(const struct ftp_planner_problem *problem, struct ftp_planner_answer *answer,
 	struct ftp_error *err);
 

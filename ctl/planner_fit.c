@@ -103,7 +103,8 @@ bool ftp_planner_fit_any(struct ftp_planner_tables *t, const struct ftp_planner_
 	for (bool more = ftp_planner_space_next(space, false, &state); more;
 		more = ftp_planner_space_next(space, true, &state)) {
 		fill_row(t, space, &state);
-		if (state.at || !has_bit(t->starts[ftp_planner_space_row(space, &state)], 0))
+		if (!ftp_planner_space_begins(space, &state) ||
+			!has_bit(t->starts[ftp_planner_space_row(space, &state)], 0))
 			continue;
 		if (plan)
 			walk(t, space, state, plan);
@@ -165,15 +166,18 @@ int ftp_planner_fit_refuse(
 static bool can_do_without(
 	struct ftp_planner_tables *t, const struct ftp_planner_plan *plan, uint32_t node)
 {
-	struct ftp_planner_space others = ftp_planner_space_of(t->problem, UINT64_C(1) << node);
-	struct ftp_planner_space stages = {0};
+	struct ftp_planner_space others = ftp_planner_space_of(
+		t->problem, t->problem->first | t->problem->heirs, UINT64_C(1) << node);
+	struct ftp_planner_space stages = {.first = others.first};
 
 	for (uint32_t s = 0; s < plan->n_stages; s++)
 		if (plan->node[s] != node)
 			stages.order[stages.n++] = plan->node[s];
+	if (stages.n == plan->n_stages)
+		return true;
 	others.all = false;
-	return stages.n == plan->n_stages || ftp_planner_fit_any(t, &others, NULL) ||
-	       (!others.sets && ftp_planner_fit_any(t, &stages, NULL));
+	return (others.n && ftp_planner_fit_any(t, &others, NULL)) ||
+	       (!others.sets && stages.n && ftp_planner_fit_any(t, &stages, NULL));
 }
 
 uint64_t ftp_planner_fit_absorbs(struct ftp_planner_tables *t, const struct ftp_planner_plan *plan)
@@ -181,7 +185,7 @@ uint64_t ftp_planner_fit_absorbs(struct ftp_planner_tables *t, const struct ftp_
 	uint64_t absorbs = 0;
 
 	ftp_planner_fit_limits(t, 0);
-	for (uint32_t v = 1; v < t->problem->n_nodes; v++)
+	for (uint32_t v = 0; v < t->problem->n_nodes; v++)
 		absorbs |= (uint64_t)can_do_without(t, plan, v) << v;
 	return absorbs;
 }

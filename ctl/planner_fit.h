@@ -17,8 +17,8 @@ bool ftp_planner_fit_any(struct ftp_planner_tables *t, const struct ftp_planner_
 int ftp_planner_fit_refuse(
 	struct ftp_planner_tables *t, const struct ftp_planner_space *space, struct ftp_error *err);
 
-/* Bit of each node but the first that the others can do without. With many nodes: for plans in
- * the order of the problem, or of the plan. */
+/* Bit of each node that the others can do without. With many nodes: for plans in the order of the
+ * problem, or of the plan. */
 uint64_t ftp_planner_fit_absorbs(struct ftp_planner_tables *t, const struct ftp_planner_plan *plan);
 
 /* "n2", or "node 2" when it has no name. */

@@ -54,16 +54,17 @@ static void sort(struct ftp_planner_space *space, const struct ftp_planner_table
 /* Every swap that gains is taken, until none does. */
 static void swap_nodes(struct ftp_planner_search *s, struct ftp_planner_space *best)
 {
-	uint32_t n = best->n - 1, n_pairs = n * n, since_gain = 0;
+	uint32_t from = ftp_planner_space_is_sole(best, best->order[0]);
+	uint32_t n = best->n - from, n_pairs = n * n, since_gain = 0;
 
 	for (uint32_t pair = 0; since_gain < n_pairs && s->work < MAX_WORK;
 		pair = (pair + 1) % n_pairs) {
 		struct ftp_planner_space candidate = *best;
-		uint32_t a = 1 + pair / n, b = 1 + pair % n;
+		uint32_t a = from + pair / n, b = from + pair % n;
 		uint64_t before_ns = s->step_ns;
 
 		since_gain++;
-		if (a >= b)
+		if (a >= b || (!a && !(best->first >> best->order[b] & 1)))
 			continue;
 		candidate.order[a] = best->order[b];
 		candidate.order[b] = best->order[a];

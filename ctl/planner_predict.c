@@ -20,8 +20,6 @@ int ftp_planner_predict_check(const struct ftp_planner_problem *problem,
 	if (!plan->n_stages || plan->n_stages > problem->n_nodes)
 		return ftp_error_set(err, EINVAL, "plan: expected 1 to %u stages, got %u",
 			problem->n_nodes, plan->n_stages);
-	if (plan->node[0])
-		return ftp_error_set(err, EINVAL, "plan: stage 0 is not on the first node");
 	if (plan->first_unit[0] || plan->first_unit[plan->n_stages] != problem->n_units)
 		return ftp_error_set(
 			err, EINVAL, "plan: stages do not cover the %u units", problem->n_units);
@@ -35,6 +33,8 @@ int ftp_planner_predict_check(const struct ftp_planner_problem *problem,
 			return ftp_error_set(err, EINVAL, "plan: stage %u has no unit", s);
 		used |= UINT64_C(1) << plan->node[s];
 	}
+	if (!((problem->first | problem->heirs) >> plan->node[0] & 1))
+		return ftp_error_set(err, EINVAL, "plan: stage 0 is on a node without the data");
 	return 0;
 }
 
@@ -93,7 +93,8 @@ static void by_span(
 		}
 		trip_ns = ftp_planner_span_trip_ns(&span, span_ns);
 	}
-	update_ns = ftp_planner_update_ns(t, 0, plan->first_unit[0], plan->first_unit[1]);
+	update_ns =
+		ftp_planner_update_ns(t, plan->node[0], plan->first_unit[0], plan->first_unit[1]);
 	span_ns += update_ns;
 	raise_to(step, span_ns,
 		span_ns - filled_ns > filled_ns ? FTP_BOTTLENECK_PATH : FTP_BOTTLENECK_STAGE,

@@ -159,14 +159,15 @@ static uint64_t least_from(
 
 /* Of a whole plan, the first stage's update included: in a flush it ends the step, in 1f1b the
  * first window holds it. */
-static uint64_t least_whole(const struct ftp_planner_search *s, const struct row *row, uint32_t end)
+static uint64_t least_whole(
+	const struct ftp_planner_search *s, const struct row *row, uint32_t node, uint32_t end)
 {
 	const struct ftp_planner_tables *t = s->tables;
 	uint64_t least = FTP_PLANNER_NEVER, work = 0;
 
 	for (uint32_t j = row->first_end; j <= end && j <= row->last_end; j++) {
 		uint64_t value = least_of(row, 0, j, FTP_PLANNER_NEVER, &work) +
-				 ftp_planner_update_ns(t, 0, 0, j);
+				 ftp_planner_update_ns(t, node, 0, j);
 
 		least = value < least ? value : least;
 	}
@@ -191,12 +192,14 @@ static void fill_times(struct ftp_planner_search *s, const struct ftp_planner_sp
 	row.span = ftp_planner_span_of(p->micro_batches, state->n_after);
 	row.cap = ftp_planner_search_cap(s, state->n_after);
 	fill_after(s, space, state, true, &row);
-	if (!state->at) {
-		out[0] = least_whole(s, &row, ftp_planner_search_end(s, space, state, 0));
-		return;
-	}
+	out[0] = FTP_PLANNER_NEVER;
+	if (ftp_planner_space_begins(space, state))
+		out[0] = least_whole(s, &row, space->order[state->at],
+			ftp_planner_search_end(s, space, state, 0));
 	reach[0] = 1;
 	reach[1] = 0;
+	if (!ftp_planner_space_follows(space, state))
+		return;
 	for (uint32_t i = 1; i < p->n_units; i++) {
 		out[i] = FTP_PLANNER_NEVER;
 		if (t->ahead_ns[i] <= row.cap)
@@ -234,7 +237,7 @@ uint64_t ftp_planner_search_values(struct ftp_planner_search *s,
 		size_t row = ftp_planner_space_row(space, &state) * t->problem->n_units;
 
 		fill_times(s, space, &state);
-		if (state.at || t->value_ns[row] == FTP_PLANNER_NEVER ||
+		if (t->value_ns[row] == FTP_PLANNER_NEVER ||
 			step_bound(s, &state, t->value_ns[row]) >= least)
 			continue;
 		value = t->value_ns[row];
@@ -253,6 +256,7 @@ void ftp_planner_search_moves(struct ftp_planner_search *s, const struct ftp_pla
 	for (bool more = ftp_planner_space_next(space, false, &state); more;
 		more = ftp_planner_space_next(space, true, &state)) {
 		size_t at = ftp_planner_space_row(space, &state) * n_units;
+		bool follows = ftp_planner_space_follows(space, &state);
 		struct row row;
 
 		row.until = t->moved_bytes[space->order[state.at]];
@@ -260,7 +264,7 @@ void ftp_planner_search_moves(struct ftp_planner_search *s, const struct ftp_pla
 		row.busy_until = NULL;
 		row.cap = FTP_PLANNER_NEVER - 1;
 		fill_after(s, space, &state, false, &row);
-		for (uint32_t i = 0; i < (state.at ? n_units : 1); i++)
+		for (uint32_t i = 0; i < (follows ? n_units : 1); i++)
 			t->least_bytes[at + i] =
 				t->value_ns[at + i] == FTP_PLANNER_NEVER
 					? FTP_PLANNER_NEVER

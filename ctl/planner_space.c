@@ -1,24 +1,47 @@
 #include "ctl/planner_space.h"
 
+/* In an order, who comes before the front is of no use. */
+static void to_front(struct ftp_planner_space *s)
+{
+	uint32_t at = 0, node;
+
+	while (at < s->n && !(s->first >> s->order[at] & 1))
+		at++;
+	if (at == s->n)
+		return;
+	for (node = s->order[at]; at; at--)
+		s->order[at] = s->order[at - 1];
+	s->order[0] = node;
+}
+
 struct ftp_planner_space ftp_planner_space_of(
-	const struct ftp_planner_problem *problem, uint64_t without)
+	const struct ftp_planner_problem *problem, uint64_t first, uint64_t without)
 {
 	struct ftp_planner_space s = {
 		.sets = problem->n_nodes <= FTP_PLANNER_EXACT_NODES && !problem->in_order,
-		.all = problem->in_order};
+		.all = problem->in_order,
+		.first = first & ~without & UINT64_MAX >> (64 - problem->n_nodes)};
 
 	for (uint32_t v = 0; v < problem->n_nodes; v++)
 		if (!(without >> v & 1))
 			s.order[s.n++] = v;
+	if (!problem->in_order)
+		to_front(&s);
 	return s;
 }
 
 size_t ftp_planner_space_max_rows(uint32_t n_nodes)
 {
-	size_t sets = n_nodes <= FTP_PLANNER_EXACT_NODES ? (size_t)n_nodes << (n_nodes - 1) : 0;
+	size_t sets = n_nodes <= FTP_PLANNER_EXACT_NODES ? (size_t)n_nodes << n_nodes : 0;
 	size_t order = (size_t)n_nodes * n_nodes;
 
 	return sets > order ? sets : order;
+}
+
+/* The only node that may be stage 0 is at the front. */
+static bool has_sole(const struct ftp_planner_space *s, uint32_t rest)
+{
+	return rest & 1 && ftp_planner_space_is_sole(s, s->order[0]);
 }
 
 static bool next_set(const struct ftp_planner_space *s, struct ftp_planner_state *state)
@@ -26,12 +49,13 @@ static bool next_set(const struct ftp_planner_space *s, struct ftp_planner_state
 	do {
 		if (++state->at == s->n) {
 			state->at = 0;
-			if (!(++state->rest >> (s->n - 1)))
-				state->n_after = (uint32_t)__builtin_popcount(state->rest);
-			else
-				return false;
+			do {
+				if (++state->rest >> s->n)
+					return false;
+			} while (has_sole(s, state->rest));
+			state->n_after = (uint32_t)__builtin_popcount(state->rest);
 		}
-	} while (state->at && state->rest >> (state->at - 1) & 1);
+	} while (state->rest >> state->at & 1);
 	return true;
 }
 
@@ -70,7 +94,7 @@ uint32_t ftp_planner_space_after(const struct ftp_planner_space *s,
 		for (uint32_t rest = state->rest; rest; rest &= rest - 1) {
 			uint32_t bit = (uint32_t)__builtin_ctz(rest);
 
-			out[n++] = (struct ftp_planner_state){.at = bit + 1,
+			out[n++] = (struct ftp_planner_state){.at = bit,
 				.n_after = state->n_after - 1,
 				.rest = state->rest & ~(1u << bit)};
 		}

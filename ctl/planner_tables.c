@@ -97,17 +97,20 @@ static void add_unit(
 	sum->scratch = unit - first < FTP_PLANNER_RUN ? scratch : max(sum->scratch, scratch);
 }
 
+static uint64_t copies_of_unit(const struct ftp_planner_problem *p)
+{
+	return p->snapshots ? 2 + p->disk_snapshots : 0;
+}
+
 /* The most that copies of unit states can take in a stage that ends before end. */
 static uint64_t most_copies(
 	const struct ftp_planner_tables *t, uint32_t n_after, uint32_t first, uint32_t end)
 {
 	const struct ftp_planner_problem *p = t->problem;
 
-	if (!p->snapshots)
-		return 0;
 	if (first || !n_after)
-		return 2 * t->copy_bytes[end];
-	return (p->global_snapshots ? 3 : 2) * t->copy_bytes[p->n_units];
+		return copies_of_unit(p) * t->copy_bytes[end];
+	return (copies_of_unit(p) + p->global_snapshots) * t->copy_bytes[p->n_units];
 }
 
 static uint64_t of_stage(
@@ -120,15 +123,14 @@ uint64_t ftp_planner_tables_copies(
 	const struct ftp_planner_tables *t, const struct ftp_planner_plan *plan, uint32_t s)
 {
 	uint64_t all = t->copy_bytes[t->problem->n_units];
+	uint64_t copies = copies_of_unit(t->problem);
 	uint32_t n = plan->n_stages;
 	uint64_t near = of_stage(t, plan, s);
 
-	if (!t->problem->snapshots)
-		return 0;
 	if (n > 1)
 		near += of_stage(t, plan, s ? s - 1 : n - 1);
-	return 2 * near +
-	       (t->problem->global_snapshots && n > 1 && !s ? near + 2 * (all - near) : 0);
+	return copies * near +
+	       (t->problem->global_snapshots && n > 1 && !s ? near + copies * (all - near) : 0);
 }
 
 static uint64_t bytes_of(

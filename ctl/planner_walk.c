@@ -27,7 +27,7 @@ struct place { /* a stage about to be added to walk.plan */
  * node). 0: they do not differ. */
 static int compare_start(const struct walk *w, uint32_t stage)
 {
-	for (uint32_t s = 1; s <= stage; s++) {
+	for (uint32_t s = 0; s <= stage; s++) {
 		if (w->plan.first_unit[s] != w->best.first_unit[s])
 			return w->plan.first_unit[s] < w->best.first_unit[s] ? -1 : 1;
 		if (w->plan.node[s] != w->best.node[s])
@@ -85,7 +85,7 @@ static uint64_t left_for_next(const struct walk *w, const struct place *p, uint3
 	uint64_t micro_ns = ftp_planner_micro_ns(t, node, p->first, end);
 	uint64_t forward_ns = ftp_planner_forward_ns(t, node, p->first, end);
 	uint64_t busy_ns = ftp_planner_busy_ns(t, node, p->first, end);
-	uint64_t update_ns = p->state.at ? 0 : ftp_planner_update_ns(t, node, p->first, end);
+	uint64_t update_ns = p->stage ? 0 : ftp_planner_update_ns(t, node, p->first, end);
 	struct ftp_planner_span span =
 		ftp_planner_span_of(t->problem->micro_batches, p->state.n_after);
 	uint64_t hop_ns = hop->path_ns;
@@ -171,6 +171,7 @@ static bool begin(struct walk *w, const struct ftp_planner_state *whole, uint64_
 	struct place p = {.state = *whole, .budget_ns = budget_ns};
 
 	w->plan.n_stages = whole->n_after + 1;
+	w->plan.node[0] = w->space->order[whole->at];
 	w->plan.first_unit[w->plan.n_stages] = t->problem->n_units;
 	return t->value_ns[row] <= budget_ns && may_win(w, w->moves ? t->least_bytes[row] : 0, 0) &&
 	       descend(w, &p);
@@ -208,7 +209,7 @@ void ftp_planner_walk_settle(struct ftp_planner_search *s, const struct ftp_plan
 		more = ftp_planner_space_next(space, true, &state)) {
 		size_t row = ftp_planner_space_row(space, &state) * t->problem->n_units;
 
-		if (!state.at && t->least_bytes[row] < least_bytes) {
+		if (ftp_planner_space_begins(space, &state) && t->least_bytes[row] < least_bytes) {
 			least_bytes = t->least_bytes[row];
 			least = state;
 		}
@@ -217,7 +218,7 @@ void ftp_planner_walk_settle(struct ftp_planner_search *s, const struct ftp_plan
 		begin(&w, &least, ftp_planner_search_cap(s, least.n_after));
 	for (bool more = ftp_planner_space_next(space, false, &state); more;
 		more = ftp_planner_space_next(space, true, &state))
-		if (!state.at)
+		if (ftp_planner_space_begins(space, &state))
 			begin(&w, &state, ftp_planner_search_cap(s, state.n_after));
 	s->best = w.best;
 }

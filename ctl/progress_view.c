@@ -67,11 +67,19 @@ static void describe(const json_t *status, char *text, size_t bytes)
 	}
 }
 
-/* Who the run waits for: "waiting for n2, n3". */
+/* Who the run waits for: "waiting for n2, n3"; in mid-training, for want of what. */
 static void describe_waiting(const json_t *status, char *text, size_t bytes)
 {
+	const char *why = ftp_document_text(status, "waiting_for");
 	const json_t *node;
 	size_t i, at;
+
+	if (why[0]) {
+		snprintf(text, bytes, "step %lld/%lld, waiting: %s",
+			(long long)ftp_document_integer(status, "step"),
+			(long long)ftp_document_integer(status, "last_step"), why);
+		return;
+	}
 
 	at = (size_t)snprintf(text, bytes, "waiting for");
 	json_array_foreach (json_object_get(status, "nodes"), i, node) {

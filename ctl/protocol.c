@@ -76,6 +76,7 @@ static const struct ftp_field ftp_join_fields[] = {
 	FIELD(ftp_join, newest_term, FTP_FIELD_U64),
 	FIELD(ftp_join, step, FTP_FIELD_U64),
 	FIELD(ftp_join, first_row, FTP_FIELD_U64),
+	TEXT(ftp_join, no_data),
 	{.name = NULL},
 };
 MESSAGE(ftp_join)
@@ -288,9 +289,21 @@ static const struct ftp_field ftp_retain_fields[] = {
 	VALUES(ftp_retain, step, n_steps, FTP_FIELD_U64),
 	FIELD(ftp_retain, next, FTP_FIELD_U64),
 	FIELD(ftp_retain, global, FTP_FIELD_U32),
+	FIELD(ftp_retain, disk, FTP_FIELD_U64),
+	FIELD(ftp_retain, durable, FTP_FIELD_U64),
 	{.name = NULL},
 };
 MESSAGE(ftp_retain)
+
+static const struct ftp_field ftp_persisted_fields[] = {
+	FIELD(ftp_persisted, term, FTP_FIELD_U64),
+	FIELD(ftp_persisted, step, FTP_FIELD_U64),
+	FIELD(ftp_persisted, ok, FTP_FIELD_U32),
+	VALUES(ftp_persisted, unit, n_units, FTP_FIELD_U32),
+	TEXT(ftp_persisted, text),
+	{.name = NULL},
+};
+MESSAGE(ftp_persisted)
 
 static const struct ftp_field ftp_emulate_fields[] = {
 	FIELD(ftp_emulate, slowdown, FTP_FIELD_SECONDS),

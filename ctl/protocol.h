@@ -25,7 +25,9 @@
  * who are left then takes the way of any plan but for the hold: it says itself after which step it
  * goes on, and every unit's holder has it as of that step in its store (or it is drawn from the
  * seed). A node that loses a peer of the plan in force halts by itself, says so with node.lost, and
- * waits.
+ * waits. Where those who are left cannot go on, all stay halted, and node.halt comes again, under a
+ * new term, whenever a node has joined, and now and then: a halted node that hears nothing for long
+ * ends.
  *
  * A coordinator that is killed comes back, and nodes train on meanwhile: a node that loses the
  * connection joins again with the incarnation and the term that it has. Where all stages of the
@@ -41,6 +43,12 @@
  * holds a unit's state complete, its owner included, tells it with node.stored. A stage that heard
  * of the step too late takes none, and says so; the next one is named when every stage has told of
  * its own units, and all replicas are there or somebody was late. Nobody waits for any of it.
+ *
+ * Disks. Now and then node.retain also names a stable snapshot to put on the disks: every node puts
+ * all complete states of it that it holds, its own and replicas, and tells with node.persisted what
+ * is durable, or why nothing is. It names no other one before all nodes have told, or are lost, or
+ * a minute has passed. The newest snapshot of which every unit is durable somewhere is pinned.
+ * What a node has on its disk is part of its inventory, from its start on.
  *
  *   method           params               answer
  *   node.join        ftp_join             ftp_joined, or an error that says why not: the node ends
@@ -62,6 +70,8 @@
  *   run.repartition  ftp_repartition      {}: begun, or an error that says why not
  *   run.drain        ftp_named            {}: begun; the node ends when it holds nothing any more
  *   run.emulate      ftp_emulate_ask      {}: only in a run started with --drill
+ *   run.recover      {}                   {}: a run that waits for unit states that nobody has
+ *                                         begins anew
  *   run.fail         ftp_fail_ask         {}: likewise
  *   run.stop         {}                   {}: stopping has begun
  *   run.exited       ftp_exited           {}
@@ -101,6 +111,7 @@
 #define FTP_METHOD_PROGRESS    "node.progress" /* node -> coordinator, notifications */
 #define FTP_METHOD_HELD	       "node.held"
 #define FTP_METHOD_STORED      "node.stored"
+#define FTP_METHOD_PERSISTED   "node.persisted"
 #define FTP_METHOD_LOST	       "node.lost"
 #define FTP_METHOD_EVALUATED   "node.evaluated" /* last stage */
 #define FTP_METHOD_TRACE       "node.trace"
@@ -111,6 +122,7 @@
 #define FTP_METHOD_REPARTITION "run.repartition"
 #define FTP_METHOD_DRAIN       "run.drain"
 #define FTP_METHOD_SET_EMULATE "run.emulate"
+#define FTP_METHOD_RECOVER     "run.recover"
 #define FTP_METHOD_SET_FAIL    "run.fail"
 #define FTP_METHOD_END	       "run.stop"
 #define FTP_METHOD_EXITED      "run.exited" /* supervisor -> coordinator, call: a child has ended */
@@ -128,8 +140,9 @@ struct ftp_join {
 				 may still be in use */
 	char metrics[64];     /* "" when off */
 	struct ftp_digest config;
-	struct ftp_digest dataset; /* 0 where the node has no data: only the first node needs it */
+	struct ftp_digest dataset; /* 0 where the node has no data: it cannot be stage 0 */
 	uint64_t n_train, n_test;  /* its samples */
+	char no_data[256];	   /* why it has none though it should; "": it has, or should not */
 	uint64_t run;		   /* that admitted it before it lost the coordinator; else 0 */
 	/* Of a process that has had a plan by then; else 0. */
 	uint64_t term;	      /* in force */
@@ -297,6 +310,16 @@ struct ftp_retain {    /* snapshots of `step` and of `next` and later are kept, 
 	uint64_t step[FTP_RETAIN_MAX_STEPS];
 	uint64_t next;	 /* the step after which the next one is taken; after the last: none is */
 	uint32_t global; /* 1: the next one goes to the central node too */
+	uint64_t disk; /* put what you hold of this step, one of `step`, on the disk; 0: nothing */
+	uint64_t durable; /* of this step every unit is on some disk: keep it there; 0: none is */
+};
+
+struct ftp_persisted {	     /* notification: the end of a put that node.retain asked for */
+	uint64_t term, step; /* as node.retain had them: its term, its disk */
+	uint32_t ok;	     /* 0: nothing of it is durable, text says why */
+	uint32_t n_units;    /* that are durable now; a node may have held none */
+	uint32_t unit[FTP_PROTOCOL_MAX_UNITS];
+	char text[256];
 };
 
 struct ftp_emulate { /* nodes[].emulate, all of it */
@@ -432,6 +455,8 @@ json_t *ftp_stored_encode(const struct ftp_stored *m);
 int ftp_stored_decode(struct ftp_stored *m, const json_t *j, struct ftp_error *err);
 json_t *ftp_retain_encode(const struct ftp_retain *m);
 int ftp_retain_decode(struct ftp_retain *m, const json_t *j, struct ftp_error *err);
+json_t *ftp_persisted_encode(const struct ftp_persisted *m);
+int ftp_persisted_decode(struct ftp_persisted *m, const json_t *j, struct ftp_error *err);
 json_t *ftp_halt_encode(const struct ftp_halt *m);
 int ftp_halt_decode(struct ftp_halt *m, const json_t *j, struct ftp_error *err);
 json_t *ftp_inventory_encode(const struct ftp_inventory *m);

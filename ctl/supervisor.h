@@ -37,14 +37,23 @@ struct ftp_supervisor_started {
 	struct ftp_rundir dir;
 	pid_t supervisor;
 	bool coordinator; /* it is among the children; else it runs on another machine */
+	bool resumed;	  /* the last run goes on */
 };
 
-/* Takes the lock of config's data directory, makes the run's directory and starts the daemon, which
- * lives on. node: start only that one (NULL: all whose host is this machine's). drill: the run
- * allows the verbs of rehearsals. FTP_EXIT_OK: all processes are started, *out is set. Else an exit
- * code with the reason in err, and nothing runs. */
+enum ftp_supervisor_begin {
+	FTP_SUPERVISOR_AUTO, /* the last run if it was killed and computes the same; else a new one
+			      */
+	FTP_SUPERVISOR_NEW,
+	FTP_SUPERVISOR_RESUME, /* the last run, even if it failed or was stopped; or an error */
+};
+
+/* Takes the lock of config's data directory, makes the run's directory, or takes the last one, and
+ * starts the daemon, which lives on. node: start only that one (NULL: all whose host is this
+ * machine's). drill: the run allows the verbs of rehearsals. FTP_EXIT_OK: all processes are
+ * started, *out is set. Else an exit code with the reason in err, and nothing runs. */
 enum ftp_exit ftp_supervisor_start(struct ftp_supervisor_started *out,
-	const struct ftp_config *config, const char *node, bool drill, struct ftp_error *err);
+	const struct ftp_config *config, const char *node, bool drill,
+	enum ftp_supervisor_begin begin, struct ftp_error *err);
 
 /* Does the coordinator of this configuration run on this machine? */
 bool ftp_supervisor_has_coordinator(const struct ftp_config *config);

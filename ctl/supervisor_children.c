@@ -95,10 +95,15 @@ int ftp_supervisor_children_start_coordinator(struct ftp_supervisor *s, struct f
 {
 	char run[17], ready_fd[12], config[FTP_PATHS_MAX];
 	char *argv[] = {NULL, "--config", config, "--run-dir", (char *)s->params->dir->path,
-		"--run", run, "--ready-fd", ready_fd, s->params->drill ? "--drill" : NULL, NULL};
+		"--run", run, "--ready-fd", ready_fd, NULL, NULL, NULL};
+	char **option = argv + 9;
 	int ready[2], rc;
 
 	ftp_rundir_file(s->params->dir, FTP_RUNDIR_CONFIG, config);
+	if (s->params->drill)
+		*option++ = "--drill";
+	if (s->params->resumes && !s->coordinator.restart.started_ns)
+		*option++ = "--resume"; /* only at first: what it decides then counts */
 	if (pipe2(ready, O_CLOEXEC))
 		return FTP_EXIT_FAILURE;
 	snprintf(run, sizeof(run), "%016llx", (unsigned long long)s->params->run);

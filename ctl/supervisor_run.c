@@ -144,12 +144,12 @@ static void on_coordinator_end(struct ftp_supervisor *s, const char *text)
 	enter(s, FTP_SUPERVISOR_TERMINATING, FTP_SUPERVISOR_GRACE_NS);
 }
 
-/* A killed node comes back. The central node does not: the run ends without it. */
+/* A killed node comes back. */
 static void plan_restart(struct ftp_supervisor *s, const struct ftp_child *c)
 {
 	int node = ftp_config_find_node(s->params->config, c->name);
 
-	if (node <= 0 || !(c->signal || c->code) || s->phase != FTP_SUPERVISOR_RUNNING ||
+	if (node < 0 || !(c->signal || c->code) || s->phase != FTP_SUPERVISOR_RUNNING ||
 		s->params->config->nodes[node].restart != FTP_RESTART_ON_FAILURE)
 		return;
 	ftp_backoff_ended(&s->restarts[node], ftp_clock_now_ns());

@@ -81,7 +81,8 @@ static int build_places(struct ftp_assembly *a, struct ftp_error *err)
 
 	if (!a->spec.config->snapshot.every)
 		return 0;
-	ftp_replicas_places(a->plan, a->member, is_global(a), n);
+	ftp_replicas_places(
+		a->plan, a->member, is_global(a), a->spec.config->checkpoint.every > 0, n);
 	return ftp_snapshot_places_new(&a->places, a->spec.model, a->spec.region, n, err);
 }
 

@@ -274,23 +274,37 @@ bool ftp_checkpoint_is_busy(const struct ftp_checkpoint *c)
 	return c->phase != PHASE_IDLE && c->phase != PHASE_FAILED;
 }
 
+bool ftp_checkpoint_is_still(const struct ftp_checkpoint *c)
+{
+	return !c->n_in_flight;
+}
+
+bool ftp_checkpoint_claim(struct ftp_checkpoint *c, uint64_t run)
+{
+	if (c->spec.run && c->spec.run != run)
+		return false;
+	c->spec.run = run;
+	return true;
+}
+
 void ftp_checkpoint_pin(struct ftp_checkpoint *c, uint64_t step)
 {
 	c->pinned_step = step;
 }
 
-void ftp_checkpoint_turn(
+bool ftp_checkpoint_turn(
 	struct ftp_checkpoint *c, struct ftp_disk *disk, uint32_t max_ops, uint64_t timeout_ns)
 {
 	struct ftp_disk_completion done[FTP_DISK_N_BUFFERS];
 	struct ftp_disk_op op;
-	int n;
+	uint32_t n_ops = 0;
+	int n = 0;
 
-	for (uint32_t i = 0; i < max_ops && ftp_checkpoint_next(c, &op); i++)
+	for (; n_ops < max_ops && ftp_checkpoint_next(c, &op); n_ops++)
 		disk->ops->submit(disk, &op);
-	if (!c->n_in_flight)
-		return;
-	n = disk->ops->reap(disk, done, FTP_DISK_N_BUFFERS, timeout_ns);
+	if (c->n_in_flight)
+		n = disk->ops->reap(disk, done, FTP_DISK_N_BUFFERS, timeout_ns);
 	for (int i = 0; i < n; i++)
 		ftp_checkpoint_complete(c, &done[i]);
+	return n_ops || n > 0;
 }

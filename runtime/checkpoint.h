@@ -37,7 +37,7 @@
 struct ftp_checkpoint; /* opaque; some 0.5 MB */
 
 struct ftp_checkpoint_spec {
-	uint64_t run;		     /* 0, when reading: whichever is there */
+	uint64_t run;		     /* 0: whichever is there; to put, claim it then */
 	uint32_t keep;		     /* steps of each unit, at least 1 */
 	uint64_t max_bytes;	     /* of all segments; 0: no limit */
 	uint32_t segment_unit_bytes; /* segments are multiples of it; 0: FTP_CHECKPOINT_SEGMENT_UNIT
@@ -120,6 +120,9 @@ int ftp_checkpoint_new(struct ftp_checkpoint **out, const struct ftp_checkpoint_
 /* When the disk has nothing of it under way. */
 void ftp_checkpoint_free(struct ftp_checkpoint *c);
 
+/* One that was opened with run 0 is this run's from now on; false: it holds another one's. */
+bool ftp_checkpoint_claim(struct ftp_checkpoint *c, uint64_t run);
+
 /* Stores all of the entries, or none: one or several steps. 0: the event will say; their data is
  * lent until then. What is stored already is not written again. -EINVAL: not to be stored at all.
  */
@@ -144,10 +147,11 @@ void ftp_checkpoint_complete(struct ftp_checkpoint *c, const struct ftp_disk_com
 /* The end of an activity, once. */
 bool ftp_checkpoint_event(struct ftp_checkpoint *c, struct ftp_checkpoint_event *e);
 bool ftp_checkpoint_is_busy(const struct ftp_checkpoint *c);
+bool ftp_checkpoint_is_still(const struct ftp_checkpoint *c); /* the disk has nothing of it */
 
 /* Submits what there is, at most max_ops, and reaps: the whole of a shell's turn. Sleeps no longer
- * than timeout_ns, if something is under way. */
-void ftp_checkpoint_turn(
+ * than timeout_ns, if something is under way. true: something was submitted or has come back. */
+bool ftp_checkpoint_turn(
 	struct ftp_checkpoint *c, struct ftp_disk *disk, uint32_t max_ops, uint64_t timeout_ns);
 
 /* The durable records; of the last open's bad ones too, until the first put. i < totals.n_records;

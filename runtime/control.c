@@ -306,6 +306,7 @@ static void take_outcomes(struct ftp_control *c)
 		ftp_worker_outcome_clear(&o);
 	}
 	ftp_news_tell(c->params->worker, c->is_joined ? c->rpc : NULL, tell_losses, c);
+	ftp_news_tell_persisted(c->params->worker, c->is_joined ? c->rpc : NULL);
 }
 
 static int poll_timeout_ms(struct ftp_control *c, uint64_t now_ns)

@@ -17,6 +17,7 @@ static int command(struct ftp_control *c, const struct ftp_command *cmd, uint64_
 	static const char *const names[] = {
 		[FTP_COMMAND_PROFILE] = FTP_METHOD_PROFILE,
 		[FTP_COMMAND_PROBE] = FTP_METHOD_PROBE,
+		[FTP_COMMAND_INVENTORY] = FTP_METHOD_INVENTORY,
 		[FTP_COMMAND_PREPARE] = FTP_METHOD_PREPARE,
 		[FTP_COMMAND_HOLD] = FTP_METHOD_HOLD,
 		[FTP_COMMAND_TRANSFER] = FTP_METHOD_TRANSFER,

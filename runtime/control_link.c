@@ -33,7 +33,10 @@ static void on_joined(void *arg, int code, const json_t *result, const char *tex
 			c->err, EPROTO, "the answer to %s: %s", FTP_METHOD_JOIN, err.text);
 		return;
 	}
-	if (c->run)
+	if (!c->run)
+		ftp_assert(!ftp_worker_command(c->params->worker, /* the first: there is room */
+			&(struct ftp_command){.kind = FTP_COMMAND_CLAIM, .run = joined.run}));
+	else
 		ftp_log_info("the coordinator at %s is back, and knows the losses up to step %llu",
 			c->params->coordinator, (unsigned long long)joined.row);
 	c->run = joined.run;

@@ -11,6 +11,10 @@ int ftp_disk_open(struct ftp_disk **out, const char *path, bool wants_direct, st
 	struct ftp_error why;
 	int rc = ftp_uring_disk_new(out, path, wants_direct, &why);
 
+	if (rc == -EBUSY) { /* the directory, which may soon be free */
+		*err = why;
+		return rc;
+	}
 	if (rc) {
 		/* If it is the directory, the other one says so too. */
 		rc = ftp_thread_disk_new(out, path, wants_direct, err);

@@ -7,6 +7,15 @@ static void send_stored(struct ftp_jsonrpc *rpc, struct ftp_stored *m)
 	m->step = m->n_units = 0;
 }
 
+void ftp_news_tell_persisted(struct ftp_worker *w, struct ftp_jsonrpc *rpc)
+{
+	struct ftp_persisted m;
+
+	while (ftp_worker_persisted(w, &m))
+		if (rpc)
+			ftp_jsonrpc_notify(rpc, FTP_METHOD_PERSISTED, ftp_persisted_encode(&m));
+}
+
 void ftp_news_tell(
 	struct ftp_worker *w, struct ftp_jsonrpc *rpc, void (*before)(void *arg), void *arg)
 {

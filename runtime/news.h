@@ -9,5 +9,7 @@
  * is called before the first of them, if there is any. rpc: NULL drops them. */
 void ftp_news_tell(
 	struct ftp_worker *w, struct ftp_jsonrpc *rpc, void (*before)(void *arg), void *arg);
+/* Notifies node.persisted of what came of puts since the last call. */
+void ftp_news_tell_persisted(struct ftp_worker *w, struct ftp_jsonrpc *rpc);
 
 #endif

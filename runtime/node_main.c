@@ -165,12 +165,16 @@ static int build_model(struct node *n, struct ftp_error *err)
 	return rc ? rc : ftp_region_new(&n->region, n->self->memory_bytes, err);
 }
 
-/* The first node of the config is the central one. */
+/* Kept in memory: who runs stage 0 may be lost at any moment, and reading it takes longer than all
+ * the rest of a recovery. Whether the run can do without it, the coordinator knows. */
 static int open_dataset(struct node *n, struct ftp_error *err)
 {
-	if (n->index > 0)
-		return 0;
-	return ftp_dataset_open(&n->dataset, n->config->training.dataset.path, err);
+	if (n->self->dataset &&
+		ftp_dataset_open(&n->dataset, n->config->training.dataset.path, err)) {
+		ftp_log_warn("%s", err->text);
+		snprintf(n->join.no_data, sizeof(n->join.no_data), "%.255s", err->text);
+	}
+	return 0;
 }
 
 static int reserve_udp(struct node *n, struct ftp_error *err)

@@ -50,6 +50,20 @@ static const struct ftp_metric_family families[FTP_N_NODE_METRICS] = {
 		"Time between two steps that copying the stage's unit states took."},
 	[FTP_NODE_REPLICA_BYTES] = {"ftp_replica_bytes_total", FTP_METRIC_COUNTER,
 		"Bytes of unit states sent to, or received from, other nodes for safety."},
+	[FTP_NODE_CHECKPOINT_DISK] = {"ftp_checkpoint_disk_info", FTP_METRIC_GAUGE,
+		"How this node writes its checkpoint; 0: it cannot."},
+	[FTP_NODE_CHECKPOINT_STEP] = {"ftp_checkpoint_step", FTP_METRIC_GAUGE,
+		"Step of the newest snapshot that this node has put on its disk; 0: none."},
+	[FTP_NODE_CHECKPOINT_PUTS] = {"ftp_checkpoint_puts_total", FTP_METRIC_COUNTER,
+		"Snapshots that this node was to put on its disk, by outcome."},
+	[FTP_NODE_CHECKPOINT_PUT_SECONDS] = {"ftp_checkpoint_put_seconds_total", FTP_METRIC_COUNTER,
+		"Time from being asked for a put until it was durable."},
+	[FTP_NODE_CHECKPOINT_WRITTEN_BYTES] = {"ftp_checkpoint_written_bytes_total",
+		FTP_METRIC_COUNTER, "Bytes of unit states that were written and are durable."},
+	[FTP_NODE_CHECKPOINT_BYTES] = {"ftp_checkpoint_bytes", FTP_METRIC_GAUGE,
+		"Size of the checkpoint: of its files, and of the states in them that count."},
+	[FTP_NODE_CHECKPOINT_DAMAGED] = {"ftp_checkpoint_damaged_states", FTP_METRIC_GAUGE,
+		"Unit states in the checkpoint that are not what was written."},
 	[FTP_NODE_SLOWDOWN] = {"ftp_emulated_slowdown", FTP_METRIC_GAUGE,
 		"How many times its own CPU time a task takes, in a drill."},
 	[FTP_NODE_PROFILE_SECONDS] = {"ftp_profile_seconds", FTP_METRIC_GAUGE,
@@ -158,6 +172,38 @@ void ftp_node_metrics_snapshots(
 		}
 		ftp_metric_set(*table[i].series, table[i].value);
 	}
+}
+
+static void set_plain(struct ftp_node_metrics *m, enum ftp_node_metric family, double number)
+{
+	char labels[64];
+
+	snprintf(labels, sizeof(labels), "node=\"%s\"", m->node);
+	ftp_metric_set(ftp_metrics_series(m->registry, (int)family, labels), number);
+}
+
+void ftp_node_metrics_checkpoint(struct ftp_node_metrics *m, const struct ftp_checkpointer_stats *s)
+{
+	const char *engine = s->mode.engine ? s->mode.engine : "none";
+	char labels[160];
+
+	snprintf(labels, sizeof(labels),
+		"node=\"%s\",engine=\"%s\",direct=\"%d\",registered_buffers=\"%d\"", m->node,
+		engine, s->mode.is_direct, s->mode.has_registered_buffers);
+	ftp_metric_set(
+		ftp_metrics_series(m->registry, FTP_NODE_CHECKPOINT_DISK, labels), s->is_usable);
+	set_plain(m, FTP_NODE_CHECKPOINT_STEP, (double)s->step);
+	set(m, FTP_NODE_CHECKPOINT_PUTS, "outcome", "done", (double)s->n_puts[FTP_CHECKPOINT_DONE]);
+	set(m, FTP_NODE_CHECKPOINT_PUTS, "outcome", "no_space",
+		(double)s->n_puts[FTP_CHECKPOINT_NO_SPACE]);
+	set(m, FTP_NODE_CHECKPOINT_PUTS, "outcome", "io_error",
+		(double)s->n_puts[FTP_CHECKPOINT_IO_ERROR]);
+	set(m, FTP_NODE_CHECKPOINT_PUTS, "outcome", "refused", (double)s->n_refused);
+	set_plain(m, FTP_NODE_CHECKPOINT_PUT_SECONDS, (double)s->put_ns * 1e-9);
+	set_plain(m, FTP_NODE_CHECKPOINT_WRITTEN_BYTES, (double)s->written_bytes);
+	set(m, FTP_NODE_CHECKPOINT_BYTES, "of", "files", (double)s->capacity_bytes);
+	set(m, FTP_NODE_CHECKPOINT_BYTES, "of", "states", (double)s->live_bytes);
+	set_plain(m, FTP_NODE_CHECKPOINT_DAMAGED, (double)s->n_damaged);
 }
 
 void ftp_node_metrics_slowdown(struct ftp_node_metrics *m, double slowdown)

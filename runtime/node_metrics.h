@@ -5,6 +5,7 @@
 #include "ctl/protocol.h"
 #include "net/connection.h"
 #include "runtime/base/metrics.h"
+#include "runtime/checkpointer.h"
 #include "runtime/replicas.h"
 
 enum ftp_node_metric {
@@ -31,6 +32,13 @@ enum ftp_node_metric {
 	FTP_NODE_SNAPSHOTS,
 	FTP_NODE_SNAPSHOT_SECONDS,
 	FTP_NODE_REPLICA_BYTES,
+	FTP_NODE_CHECKPOINT_DISK,
+	FTP_NODE_CHECKPOINT_STEP,
+	FTP_NODE_CHECKPOINT_PUTS,
+	FTP_NODE_CHECKPOINT_PUT_SECONDS,
+	FTP_NODE_CHECKPOINT_WRITTEN_BYTES,
+	FTP_NODE_CHECKPOINT_BYTES,
+	FTP_NODE_CHECKPOINT_DAMAGED,
 	FTP_NODE_SLOWDOWN,
 	FTP_NODE_PROFILE_SECONDS,
 	FTP_NODE_PROBE_RTT_SECONDS,
@@ -64,6 +72,9 @@ void ftp_node_metrics_probe(
 /* Snapshots: no series before the first. */
 void ftp_node_metrics_snapshots(
 	struct ftp_node_metrics *m, const struct ftp_replicas_stats *s, uint64_t export_ns);
+/* The checkpoint directory: when it was opened, and after every put. */
+void ftp_node_metrics_checkpoint(
+	struct ftp_node_metrics *m, const struct ftp_checkpointer_stats *s);
 void ftp_node_metrics_slowdown(struct ftp_node_metrics *m, double slowdown);
 
 /* The series of a stage, when its plan comes into force, the same ones under another label when

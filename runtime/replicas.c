@@ -79,13 +79,16 @@ static bool comes_here(const struct ftp_plan *plan, int member, uint32_t unit, b
 	return false;
 }
 
-void ftp_replicas_places(const struct ftp_plan *plan, int member, bool is_global, uint8_t *n)
+void ftp_replicas_places(
+	const struct ftp_plan *plan, int member, bool is_global, bool is_disk, uint8_t *n)
 {
+	const uint8_t each = is_disk ? 3 : 2;
+
 	for (uint32_t u = 0; u < plan->n_units; u++) {
 		bool is_near =
 			ftp_moves_owner(plan, u) == member || comes_here(plan, member, u, false);
 
-		n[u] = is_near || (is_global && comes_here(plan, member, u, true)) ? 2 : 0;
+		n[u] = is_near || (is_global && comes_here(plan, member, u, true)) ? each : 0;
 		n[u] += is_near && is_global && member == 0 && plan->n_stages > 1;
 	}
 }

@@ -52,9 +52,11 @@ struct ftp_replica_news {
 #define FTP_REPLICA_SPOILED UINT32_MAX
 
 /* Places that the stage needs in its store for each unit of the model; n has FTP_PROTOCOL_MAX_UNITS
- * elements. Two, as the newest stable snapshot is kept while the next is taken; three on the
- * central node where it keeps a global one as well. Pure; any thread. */
-void ftp_replicas_places(const struct ftp_plan *plan, int member, bool is_global, uint8_t *n);
+ * elements. Two, as the newest stable snapshot is kept while the next is taken; one more on the
+ * central node where it keeps a global one as well, and one more where a disk may be slow with an
+ * older one. Pure; any thread. */
+void ftp_replicas_places(
+	const struct ftp_plan *plan, int member, bool is_global, bool is_disk, uint8_t *n);
 
 /* Messages that can be open on one connection at once. */
 uint32_t ftp_replicas_n_messages(const struct ftp_plan *plan);

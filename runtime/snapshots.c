@@ -156,6 +156,22 @@ struct ftp_snapshot *ftp_snapshots_take(
 	return NULL;
 }
 
+struct ftp_snapshot *ftp_snapshots_add(struct ftp_snapshots *s, struct ftp_region *region,
+	uint32_t unit, size_t state_bytes, uint64_t step, uint64_t term)
+{
+	struct place *p = new_place(unit, state_bytes, region);
+
+	if (!p)
+		return NULL;
+	p->state = PLACE_FILLING;
+	p->is_surplus = true;
+	p->snapshot.step = step;
+	p->snapshot.term = term;
+	p->next = s->first;
+	s->first = p;
+	return &p->snapshot;
+}
+
 static void release(struct place *p)
 {
 	p->state = p->n_pins ? PLACE_FREED : PLACE_FREE;

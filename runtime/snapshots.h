@@ -53,6 +53,11 @@ void ftp_snapshots_adopt(struct ftp_snapshots *s, struct ftp_snapshot_places *p)
 struct ftp_snapshot *ftp_snapshots_take(
 	struct ftp_snapshots *s, uint32_t unit, uint64_t step, uint64_t term);
 
+/* A place of its own, outside all plans, for a state that comes from a disk; likewise. NULL: no
+ * room. Calls the allocator. */
+struct ftp_snapshot *ftp_snapshots_add(struct ftp_snapshots *s, struct ftp_region *region,
+	uint32_t unit, size_t state_bytes, uint64_t step, uint64_t term);
+
 /* It can be found from now on, unless it was freed meanwhile. */
 void ftp_snapshots_complete(
 	struct ftp_snapshots *s, struct ftp_snapshot *snapshot, struct ftp_digest digest);

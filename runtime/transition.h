@@ -170,6 +170,9 @@ bool ftp_transition_fetches(const struct ftp_transition *t, uint32_t unit);
  * away, and has nothing more to give. */
 bool ftp_transition_is_done_with(const struct ftp_transition *t, bool of_next, int member);
 
+/* Nothing happens here until the coordinator says something. */
+bool ftp_transition_awaits_word(const struct ftp_transition *t);
+
 const char *ftp_now_state_name(enum ftp_now_state s);
 const char *ftp_next_state_name(enum ftp_next_state s);
 

@@ -35,6 +35,16 @@ void ftp_transition_check(const struct ftp_transition *t)
 		   !t->is_open[FTP_CALL_HALT]);
 }
 
+bool ftp_transition_awaits_word(const struct ftp_transition *t)
+{
+	const unsigned still = NEXT(PREPARED) | NEXT(READY) | NEXT(BROKEN);
+
+	if (t->now == FTP_NOW_IDLE)
+		return still & 1u << t->next;
+	return (t->now == FTP_NOW_HALTED || t->now == FTP_NOW_HELD) &&
+	       (still | NEXT(NONE)) & 1u << t->next;
+}
+
 const char *ftp_now_state_name(enum ftp_now_state s)
 {
 	static const char *const names[] = {

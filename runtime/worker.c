@@ -14,8 +14,10 @@
 #define N_COMMANDS     8
 #define N_OUTCOMES     4096
 #define N_NEWS	       (8 * FTP_PROTOCOL_MAX_UNITS) /* two snapshots of own units and guests, twice */
+#define N_PERSISTED    4
 #define TIMER_SLACK_NS 5000
 #define IDLE_SLEEP_NS  (100 * FTP_NS_PER_MS)
+#define DISK_SLEEP_NS  FTP_NS_PER_MS /* its completions wake nobody */
 
 void ftp_worker_report(struct ftp_worker *w, const struct ftp_outcome *o)
 {
@@ -88,6 +90,10 @@ static bool take_commands(struct ftp_worker *w, uint64_t now_ns)
 	case FTP_COMMAND_EMULATE:
 		emulate(w, &c.emulate, now_ns);
 		break;
+	case FTP_COMMAND_CLAIM:
+		if (w->checkpointer)
+			ftp_checkpointer_claim(w->checkpointer, c.run);
+		break;
 	case FTP_COMMAND_RETAIN:
 		ftp_worker_snapshots_retain(w, &c.retain);
 		break;
@@ -119,14 +125,17 @@ static void sleep_until_work(struct ftp_worker *w)
 		w->now ? w->now->net : NULL, w->next ? w->next->net : NULL};
 	struct pollfd fd = {.fd = w->waker.fd, .events = POLLIN};
 	uint64_t start_ns = ftp_clock_now_ns(), slept_ns;
+	bool is_throttled = resume_ns(w), has_disk = ftp_worker_snapshots_await_disk(w);
 	uint64_t until_ns = resume_ns(w);
 
+	if (has_disk && (!until_ns || until_ns > start_ns + DISK_SLEEP_NS))
+		until_ns = start_ns + DISK_SLEEP_NS;
 	if (nets[0] || nets[1])
 		ftp_netloop_sleep(nets, 2, &fd, 1, start_ns, until_ns);
 	else
-		ftp_poller_sleep(&fd, 1, IDLE_SLEEP_NS);
+		ftp_poller_sleep(&fd, 1, has_disk ? DISK_SLEEP_NS : IDLE_SLEEP_NS);
 	slept_ns = ftp_clock_now_ns() - start_ns;
-	if (until_ns) {
+	if (is_throttled) {
 		w->measures.compute_ns += slept_ns;
 	} else if (w->transition.now_plan && w->transition.now != FTP_NOW_ENDED) {
 		w->measures.wait_ns += slept_ns;
@@ -181,6 +190,7 @@ int ftp_worker_start(
 	ftp_spsc_init(&w->commands, N_COMMANDS, sizeof(struct ftp_command));
 	ftp_spsc_init(&w->outcomes, N_OUTCOMES, sizeof(struct ftp_outcome));
 	ftp_spsc_init(&w->news, N_NEWS, sizeof(struct ftp_replica_news));
+	ftp_spsc_init(&w->persisted, N_PERSISTED, sizeof(struct ftp_persisted));
 	w->snapshots = ftp_snapshots_new();
 	ftp_measures_init(
 		&w->measures, params->metrics, params->region, params->config->training.batch);
@@ -189,7 +199,9 @@ int ftp_worker_start(
 	emulate(w, &(struct ftp_emulate){e->slowdown, e->loss, e->bandwidth_bytes, e->delay_ns}, 0);
 	ftp_transition_init(
 		&w->transition, (uint32_t)params->node, params->config->snapshot.every > 0);
-	rc = ftp_waker_init(&w->waker, err);
+	rc = ftp_worker_snapshots_open(w, err);
+	if (!rc)
+		rc = ftp_waker_init(&w->waker, err);
 	if (!rc)
 		rc = ftp_waker_init(&w->control_waker, err);
 	if (!rc)
@@ -225,6 +237,7 @@ void ftp_worker_stop(struct ftp_worker *w)
 	ftp_spsc_deinit(&w->commands);
 	ftp_spsc_deinit(&w->outcomes);
 	ftp_spsc_deinit(&w->news);
+	ftp_spsc_deinit(&w->persisted);
 	ftp_measures_deinit(&w->measures);
 	ftp_waker_deinit(&w->waker);
 	ftp_waker_deinit(&w->control_waker);
@@ -262,6 +275,11 @@ bool ftp_worker_measure(struct ftp_worker *w, struct ftp_measure *m)
 bool ftp_worker_news(struct ftp_worker *w, struct ftp_replica_news *n)
 {
 	return ftp_spsc_pop(&w->news, n);
+}
+
+bool ftp_worker_persisted(struct ftp_worker *w, struct ftp_persisted *m)
+{
+	return ftp_spsc_pop(&w->persisted, m);
 }
 
 struct ftp_waker *ftp_worker_waker(struct ftp_worker *w)

@@ -24,7 +24,7 @@ struct ftp_worker_params { /* all lent until ftp_worker_stop() */
 	const struct ftp_dataset *dataset; /* NULL where the node has no data */
 	struct ftp_region *region;
 	struct ftp_node_metrics *metrics;
-	const char *run_dir;	       /* the central node writes model.safetensors there */
+	const char *run_dir;	       /* model.safetensors and the checkpoint go there */
 	int net_core;		       /* -1: the net loop is folded into the worker's */
 	bool is_drill;		       /* links may be told to emulate later */
 	struct ftp_recorder *recorder; /* NULL: none */
@@ -34,6 +34,7 @@ enum ftp_command_kind {
 	FTP_COMMAND_PROFILE, /* these two: while it has no plan; a failure is only theirs */
 	FTP_COMMAND_PROBE,
 	FTP_COMMAND_EMULATE,
+	FTP_COMMAND_CLAIM, /* first of all, if there are checkpoints */
 	FTP_COMMAND_RETAIN,
 	FTP_COMMAND_INVENTORY,
 	FTP_COMMAND_PREPARE, /* these six: answered with FTP_OUTCOME_ANSWERED, each once */
@@ -48,6 +49,7 @@ struct ftp_command {
 	enum ftp_command_kind kind;
 	char isa[16];		       /* PROFILE */
 	struct ftp_emulate emulate;    /* EMULATE: from now on */
+	uint64_t run;		       /* CLAIM: which it is */
 	struct ftp_retain retain;      /* RETAIN */
 	struct ftp_plan *plan;	       /* PREPARE; taken, from malloc */
 	struct ftp_transfer *transfer; /* TRANSFER; taken, from malloc */
@@ -106,6 +108,8 @@ bool ftp_worker_outcome(struct ftp_worker *w, struct ftp_outcome *o);
 bool ftp_worker_measure(struct ftp_worker *w, struct ftp_measure *m);
 /* What the node holds of snapshots now; wakes as an outcome does. */
 bool ftp_worker_news(struct ftp_worker *w, struct ftp_replica_news *n);
+/* What became of a snapshot that was to go to this node's disk; likewise. */
+bool ftp_worker_persisted(struct ftp_worker *w, struct ftp_persisted *m);
 void ftp_worker_outcome_clear(struct ftp_outcome *o); /* frees what was given with it */
 
 /* Armed by the control thread before it polls; rings when an outcome comes. */

@@ -12,8 +12,10 @@
 #include "runtime/worker_state.h"
 
 #define CONNECT_DEADLINE_NS (15 * FTP_NS_PER_S)
-#define HALTED_DEADLINE_NS  (300 * FTP_NS_PER_S) /* for another plan; the coordinator is there */
-#define TIDY_NS		    FTP_NS_PER_S	 /* even if the worker is never idle */
+#define WORD_DEADLINE_NS                                                                           \
+	(120 * FTP_NS_PER_S) /* the coordinator is there; it must say something                    \
+			      */
+#define TIDY_NS FTP_NS_PER_S /* even if the worker is never idle */
 
 static void happen_kind(struct ftp_worker *w, enum ftp_transition_event_kind kind)
 {
@@ -157,7 +159,7 @@ static void do_halt(struct ftp_worker *w, const struct ftp_transition_action *ac
 	w->gather = NULL;
 	w->finished = false;
 	w->train_end_ns = 0;
-	w->halted_ns = ftp_clock_now_ns();
+	w->word_ns = ftp_clock_now_ns();
 }
 
 static void do_complain(struct ftp_worker *w, const struct ftp_transition_action *action)
@@ -312,6 +314,7 @@ static void prepare(struct ftp_worker *w, struct ftp_plan *plan)
 		.waker = &w->waker,
 		.is_drill = w->params.is_drill};
 
+	ftp_worker_recovery_fetch(w, plan);
 	ftp_worker_recovery_has(w, plan, has);
 	if (!w->next && ftp_moves_member_of(plan, (uint32_t)w->params.node) != FTP_MOVES_NOBODY) {
 		w->next = ftp_assembly_new(&spec, plan);
@@ -337,6 +340,7 @@ void ftp_worker_plan_command(struct ftp_worker *w, struct ftp_command *c, uint64
 		[FTP_COMMAND_HALT] = FTP_TRANSITION_HALT,
 	};
 
+	w->word_ns = now_ns;
 	if (c->kind == FTP_COMMAND_PREPARE) {
 		prepare(w, c->plan);
 		return;
@@ -398,10 +402,12 @@ bool ftp_worker_plan_turn(struct ftp_worker *w, uint64_t now_ns)
 		happen_kind(w, FTP_TRANSITION_HELD);
 		worked = true;
 	}
-	if (w->transition.now == FTP_NOW_HALTED && w->transition.next == FTP_NEXT_NONE &&
-		now_ns > w->halted_ns + HALTED_DEADLINE_NS)
-		ftp_worker_fail(w, "halted, and no other plan came within %llu s",
-			HALTED_DEADLINE_NS / FTP_NS_PER_S);
+	if (ftp_transition_awaits_word(&w->transition) && now_ns > w->word_ns + WORD_DEADLINE_NS)
+		ftp_worker_fail(w,
+			"stands still (%s, %s), and the coordinator has said nothing for "
+			"%llu s",
+			ftp_now_state_name(w->transition.now),
+			ftp_next_state_name(w->transition.next), WORD_DEADLINE_NS / FTP_NS_PER_S);
 	return worked;
 }
 
@@ -432,5 +438,5 @@ void ftp_worker_plan_tear_down(struct ftp_worker *w)
 	ftp_assembly_free(w->retired);
 	if (!is_building)
 		ftp_assembly_free(w->next);
-	ftp_snapshots_free(w->snapshots);
+	ftp_worker_snapshots_close(w);
 }

@@ -18,7 +18,18 @@ struct ftp_inventory *ftp_worker_recovery_inventory(const struct ftp_worker *w)
 		m->term[m->n] = s->term;
 		m->digest[m->n++] = s->digest;
 	}
+	if (w->checkpointer)
+		ftp_checkpointer_list(w->checkpointer, m);
 	return m;
+}
+
+void ftp_worker_recovery_fetch(struct ftp_worker *w, const struct ftp_plan *plan)
+{
+	int self = ftp_moves_member_of(plan, (uint32_t)w->params.node);
+
+	for (uint32_t u = 0; w->checkpointer && plan->recovery_step && u < plan->n_units; u++)
+		if (self != FTP_MOVES_NOBODY && ftp_moves_holder(plan, u) == self)
+			ftp_checkpointer_fetch(w->checkpointer, u, plan->recovery_step);
 }
 
 void ftp_worker_recovery_has(

@@ -1,4 +1,10 @@
 /* Snapshots of the plan in force, and the store that outlives it. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
 #include "runtime/base/clock.h"
 #include "runtime/base/log.h"
 #include "runtime/worker_state.h"
@@ -6,12 +12,47 @@
 /* Digests and sending wait for a turn without other work, but not longer than this. */
 #define PATIENCE_NS (20 * FTP_NS_PER_MS)
 
+/* <run directory>/checkpoint/<node> */
+int ftp_worker_snapshots_open(struct ftp_worker *w, struct ftp_error *err)
+{
+	const struct ftp_config *config = w->params.config;
+	struct ftp_checkpointer_spec spec = {.config = &config->checkpoint,
+		.model = w->params.model,
+		.snapshots = w->snapshots,
+		.region = w->params.region};
+	char *directory;
+	int rc;
+
+	if (!config->checkpoint.every)
+		return 0;
+	ftp_assert(asprintf(&directory, "%s/checkpoint/%s", w->params.run_dir,
+			   config->nodes[w->params.node].name) > 0);
+	*strrchr(directory, '/') = 0;
+	mkdir(directory, 0700); /* what is wrong with it, the next one down says */
+	directory[strlen(directory)] = '/';
+	spec.directory = directory;
+	rc = ftp_checkpointer_new(&w->checkpointer, &spec, err);
+	free(directory);
+	if (!rc)
+		ftp_node_metrics_checkpoint(
+			w->params.metrics, ftp_checkpointer_stats(w->checkpointer));
+	return rc;
+}
+
+void ftp_worker_snapshots_close(struct ftp_worker *w)
+{
+	ftp_checkpointer_free(w->checkpointer);
+	ftp_snapshots_free(w->snapshots);
+}
+
 void ftp_worker_snapshots_retain(struct ftp_worker *w, const struct ftp_retain *m)
 {
 	const struct ftp_plan *plan = w->transition.now_plan;
 
 	if (plan && m->term != plan->term)
 		return; /* said of a plan that was in force before */
+	if (w->checkpointer)
+		ftp_checkpointer_retain(w->checkpointer, m, ftp_clock_now_ns());
 	ftp_snapshots_retain(w->snapshots, m->step, m->n_steps, m->next);
 	if (plan && w->now->replicas && m->next <= plan->last_step)
 		ftp_replicas_name(w->now->replicas, m->next, m->global);
@@ -31,7 +72,28 @@ void ftp_worker_snapshots_stepped(struct ftp_worker *w, uint64_t step)
 		(double)took_ns * 1e-6);
 }
 
-static bool work(struct ftp_worker *w, uint64_t now_ns)
+bool ftp_worker_snapshots_await_disk(const struct ftp_worker *w)
+{
+	return w->checkpointer && ftp_checkpointer_is_busy(w->checkpointer);
+}
+
+static bool persist(struct ftp_worker *w, uint64_t now_ns)
+{
+	struct ftp_persisted told;
+
+	if (!w->checkpointer || !ftp_checkpointer_turn(w->checkpointer, &told, now_ns))
+		return false;
+	if (!told.step)
+		return true;
+	/* There is room: no other one is named before all was heard of this one, or a minute later.
+	 */
+	ftp_assert(ftp_spsc_push(&w->persisted, &told));
+	ftp_node_metrics_checkpoint(w->params.metrics, ftp_checkpointer_stats(w->checkpointer));
+	ftp_waker_wake(&w->control_waker);
+	return true;
+}
+
+static bool replicate(struct ftp_worker *w, uint64_t now_ns)
 {
 	struct ftp_replica_news news;
 
@@ -51,7 +113,7 @@ bool ftp_worker_snapshots_turn(struct ftp_worker *w, bool is_idle, uint64_t now_
 		w->overdue_ns = now_ns + PATIENCE_NS;
 	if (!is_idle && now_ns < w->overdue_ns)
 		return false;
-	if (work(w, now_ns))
+	if (replicate(w, now_ns) || persist(w, now_ns))
 		return true;
 	w->overdue_ns = 0;
 	if (w->has_news) {

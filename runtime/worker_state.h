@@ -10,6 +10,7 @@
 #include "runtime/base/spsc.h"
 #include "runtime/base/waker.h"
 #include "runtime/builder.h"
+#include "runtime/checkpointer.h"
 #include "runtime/gather.h"
 #include "runtime/poller.h"
 #include "runtime/tempo.h"
@@ -37,12 +38,14 @@ struct ftp_worker {
 	uint64_t retired_ns;
 	uint64_t unheard; /* members: peers of next, not yet established */
 	uint64_t connect_deadline_ns;
-	uint64_t halted_ns; /* when it did so last */
+	uint64_t word_ns; /* when the coordinator last said something of plans, or it halted by
+			     itself */
 	struct ftp_worker_change change;
 
 	struct ftp_snapshots *snapshots;
 	struct ftp_replicas_stats replica_stats;
-	struct ftp_spsc news;
+	struct ftp_checkpointer *checkpointer; /* NULL: no checkpoints */
+	struct ftp_spsc news, persisted;
 	bool has_news;	     /* that the control thread was not woken for */
 	uint64_t overdue_ns; /* when what there is to do for snapshots has waited long enough; 0 */
 	uint64_t export_ns;  /* sum */
@@ -83,6 +86,8 @@ bool ftp_worker_links_serve(struct ftp_worker *w, uint64_t now_ns);
 
 /* worker_recovery.c */
 struct ftp_inventory *ftp_worker_recovery_inventory(const struct ftp_worker *w); /* given */
+/* What this node is to give to the plan comes from the disk into the store, if it is not there. */
+void ftp_worker_recovery_fetch(struct ftp_worker *w, const struct ftp_plan *plan);
 /* Units as of the plan's recovery_step are in the store. */
 void ftp_worker_recovery_has(
 	const struct ftp_worker *w, const struct ftp_plan *plan, bool has[FTP_PROTOCOL_MAX_UNITS]);
@@ -92,9 +97,14 @@ bool ftp_worker_recovery_fill(struct ftp_worker *w, uint64_t step);
 void ftp_worker_recovery_restore(struct ftp_worker *w, const struct ftp_transition_action *action);
 
 /* worker_snapshots.c */
+/* The node's checkpoint directory, if it is to have one. -ENOTSUP, as configured. */
+int ftp_worker_snapshots_open(struct ftp_worker *w, struct ftp_error *err);
+void ftp_worker_snapshots_close(struct ftp_worker *w); /* after every link is closed */
 void ftp_worker_snapshots_retain(struct ftp_worker *w, const struct ftp_retain *m);
 /* The plan in force has finished this step, and nothing of the next one has run since. */
 void ftp_worker_snapshots_stepped(struct ftp_worker *w, uint64_t step);
+/* Operations of the disk are under way. */
+bool ftp_worker_snapshots_await_disk(const struct ftp_worker *w);
 bool ftp_worker_snapshots_turn(struct ftp_worker *w, bool is_idle, uint64_t now_ns);
 
 /* worker_train.c */

@@ -175,6 +175,7 @@ static int run(const struct workload *w, size_t schedule, uint64_t seed, uint32_
 		.n_units = w->n_units,
 		.nodes = c.nodes,
 		.n_nodes = n,
+		.first = 1,
 		.links = c.links,
 		.schedule = schedules[schedule].schedule,
 		.micro_batches = schedules[schedule].micro_batches};

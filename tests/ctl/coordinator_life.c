@@ -116,8 +116,10 @@ static void on_join(struct life *l, const char *args)
 				       : "avx512");
 	m.protocol += !strcmp(broken, "protocol");
 	m.config.low += !strcmp(broken, "config");
-	if (!strcmp(m.name, "n1") && strcmp(broken, "data")) {
-		m.dataset.high = 1;
+	if (!strcmp(broken, "data"))
+		strcpy(m.no_data, "training.dataset.path: /nowhere is empty");
+	else if (!strcmp(m.name, "n1") || l->all_data) {
+		m.dataset.high = strcmp(broken, "other") ? 1 : 2;
 		m.n_train = strcmp(broken, "small") ? 35 : 7;
 		m.n_test = 9;
 	}
@@ -228,7 +230,7 @@ static void on_finished(struct life *l, const char *args)
 	unsigned conn;
 
 	ftp_assert(sscanf(args, "%u %" SCNu64 " %" SCNu64, &conn, &m.term, &m.step) == 3);
-	if (conn == 1)
+	if (conn == l->conn[l->plan.term ? l->plan.stages[0].node : 0])
 		strcpy(m.params_digest, "0123456789abcdef0123456789abcdef");
 	life_request(l, conn, FTP_METHOD_FINISHED, ftp_finished_encode(&m), false);
 }
@@ -306,6 +308,11 @@ static void on_hold(struct life *l, const char *args)
 
 	ftp_assert(sscanf(args, "%u %" SCNu64 " %" SCNu64, &conn, &m.term, &m.step) == 3);
 	answer(l, conn, FTP_METHOD_HOLD, ftp_hold_encode(&m));
+}
+
+static void on_data(struct life *l, const char *args)
+{
+	l->all_data = !strcmp(args, "all");
 }
 
 /* Of the life, before it trains. */
@@ -435,6 +442,8 @@ static const struct {
 	{"hold", on_hold},
 	{"held", on_held},
 	{"snapshots", on_snapshots},
+	{"data", on_data},
+	{"recover", life_on_recover},
 	{"stored", on_stored},
 	{"complain", on_lost_peer},
 	{"forget", on_forget},

@@ -76,3 +76,9 @@ void life_on_stop(struct life *l, const char *args)
 	(void)args;
 	life_request(l, 99, FTP_METHOD_END, json_object(), true);
 }
+
+void life_on_recover(struct life *l, const char *args)
+{
+	(void)args;
+	life_request(l, 99, FTP_METHOD_RECOVER, json_object(), true);
+}

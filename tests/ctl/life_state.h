@@ -26,6 +26,7 @@ struct life {
 	char names[LIFE_MAX_NODES][8], cuts[16], isa[16];
 	struct ftp_coordinator_unit units[LIFE_UNITS];
 	bool drill;
+	bool all_data; /* else n1 alone has the data */
 	struct ftp_coordinator *core;
 	struct ftp_actions actions;
 	uint64_t now_ns;
@@ -67,6 +68,7 @@ void life_on_emulate(struct life *l, const char *args);
 void life_on_fail(struct life *l, const char *args);
 void life_on_status(struct life *l, const char *args);
 void life_on_plan(struct life *l, const char *args);
+void life_on_recover(struct life *l, const char *args);
 void life_on_stop(struct life *l, const char *args);
 
 /* life_nodes.c: nodes that do what they are asked. */

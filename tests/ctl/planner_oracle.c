@@ -141,7 +141,8 @@ static uint64_t most_copies(const struct ftp_planner_problem *p,
 
 	for (uint32_t i = 0; i < n; i++)
 		bytes += p->units[i].state_bytes + 64;
-	return p->snapshots ? bytes * (!first && plan->n_stages > 1 && p->global_snapshots ? 3 : 2)
+	return p->snapshots ? bytes * (2 + p->disk_snapshots +
+					      (!first && plan->n_stages > 1 && p->global_snapshots))
 			    : 0;
 }
 
@@ -171,8 +172,8 @@ static uint64_t copies_of(const struct ftp_planner_problem *p, const struct ftp_
 	if (!p->snapshots)
 		return 0;
 	if (p->global_snapshots && s == 0 && n > 1)
-		return is_near ? 3 : 2;
-	return is_near ? 2 : 0;
+		return 2 + p->disk_snapshots + is_near;
+	return is_near ? 2 + p->disk_snapshots : 0;
 }
 
 uint64_t oracle_bytes(
@@ -239,7 +240,7 @@ static bool before(const struct ftp_planner_plan *a, const struct ftp_planner_pl
 {
 	if (a->n_stages != b->n_stages)
 		return a->n_stages < b->n_stages;
-	for (uint32_t s = 1; s < a->n_stages; s++) {
+	for (uint32_t s = 0; s < a->n_stages; s++) {
 		if (a->first_unit[s] != b->first_unit[s])
 			return a->first_unit[s] < b->first_unit[s];
 		if (a->node[s] != b->node[s])
@@ -279,7 +280,7 @@ static void extend(const struct ftp_planner_problem *p, struct ftp_planner_plan 
 	uint64_t used, bool skip, struct oracle *best)
 {
 	for (uint32_t v = 0; v < p->n_nodes; v++) {
-		if ((!s && v) || used >> v & 1)
+		if ((!s && !(p->first >> v & 1)) || used >> v & 1)
 			continue;
 		plan->node[s] = v;
 		plan->n_stages = s + 1;
@@ -317,6 +318,10 @@ void oracle_draw_plan(struct oracle_case *c, struct ftp_planner_plan *plan)
 	plan->n_stages = 1 + (uint32_t)oracle_draw(c, most);
 	for (uint32_t v = 0; v < n_nodes; v++)
 		nodes[v] = v;
+	do {
+		plan->node[0] = (uint32_t)oracle_draw(c, n_nodes);
+	} while (!((c->problem.first | c->problem.heirs) >> plan->node[0] & 1));
+	nodes[plan->node[0]] = 0;
 	for (uint32_t s = 1; s < plan->n_stages; s++) {
 		uint32_t other = s + (uint32_t)oracle_draw(c, n_nodes - s);
 		uint32_t room = n_units - plan->first_unit[s - 1] - (plan->n_stages - s);
@@ -326,6 +331,18 @@ void oracle_draw_plan(struct oracle_case *c, struct ftp_planner_plan *plan)
 		plan->first_unit[s] = plan->first_unit[s - 1] + 1 + (uint32_t)oracle_draw(c, room);
 	}
 	plan->first_unit[plan->n_stages] = n_units;
+}
+
+/* Often it is one node, as in most clusters. */
+static void draw_first(struct oracle_case *c)
+{
+	uint64_t all = UINT64_MAX >> (64 - c->problem.n_nodes);
+
+	c->problem.first = UINT64_C(1)
+			   << oracle_draw(c, oracle_draw(c, 2) ? 1 : c->problem.n_nodes);
+	if (oracle_draw(c, 2))
+		c->problem.first |= oracle_draw(c, UINT64_MAX) & all;
+	c->problem.heirs = oracle_draw(c, 2) ? oracle_draw(c, UINT64_MAX) & all : 0;
 }
 
 /* Coarse times now and then, so that there are ties. */
@@ -344,8 +361,10 @@ void oracle_draw_problem(
 		.n_nodes = n_nodes,
 		.links = c->links,
 		.schedule = oracle_draw(c, 2) ? FTP_PLANNER_1F1B : FTP_PLANNER_FLUSH};
+	draw_first(c);
 	c->problem.snapshots = oracle_draw(c, 2);
 	c->problem.global_snapshots = c->problem.snapshots && oracle_draw(c, 2);
+	c->problem.disk_snapshots = c->problem.snapshots && oracle_draw(c, 2);
 	c->problem.micro_batches =
 		c->problem.schedule == FTP_PLANNER_FLUSH ? 1 + (uint32_t)oracle_draw(c, 6) : 1;
 	for (uint32_t i = 0; i < n_units; i++)

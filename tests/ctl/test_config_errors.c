@@ -45,7 +45,7 @@ static const struct bad bad[] = {
 		"c.yaml:1:38: nodes.n2.core: unknown key; expected one of name, host, cores"},
 	{"node: [{name: n1}]\n", NULL,
 		"c.yaml:1:7: node: unknown key; expected one of cluster, nodes, training, "
-		"snapshot, net"},
+		"snapshot, checkpoint, net"},
 	/* single values */
 	{three, "training.batch=many",
 		"--set training.batch=many: training.batch: expected a whole number from 1 to "
@@ -94,8 +94,13 @@ static const struct bad bad[] = {
 	{three, "net.mtu=100", "--set net.mtu=100: net.mtu: expected 0 (ask the route) or 576"},
 	{three, "cluster.name=\"a\\e[31m\"", "got 'a?[31m'"},
 	/* not yet */
-	{three, "checkpoint={keep: 2}", "checkpoint: not supported by this version"},
 	{three, "cluster.key_file=/k", "cluster.key_file: not supported by this version"},
+	{three, "checkpoint.keep=1", "checkpoint.keep: expected a whole number from 2 to 8"},
+	{three, "checkpoint.direct=maybe", "expected one of auto, on, off, got 'maybe'"},
+	{three, "checkpoint.max_bytes=1", "expected a size with its unit, e.g. 8GiB"},
+	{"nodes: [{name: n1}]\nsnapshot: {every: 0}\ncheckpoint: {every: 5}\n"
+	 "training: {model: mlp}\n",
+		NULL, "c.yaml:3:21: checkpoint.every: expected 0 when snapshot.every is 0"},
 	{three, "nodes.n1.restart=always", "expected one of never, on-failure, got 'always'"},
 	{three, "nodes.n1.emulate.slowdown=0.5", "expected a number from 1 to 1000, got '0.5'"},
 	{three, "net.protect=encrypt", "net.protect: 'encrypt' is not supported by this version"},

@@ -81,7 +81,9 @@ static int draw_line(char *line, size_t bytes, uint64_t key, uint64_t *at)
 		"stored %u 1 2 2 0 5", "stored %u 1 2 2 0 1 9", "stored %u 1 4 2 0 0",
 		"error %u node.stop -3 words", "error %u node.profile -3 words", "exited n%u 9 0",
 		"exited n%u 0 1 words", "exited n3 0 0", "wait 5000", "wait 61000", "stop",
-		"broken words", "raw %u node.join {}", "raw %u node.progress {}"};
+		"broken words", "raw %u node.join {}", "raw %u node.progress {}", "lost 1",
+		"exited n1 9 0", "join %u n1 other", "join %u n2 data", "recover", "recover",
+		"recover"};
 	bool often = ftp_prng_below(key, (*at)++, 24);
 	const char *const *lines = often ? usual : rare;
 	size_t n = often ? sizeof(usual) / sizeof(*usual) : sizeof(rare) / sizeof(*rare);
@@ -106,6 +108,8 @@ static char *draw_life(uint64_t seed, uint64_t life)
 		script, bytes, "life 3 %s auto %u drill\n", cuts[life % 3], life % 5 ? 40 : 3);
 	if (life % 2)
 		n += (size_t)snprintf(script + n, bytes - n, "snapshots 2 4\n");
+	if (ftp_prng_below(key, at++, 3))
+		n += (size_t)snprintf(script + n, bytes - n, "data all\n");
 	if (ftp_prng_below(key, at++, 4))
 		n += (size_t)snprintf(script + n, bytes - n, "join 1 n1\njoin 2 n2\njoin 3 n3\n%s",
 			ftp_prng_below(key, at++, 4) ? "serve all\n" : "");
@@ -113,11 +117,27 @@ static char *draw_life(uint64_t seed, uint64_t life)
 		n += (size_t)draw_line(script + n, bytes - n, key, &at);
 		n += (size_t)snprintf(script + n, bytes - n, "\n");
 	}
-	snprintf(script + n, bytes - n, "wait 400000\nwait 10000\n");
+	snprintf(script + n, bytes - n, "wait 400000\nwait 10000\nstop\nwait 10000\n");
 	return script;
 }
 
-/* Whatever comes in whatever order: no invariant breaks, and the run ends by its deadlines. */
+/* By its deadlines; or it waits for somebody, says so, and ends when it is told to. */
+static bool ends_well(char *trace)
+{
+	char *stop = strstr(trace, "\nwait 10000\nstop\n");
+	bool ended;
+
+	if (!stop)
+		stop = strstr(strstr(trace, "\nwait 400000\n"), "\nstop\n");
+	*stop = 0;
+	ended = strstr(trace, "\n  end ") != NULL;
+	if (!ended)
+		ended = strstr(trace, "training waits: ") && strstr(stop + 1, "\n  end stopped");
+	*stop = '\n';
+	return ended;
+}
+
+/* Whatever comes in whatever order: no invariant breaks, and the run ends. */
 static void step__random_lives(void **state)
 {
 	static const struct {
@@ -134,6 +154,10 @@ static void step__random_lives(void **state)
 		{"recovered:", "recovered"},
 		{"rows after ", "did steps again"},
 		{"  warning: also: ", "lost another node while they recovered"},
+		{"training waits: nobody who is here has the data", "waited for the data"},
+		{"training waits: nobody who is here has unit", "waited for unit states"},
+		{"training waits: no node is left", "waited for any node"},
+		{"the operator gives up", "were told to begin anew"},
 		{"  end completed", "completed"},
 	};
 	unsigned n[sizeof(ends) / sizeof(*ends)] = {0};
@@ -143,7 +167,7 @@ static void step__random_lives(void **state)
 	for (uint64_t life = 0; life < 3000; life++) {
 		char *script = draw_life(seed, life), *trace = life_trace(script);
 
-		if (!strstr(trace, "\n  end "))
+		if (!ends_well(trace))
 			fail_msg("this life has no end:\n%s", trace);
 		for (size_t i = 0; i < sizeof(ends) / sizeof(*ends); i++)
 			n[i] += strstr(trace, ends[i].text) != NULL;
@@ -166,12 +190,13 @@ static const struct {
 		false},
 };
 
-static void loss_script(
-	char *script, size_t bytes, size_t change, int n_served, int lost, bool snapshots)
+static void loss_script(char *script, size_t bytes, size_t change, int n_served, int lost,
+	bool snapshots, bool all_data)
 {
 	int n = snprintf(script, bytes,
-		"life 3 equal auto 30\n%sjoin 1 n1\njoin 2 n2\njoin 3 n3\n%s",
-		snapshots ? "snapshots 2 4\n" : "", changes[change].begin);
+		"life 3 equal auto 30\n%s%sjoin 1 n1\njoin 2 n2\njoin 3 n3\n%s",
+		snapshots ? "snapshots 2 4\n" : "", all_data ? "data all\n" : "",
+		changes[change].begin);
 
 	while (n_served--)
 		n += snprintf(script + n, bytes - (size_t)n, "serve 0\n");
@@ -181,46 +206,51 @@ static void loss_script(
 }
 
 /* Does the run end as it must? Adds to n_lost[] what the loss did: nothing, abandoned, failed,
- * recovered. */
-static void lose_one(size_t change, int n_served, int lost, bool snapshots, unsigned n_lost[4])
+ * recovered, waits. */
+static void lose_one(
+	size_t change, int n_served, int lost, bool snapshots, bool all_data, unsigned n_lost[5])
 {
 	char script[2048], ends[32], *trace, *gone;
 	const char *begun;
-	bool in_force, fails;
+	bool in_force, fails, waits;
 
-	loss_script(script, sizeof(script), change, n_served, lost, snapshots);
+	loss_script(script, sizeof(script), change, n_served, lost, snapshots, all_data);
 	trace = life_trace(script);
 	begun = strstr(trace, changes[change].n3_leaves ? "\nrepartition 2" : "\nrepartition 1,3");
 	gone = strstr(begun, "\nlost ");
 	*gone = 0;
 	in_force = lost < 3 || (strstr(begun, "node.commit") == NULL) == changes[change].n3_leaves;
-	fails = in_force && (!snapshots || lost == 1);
+	fails = in_force && !snapshots;
+	waits = in_force && snapshots && lost == 1 && !all_data;
 	*gone = '\n';
 	snprintf(ends, sizeof(ends), "\n  end failed: n%d (pid", lost);
-	if (!strstr(trace, fails ? ends : "\n  end completed"))
+	if (!strstr(trace, fails   ? ends
+			   : waits ? "training waits: nobody who is here has the data; n1 had it"
+				   : "\n  end completed"))
 		fail_msg("n%d %s the plan in force, but:\n%s", lost,
 			in_force ? "is of" : "is not of", trace);
-	if (!fails && (strstr(trace, "\n  info: recovered: ") != NULL) != in_force)
+	if (!fails && !waits && (strstr(trace, "\n  info: recovered: ") != NULL) != in_force)
 		fail_msg("recovered, or not, from the loss of n%d:\n%s", lost, trace);
-	n_lost[fails ? 2 : in_force ? 3 : strstr(gone, " abandoned while ") != NULL]++;
+	n_lost[fails ? 2 : waits ? 4 : in_force ? 3 : strstr(gone, " abandoned while ") != NULL]++;
 	free(trace);
 }
 
 /* A node is lost between any two messages of a change: a node of the plan in force ends the run by
- * name, or with snapshots, but for the central node, leads to a recovery; any other one ends at
- * most the change. */
+ * name, or with snapshots leads to a recovery, or if it alone has the data is waited for; any other
+ * one ends at most the change. */
 static void step__a_node_lost_at_every_message(void **state)
 {
-	unsigned n_lost[4] = {0};
+	unsigned n_lost[5] = {0};
 
 	(void)state;
 	for (size_t change = 0; change < sizeof(changes) / sizeof(*changes); change++)
 		for (int at = 0; at < 2 * 3 * 13; at++)
-			for (int snapshots = 0; snapshots < 2; snapshots++)
-				lose_one(change, at / 3, 1 + at % 3, snapshots, n_lost);
-	print_message("%u went on, %u abandoned the change, %u ended, %u recovered\n", n_lost[0],
-		n_lost[1], n_lost[2], n_lost[3]);
-	assert_true(n_lost[0] > 5 && n_lost[1] > 5 && n_lost[2] > 5 && n_lost[3] > 50);
+			for (int how = 0; how < 4; how++)
+				lose_one(change, at / 3, 1 + at % 3, how & 1, how & 2, n_lost);
+	print_message("%u went on, %u abandoned the change, %u ended, %u recovered, %u wait\n",
+		n_lost[0], n_lost[1], n_lost[2], n_lost[3], n_lost[4]);
+	assert_true(
+		n_lost[0] > 5 && n_lost[1] > 5 && n_lost[2] > 5 && n_lost[3] > 50 && n_lost[4] > 5);
 }
 
 static int is_life(const struct dirent *d)

@@ -165,7 +165,7 @@ static void json__one_document(void **state)
 	json_decref(document);
 	document = run_json("version --json", FTP_EXIT_OK);
 	assert_string_equal(json_string_value(json_object_get(document, "ftpipe")), FTP_VERSION);
-	assert_int_equal(json_integer_value(json_object_get(document, "protocol")), 3);
+	assert_int_equal(json_integer_value(json_object_get(document, "protocol")), 4);
 	json_decref(document);
 	document = run_json(
 		"doctor -c " EXAMPLE " --set training.dataset.path=none --json", FTP_EXIT_FAILURE);
@@ -217,7 +217,10 @@ static void profile__and_plan(void **state)
 	json_decref(plan);
 	assert_int_equal(run("plan --profile profile.json --nodes n1 " SMALL), FTP_EXIT_OK);
 	assert_non_null(strstr(out, "    0 n1           0-4 "));
-	assert_int_equal(run("plan --profile profile.json --nodes n2 " SMALL), FTP_EXIT_USAGE);
+	assert_int_equal(run("plan --profile profile.json --nodes n2 " SMALL), FTP_EXIT_OK);
+	assert_int_equal(run("plan --profile profile.json --nodes n2 " SMALL
+			     " --set nodes.n2.dataset=false"),
+		FTP_EXIT_USAGE);
 	assert_int_equal(run("plan --profile profile.json " SMALL " --set training.batch=32"),
 		FTP_EXIT_USAGE);
 	unlink("profile.json");

@@ -86,6 +86,8 @@ static void new__of_some_nodes(void **state)
 	assert_string_equal(p->names[0], "n1");
 	assert_string_equal(p->names[1], "n3");
 	assert_int_equal(p->nodes[1].times[0].forward_ns, 30);
+	assert_int_equal(p->problem.first, 1);
+	assert_int_equal(p->problem.heirs, 3);
 	assert_int_equal(ftp_planner_best(&p->problem, &answer, &err), 0);
 	free(p);
 	json_decref(m);
@@ -98,7 +100,7 @@ static void new__refuses(void **state)
 		int code;
 		const char *says;
 	} rows[] = {
-		{"n2,n3", NULL, NULL, -EINVAL, "n1 holds the data"},
+		{"n2", NULL, NULL, -EINVAL, "nodes[].dataset is false for all of them"},
 		{"n1,n9", NULL, NULL, -EINVAL, "there is no node 'n9'"},
 		{"n1,", NULL, NULL, -EINVAL, "there is no node ''"},
 		{NULL, "nodes", "[]", -ENOENT, "n1 was not measured"},
@@ -128,9 +130,10 @@ static void new__refuses(void **state)
 static int begin(void **state)
 {
 	struct ftp_model_spec spec;
+	const char *const sets[] = {"nodes.n2.dataset=false"};
 	struct ftp_error err;
 
-	if (enter_directory(state) || load(&config, two_hosts, NULL, 0, &err))
+	if (enter_directory(state) || load(&config, two_hosts, sets, 1, &err))
 		return -1;
 	spec = ftp_config_model_spec(config);
 	return ftp_model_new(&model, &spec, &err);

@@ -43,6 +43,7 @@ CODEC(transferred)
 CODEC(abandon)
 CODEC(stored)
 CODEC(retain)
+CODEC(persisted)
 CODEC(halt)
 CODEC(inventory)
 CODEC(lost)
@@ -54,7 +55,7 @@ CODEC(emulate_ask)
 CODEC(fail)
 CODEC(fail_ask)
 
-static const struct ftp_join join = {.protocol = 3,
+static const struct ftp_join join = {.protocol = 4,
 	.name = "n1",
 	.incarnation = UINT64_MAX,
 	.pid = 4711,
@@ -99,7 +100,8 @@ static const struct ftp_transfer transfer = {2, 2, 1, {3}, {{1, 2}}};
 static const struct ftp_transferred transferred = {2, 100, 5, 6};
 static const struct ftp_abandon abandon = {2, "n3 is gone"};
 static const struct ftp_stored stored = {1, 20, 21, 2, {3, 4}, {{1, 2}, {UINT64_MAX, 0}}};
-static const struct ftp_retain retain = {1, 2, {10, 20}, INT64_MAX, 1};
+static const struct ftp_retain retain = {1, 2, {10, 20}, INT64_MAX, 1, 20, 10};
+static const struct ftp_persisted persisted = {1, 20, 1, 2, {3, 4}, "no space"};
 static const struct ftp_halt halt = {4, "the loss of n2"};
 static const struct ftp_inventory inventory = {
 	2, {3, 4}, {20, 10}, {1, 2}, {{1, 2}, {UINT64_MAX, 0}}};
@@ -161,6 +163,7 @@ static const struct message {
 	MESSAGE(abandon),
 	MESSAGE(stored),
 	MESSAGE(retain),
+	MESSAGE(persisted),
 	MESSAGE(halt),
 	MESSAGE(inventory),
 	MESSAGE(lost),

@@ -51,7 +51,7 @@ class Kill(unittest.TestCase):
             self.assertEqual(c.train({"training.steps": 2})["steps"], 2)
 
     def test_first_node(self):
-        self.kill("n1", ["n1", "SIGKILL"])
+        self.kill("n1", ["n1", "SIGKILL"], WITHOUT)
 
     def test_middle_node(self):
         self.kill("n2", ["n2", "SIGKILL"], WITHOUT)
@@ -61,9 +61,6 @@ class Kill(unittest.TestCase):
 
     def test_abort_of_a_node(self):
         self.kill("n2", ["n2", "SIGABRT"], WITHOUT, how=signal.SIGABRT)
-
-    def test_coordinator(self):
-        self.kill("coordinator", ["coordinator", "SIGKILL"])
 
     def test_supervisor(self):
         self.kill("supervisor", ["supervisor"])

@@ -46,7 +46,12 @@ class Operator(unittest.TestCase):
             self.expect(c, 0, "n2 emulates: slowdown 2", "emulate", "n2", "slowdown=2")
             self.expect(c, 1, "expected slowdown, loss", "emulate", "n2", "speed=2")
 
-            self.expect(c, 1, "central node", "drain", "n1")
+            self.expect(c, 0, "n1 is drained", "drain", "n1")
+            self.assertEqual(self.stages(c)[0][0], "n2")  # has the data too
+            wait_for("the end of n1's process", lambda: not c.pids_of("n1"), 5)
+            self.expect(c, 0, "n1 has joined", "join", "n1")
+            self.wait_for_stage(c, "n1")
+            self.assertEqual(self.stages(c)[0][0], "n1")
             self.expect(c, 1, "n9", "drain", "n9")
             self.expect(c, 0, "n3 is drained", "drain", "n3")
             self.assertNotIn("n3", [s[0] for s in self.stages(c)])

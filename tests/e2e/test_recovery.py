@@ -12,6 +12,7 @@ SEED = int(os.environ.get("FTP_SEED", "0")) or random.randrange(1 << 30)
 MOBILENET = {"training.model": "mobilenetv2", "training.width": 0.25, "training.batch": 32,
              "training.micro_batches": 4, "training.cuts": "6,13", "training.steps": 500,
              "snapshot.every": 10, "snapshot.global_every": 30}
+NO_CHECKPOINT = {}
 SECONDS = 3  # from the kill to the first new step, on a machine whose two cores do other work too
 
 
@@ -63,25 +64,94 @@ class Recovery(unittest.TestCase):
             self.check_end(c)
             self.assertEqual(len(c.summary()["recoveries"]), len(rounds))
 
+    def test_first_node(self):
+        self.kill_in_turn([["n1"]])
+
+    def test_every_node_but_one(self):
+        self.kill_in_turn([["n1"], ["n2"]])
+
+    def test_central_node_and_another_at_once(self):
+        self.kill_in_turn([["n1", "n2"]])
+
     def test_middle_node(self):
         self.kill_in_turn([["n2"]])
 
     def test_last_node(self):
         self.kill_in_turn([["n3"]])
 
-    def test_killed_node_comes_back(self):
+    def check_return(self, name):
         sets = {**MOBILENET, "training.steps": 600}
         with Cluster(3, sets) as c:
             expected = (c.train()["params_digest"], c.loss().decode())
-        with Cluster(3, {**sets, "nodes.n2.restart": "on-failure"}) as c:
+        with Cluster(3, {**sets, f"nodes.{name}.restart": "on-failure"}) as c:
             c.follow()
             c.wait_for_steps(20)
-            self.wait_for_recovery(c, 1, self.kill(c, ["n2"]))
-            wait_for("a plan with n2 again",
-                     lambda: "n2" in [s["node"] for s in c.events("plan")[-1]["stages"]], 20)
+            self.wait_for_recovery(c, 1, self.kill(c, [name]))
+            wait_for(f"a plan with {name} again",
+                     lambda: name in [s["node"] for s in c.events("plan")[-1]["stages"]], 20)
             self.assertEqual(len(c.events("plan")), 3)
+            self.assertEqual([s["node"] for s in c.events("plan")[-1]["stages"]], ["n1", "n2", "n3"])
             c.followers[-1][0].wait(timeout=120)
             self.assertEqual((c.summary()["params_digest"], c.loss().decode()), expected)
+
+    def test_killed_node_comes_back(self):
+        self.check_return("n2")
+
+    def test_killed_central_node_comes_back(self):
+        self.check_return("n1")
+
+    def test_all_come_back_one_after_the_other(self):
+        """Each is killed, is started again and gets its share, the central node first."""
+        sets = {f"nodes.{n}.restart": "on-failure" for n in ("n1", "n2", "n3")}
+        with Cluster(3, {**MOBILENET, **sets}) as c:
+            c.follow()
+            c.wait_for_steps(20)
+            for i, name in enumerate(("n1", "n2", "n3")):
+                self.wait_for_recovery(c, i + 1, self.kill(c, [name]))
+                wait_for(f"a plan with {name} again",
+                         lambda: len(c.events("plan")[-1]["stages"]) == 3, 20)
+                time.sleep(self.random.random())
+            self.check_end(c)
+
+    def test_waits_for_the_only_node_with_the_data(self):
+        sets = {"nodes.n2.dataset": "false", "nodes.n3.dataset": "false"}
+        with Cluster(3, {**MOBILENET, **sets}) as c:
+            c.follow()
+            c.wait_for_steps(20)
+            self.kill(c, ["n1"])
+            status = wait_for("the wait", lambda: (s := c.status()) and s["state"] == "waiting" and s, 10)
+            self.assertIn("nobody who is here has the data; n1 had it", status["waiting_for"])
+            self.assertIn('ftp_run_state{state="waiting"} 1', c.scrape(c.port + 1))
+            time.sleep(1)
+            self.assertEqual(c.run("join", "n1").returncode, 0)
+            self.assertEqual(wait_for("the recovery", lambda: c.events("recovery"), 20)[0]["lost"], ["n1"])
+            self.check_end(c)
+
+    def test_waits_for_units_that_nobody_has(self):
+        """Two neighbours die before any global snapshot; they come back without what they had."""
+        with Cluster(3, {**MOBILENET, "snapshot.global_every": 0, **NO_CHECKPOINT}) as c:
+            c.follow()
+            c.wait_for_steps(30)
+            self.kill(c, ["n2", "n3"])
+            status = wait_for("the wait", lambda: (s := c.status()) and s["state"] == "waiting" and s, 10)
+            self.assertIn("nobody who is here has units 6-12 (n2, n3 had them)", status["waiting_for"])
+            for name in ("n2", "n3"):
+                self.assertEqual(c.run("join", name).returncode, 0)
+            wait_for("the news", lambda: "n2, n3 came back without" in c.status()["waiting_for"], 10)
+            self.assertEqual(c.run("recover", "--from-beginning").returncode, 0)
+            self.check_end(c)
+
+    def test_waits_for_anybody(self):
+        with Cluster(3, MOBILENET) as c:
+            c.follow()
+            c.wait_for_steps(20)
+            self.kill(c, ["n1", "n2", "n3"])
+            status = wait_for("the wait", lambda: (s := c.status()) and s["state"] == "waiting" and s, 10)
+            self.assertIn("no node is left", status["waiting_for"])
+            self.assertEqual(c.run("recover").returncode, 2)
+            self.assertEqual(c.run("stop").returncode, 0)
+            self.assertEqual(c.summary()["state"], "stopped")
+            c.assert_nothing_left()
 
     def test_two_at_once(self):
         self.kill_in_turn([["n2", "n3"]])

@@ -104,6 +104,7 @@ static void expect_plan(const struct fixture *f, enum ftp_planner_schedule sched
 		.n_units = f->profile.n_units,
 		.nodes = nodes,
 		.n_nodes = plan->n_stages,
+		.first = 1,
 		.links = links,
 		.schedule = schedule,
 		.micro_batches = (uint32_t)(f->spec.stage.batch / f->spec.stage.micro_batch)};

@@ -120,6 +120,7 @@ static void draw_problem(struct draw *d, uint64_t seed, enum ftp_planner_schedul
 		.n_units = 6 + (uint32_t)ftp_prng_below(d->key, d->n_draws++, MAX_UNITS - 5),
 		.nodes = d->nodes,
 		.n_nodes = 1 + (uint32_t)ftp_prng_below(d->key, d->n_draws++, MAX_NODES),
+		.first = 1,
 		.links = d->links,
 		.schedule = schedule,
 		.micro_batches = 1};

@@ -27,6 +27,7 @@ static void load_config(struct rig *r, const struct rig_settings *s)
 		"  eval_every: 30, optimizer: {kind: sgd, momentum: 0.9, weight_decay: 1e-4},\n"
 		"  lr: {kind: cosine, base: 0.02, warmup: 5}}\n"
 		"snapshot: {every: %6$d, global_every: %7$d}\n"
+		"checkpoint: {every: %8$d}\n"
 		"net: {port: udp}\n";
 	struct ftp_error err;
 	char path[128];
@@ -36,7 +37,7 @@ static void load_config(struct rig *r, const struct rig_settings *s)
 	f = fopen(path, "w");
 	assert_non_null(f);
 	fprintf(f, text, s->memory, r->directory, strcmp(s->schedule, "flush") ? 1 : 4, s->schedule,
-		RIG_STEPS, (int)s->every, (int)s->global_every);
+		RIG_STEPS, (int)s->every, (int)s->global_every, (int)s->disk_every);
 	fclose(f);
 	if (ftp_config_load(&r->config, path, NULL, 0, &err))
 		fail_msg("%s", err.text);

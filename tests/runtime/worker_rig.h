@@ -13,6 +13,7 @@ struct rig_settings {
 	bool net_cores;		      /* every net loop has a thread */
 	const char *memory;	      /* of each node */
 	uint64_t every, global_every; /* snapshots; 0: none */
+	uint64_t disk_every;	      /* that go to disks; 0: none */
 	uint64_t lead;		      /* steps from naming one to taking it, at least */
 	bool is_late;		      /* every third one is named when some stages have passed it */
 };

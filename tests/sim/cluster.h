@@ -88,13 +88,18 @@ struct sim_cluster {
 	uint64_t reap_ns;		 /* the supervisor ends what is left */
 	char fates[SIM_MAX_NODES][1024]; /* what went wrong since its latest plan, in its words */
 	bool is_blame_indirect;		 /* the run's reason names one that was not hit */
-	uint32_t n_committed, n_abandoned, n_recovered;
-	uint64_t stable_step; /* of the coordinator, when it last let nodes halt */
+	uint32_t n_committed, n_abandoned, n_recovered, n_waits;
+	uint64_t stable_step;  /* of the coordinator, when it last let nodes halt */
+	uint64_t wait_ns;      /* since when the run waits; 0: it does not */
+	bool is_recover_asked; /* since then */
 };
 
 /* Runs to the end. false: an invariant broke; c->oracle.failure says which. c is to be freed. */
 bool sim_cluster_run(struct sim_cluster *c, const struct sim_spec *spec, bool keep_moments);
 void sim_cluster_free(struct sim_cluster *c);
+
+/* operator.c: once a turn. */
+void sim_operator_attend(struct sim_cluster *c);
 
 /* For the processes. */
 uint64_t sim_cluster_unit_ns(const struct sim_cluster *c, uint32_t unit);

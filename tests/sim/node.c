@@ -8,7 +8,7 @@
 #include "runtime/moves.h"
 #include "tests/sim/cluster.h"
 
-#define TELL_EVERY_NS (900 * FTP_NS_PER_MS)
+#define TELL_EVERY_NS (100 * FTP_NS_PER_MS)
 
 static struct sim_world *world_of(struct sim_node *n)
 {
@@ -84,7 +84,7 @@ static void finish(struct sim_node *n)
 {
 	struct ftp_finished f = {.term = n->term, .step = n->cluster->oracle.last_step};
 
-	if (n->index == 0) {
+	if (n->now->member == 0) {
 		n->cluster->oracle.is_gathered = true;
 		strcpy(f.params_digest, "0123456789abcdef0123456789abcdef");
 	}
@@ -445,12 +445,10 @@ static void join(struct sim_node *n)
 		.n_cores = 1,
 		.udp_port = {(uint16_t)(10000 + 2 * n->pid), (uint16_t)(10001 + 2 * n->pid)},
 		.config = {1, 2},
-		.dataset = {3, n->index ? 0 : 4},
+		.dataset = {3, 4},
 		.n_train = 1000};
 
 	snprintf(m.name, sizeof(m.name), "%s", n->process->name);
-	if (n->index)
-		m.dataset.high = 0;
 	sim_rpc_call(&n->rpc, 1, FTP_METHOD_JOIN, ftp_join_encode(&m), 0);
 }
 

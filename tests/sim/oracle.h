@@ -24,7 +24,7 @@ struct oracle {
 		uint32_t n_stages;
 	} terms[ORACLE_MAX_TERMS];
 	uint64_t last_row;
-	bool is_gathered; /* the central node has all units of the last step */
+	bool is_gathered; /* stage 0 has all units of the last step */
 	char failure[400];
 };
 

@@ -208,6 +208,15 @@ static void admit(struct sim_stage *s)
 	}
 }
 
+/* A node that was given up trains for the history that counts while its plan is the one in force.
+ */
+static bool counts(const struct sim_stage *s)
+{
+	const struct sim_cluster *c = s->node->cluster;
+
+	return !sim_cluster_is_ghost(c, s->node) || s->plan.term == c->now_term;
+}
+
 static uint64_t task_ns(struct sim_stage *s)
 {
 	static const uint64_t shares[] = {
@@ -232,8 +241,7 @@ bool sim_stage_turn(struct sim_stage *s)
 		return t.kind == FTP_TASK_END;
 	s->task = t;
 	s->is_running = true;
-	if (t.kind == FTP_TASK_FORWARD && s->schedule.kind == FTP_SCHEDULE_1F1B &&
-		!sim_cluster_is_ghost(s->node->cluster, s->node))
+	if (t.kind == FTP_TASK_FORWARD && s->schedule.kind == FTP_SCHEDULE_1F1B && counts(s))
 		oracle_forward(&s->node->cluster->oracle, s->node->process->name, t.item.step,
 			s->schedule.drained_step > s->step ? s->schedule.drained_step : s->step);
 	sim_node_work(s->node, s->serial, task_ns(s));
@@ -251,7 +259,7 @@ static void update(struct sim_stage *s, uint64_t step)
 		s->units[u].step = step;
 		oracle_has(o, s->node->process->name, u, step, s->units[u].state);
 	}
-	if (!sim_cluster_is_ghost(s->node->cluster, s->node))
+	if (counts(s))
 		oracle_trained(o, s->node->process->name, s->plan.term, (uint32_t)s->member, step);
 }
 

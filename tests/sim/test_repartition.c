@@ -35,7 +35,7 @@ static char label[200]; /* of the case under way */
 
 static struct {
 	uint64_t n_cases, n_messages, n_events, n_committed, n_abandoned, n_completed, n_failed,
-		n_indirect, n_recovered;
+		n_indirect, n_recovered, n_waits;
 } sum;
 
 static void on_abort(int signal_number)
@@ -60,6 +60,7 @@ static bool run(struct sim_spec *spec)
 	sum.n_committed += c.n_committed;
 	sum.n_abandoned += c.n_abandoned;
 	sum.n_recovered += c.n_recovered;
+	sum.n_waits += c.n_waits;
 	sum.n_completed += c.coordinator.outcome == FTP_END_COMPLETED;
 	sum.n_failed += c.coordinator.outcome == FTP_END_FAILED;
 	sum.n_indirect += c.is_blame_indirect;
@@ -72,13 +73,14 @@ static bool run(struct sim_spec *spec)
 static void report(const char *what, unsigned n_bad)
 {
 	print_message("%s: %llu cases, %llu messages, %llu events; %llu changes committed, %llu "
-		      "abandoned, %llu recoveries; %llu runs completed, %llu failed for a reason "
+		      "abandoned, %llu recoveries, %llu waits; %llu runs completed, %llu failed "
+		      "for a reason "
 		      "(%llu times one that leads to the victim)\n",
 		what, (unsigned long long)sum.n_cases, (unsigned long long)sum.n_messages,
 		(unsigned long long)sum.n_events, (unsigned long long)sum.n_committed,
 		(unsigned long long)sum.n_abandoned, (unsigned long long)sum.n_recovered,
-		(unsigned long long)sum.n_completed, (unsigned long long)sum.n_failed,
-		(unsigned long long)sum.n_indirect);
+		(unsigned long long)sum.n_waits, (unsigned long long)sum.n_completed,
+		(unsigned long long)sum.n_failed, (unsigned long long)sum.n_indirect);
 	memset(&sum, 0, sizeof(sum));
 	assert_int_equal(n_bad, 0);
 }

@@ -1,6 +1,5 @@
-/* How long the parts of a recovery took, and what it is told as, once a step is done again. */
+/* What a recovery took, told when the first step is done again. */
 #include <stdio.h>
-#include <string.h>
 
 #include "ctl/coordinator_state.h"
 

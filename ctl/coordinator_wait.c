@@ -1,0 +1,216 @@
+/* A recovery that cannot go on with those who are there: for whom it waits, in words, and how the
+ * operator ends that. The run waits rather than begins anew: what is missing may be on the disk of
+ * a server that is only off. */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "ctl/coordinator_state.h"
+#include "ctl/jsonrpc.h"
+
+#define LL(x) ((unsigned long long)(x))
+
+/* A line that grows. */
+struct line {
+	char *text;
+	size_t bytes, at;
+};
+
+static void say(struct line *l, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+static void say(struct line *l, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	l->at += (size_t)vsnprintf(l->text + l->at, l->bytes - l->at, fmt, ap);
+	va_end(ap);
+	if (l->at >= l->bytes)
+		l->at = l->bytes - 1;
+}
+
+static struct line begin(struct ftp_coordinator *c)
+{
+	c->recovery.waits_for[0] = 0;
+	return (struct line){c->recovery.waits_for, sizeof(c->recovery.waits_for), 0};
+}
+
+uint64_t ftp_coordinator_wait_absent(const struct ftp_coordinator *c)
+{
+	uint64_t nodes = 0;
+
+	for (uint32_t i = 0; i < c->n_nodes; i++)
+		if (!c->nodes[i].live && !c->nodes[i].leaving)
+			nodes |= FTP_NODE_BIT(i);
+	return nodes;
+}
+
+/* What ends the wait. */
+static void advise(
+	const struct ftp_coordinator *c, struct line *l, uint64_t nodes, bool is_beginning)
+{
+	char who[200];
+
+	ftp_coordinator_list(c, nodes & ~ftp_coordinator_usable(c), who, sizeof(who));
+	say(l, "; ");
+	if (who[0])
+		say(l, "start %s again, or ", who);
+	say(l, "%sftpctl stop", is_beginning ? "ftpctl recover --from-beginning, or " : "");
+}
+
+/* The newest snapshot that was ever stable; 0: there was none, and nothing is lost by beginning
+ * anew. */
+static uint64_t newest_known(const struct ftp_coordinator *c)
+{
+	const struct ftp_coordinator_snapshots *s = &c->snapshots;
+
+	uint64_t step = s->stable_step > s->global_step ? s->stable_step : s->global_step;
+
+	return step > s->disk_step ? step : s->disk_step;
+}
+
+static bool is_held(const struct ftp_coordinator *c, uint32_t unit, uint64_t step)
+{
+	for (uint32_t i = 0; i < c->n_nodes; i++) {
+		const struct ftp_inventory *m = c->recovery.inventories[i];
+
+		for (uint32_t k = 0; m && k < m->n; k++)
+			if (m->unit[k] == unit && m->step[k] == step)
+				return true;
+	}
+	return false;
+}
+
+/* "units 3-5 (n1, n2 had them)": as long as the same nodes had them. The first unit after. */
+static uint32_t say_units(const struct ftp_coordinator *c, struct line *l, uint32_t first,
+	const struct ftp_catalogue_snapshot *s, uint64_t *had)
+{
+	uint32_t end = first + 1;
+	char who[200];
+
+	while (end < c->settings.n_units && s->had[end] == s->had[first] &&
+		!is_held(c, end, s->step))
+		end++;
+	ftp_coordinator_list(c, s->had[first], who, sizeof(who));
+	*had |= s->had[first];
+	if (end > first + 1)
+		say(l, "units %u-%u (%s had them)", first, end - 1, who);
+	else
+		say(l, "unit %u (%s had it)", first, who);
+	return end;
+}
+
+static void say_missing(struct ftp_coordinator *c, const struct ftp_catalogue_snapshot *s)
+{
+	uint64_t had = 0, usable = ftp_coordinator_usable(c);
+	struct line l = begin(c);
+	char who[200];
+
+	say(&l, "nobody who is here has ");
+	for (uint32_t u = 0, end; u < c->settings.n_units; u = end) {
+		end = u + 1;
+		if (is_held(c, u, s->step))
+			continue;
+		say(&l, "%s", had ? ", " : "");
+		end = say_units(c, &l, u, s, &had);
+		c->recovery.n_missing += end - u;
+	}
+	say(&l, " as of step %llu", LL(s->step));
+	if (had & usable) {
+		ftp_coordinator_list(c, had & usable, who, sizeof(who));
+		say(&l, "; %s came back without", who);
+	}
+	advise(c, &l, had, true);
+}
+
+/* Of the newest snapshot not even the names are left, or all of it is here but contradicts itself.
+ */
+static void say_unknown(struct ftp_coordinator *c, uint64_t step)
+{
+	struct line l = begin(c);
+
+	say(&l,
+		"no snapshot is held whole by those who are here; the newest was that after step "
+		"%llu",
+		LL(step));
+	advise(c, &l, ftp_coordinator_wait_absent(c), true);
+}
+
+static void say_states(struct ftp_coordinator *c, uint64_t step)
+{
+	const struct ftp_catalogue_snapshot *s = ftp_catalogue_find(&c->snapshots.catalogue, step);
+
+	if (s)
+		say_missing(c, s);
+	if (!s || !c->recovery.n_missing)
+		say_unknown(c, step);
+}
+
+static void say_data(struct ftp_coordinator *c)
+{
+	uint64_t with = ftp_coordinator_with_data(c, UINT64_MAX);
+	struct line l = begin(c);
+	char who[200];
+
+	ftp_coordinator_list(c, with, who, sizeof(who));
+	say(&l, "nobody who is here has the data; %s had it", who);
+	advise(c, &l, with, false);
+}
+
+void ftp_coordinator_wait_for_absent(struct ftp_coordinator *c, const char *why)
+{
+	uint64_t absent = ftp_coordinator_wait_absent(c);
+	struct line l = begin(c);
+	char who[200];
+
+	ftp_coordinator_list(c, absent, who, sizeof(who));
+	say(&l, "there is no going on with%s%s: %s", absent ? "out " : " those who are here", who,
+		why);
+	advise(c, &l, absent, false);
+}
+
+static void say_nobody(struct ftp_coordinator *c)
+{
+	struct line l = begin(c);
+
+	say(&l, "no node is left");
+	advise(c, &l, ftp_coordinator_wait_absent(c), false);
+}
+
+bool ftp_coordinator_wait_needed(struct ftp_coordinator *c, uint64_t step)
+{
+	struct ftp_coordinator_recovery *r = &c->recovery;
+	uint64_t usable = ftp_coordinator_usable(c), newest = newest_known(c);
+
+	r->n_missing = 0;
+	if (!usable)
+		say_nobody(c);
+	else if (!ftp_coordinator_with_data(c, usable))
+		say_data(c);
+	else if (!step && newest && !r->from_beginning)
+		say_states(c, newest);
+	else if (r->failure[0] && r->failed_nodes == usable)
+		ftp_coordinator_wait_for_absent(c, r->failure);
+	else
+		return false;
+	return true;
+}
+
+void ftp_coordinator_recover_asked(struct ftp_coordinator *c, const struct ftp_event *e,
+	uint64_t now_ns, struct ftp_actions *a)
+{
+	(void)e;
+	if (!ftp_coordinator_waits(c)) {
+		ftp_actions_refuse(a, FTP_JSONRPC_STATE,
+			"the run does not wait for unit states: it goes on by itself, or cannot");
+		return;
+	}
+	ftp_actions_reply(a, json_object());
+	ftp_actions_log(a, FTP_LOG_WARNING,
+		"the operator gives up the snapshots: training begins anew where none is held "
+		"whole");
+	c->recovery.from_beginning = true;
+	c->recovery.n_fatal = 0;
+	ftp_coordinator_recovery_look(c, now_ns, a);
+}

@@ -1,0 +1,68 @@
+/* Checkpointer: what a node does with its checkpoint directory. It puts the snapshots that the
+ * coordinator names there, all states of them that the node's store holds; it tells an inventory
+ * what is there; and it gives a recovery back what the store does not hold.
+ *
+ * Putting is done a few operations a turn, behind whatever else there is to do. The states are
+ * pinned meanwhile, so that a slow disk keeps places and nothing else. Whatever fails is said in
+ * one line, the first time; training does not know of it.
+ *
+ * Made by any thread, from then on the worker's.
+ */
+#ifndef FTP_RUNTIME_CHECKPOINTER_H
+#define FTP_RUNTIME_CHECKPOINTER_H
+
+#include "ctl/protocol.h"
+#include "kernels/model.h"
+#include "runtime/checkpoint.h"
+#include "runtime/snapshots.h"
+
+struct ftp_checkpointer; /* opaque */
+
+struct ftp_checkpointer_spec {
+	const char *directory; /* made where there is none; lent for the call */
+	const struct ftp_config_checkpoint *config;
+	const struct ftp_model *model;	 /* these lent until ftp_checkpointer_free() */
+	struct ftp_snapshots *snapshots; /* the node's store */
+	struct ftp_region *region;
+};
+
+struct ftp_checkpointer_stats {
+	bool is_usable;
+	struct ftp_disk_mode mode; /* engine NULL: the disk was never open */
+	uint64_t step;		   /* the newest that was put; 0: none */
+	uint64_t n_puts[FTP_N_CHECKPOINT_OUTCOMES];
+	uint64_t n_refused; /* not begun: nothing to write with, or still busy with an older one */
+	uint64_t written_bytes, put_ns; /* sums over those that were done */
+	uint64_t live_bytes, capacity_bytes, n_damaged;
+};
+
+/* Opens the directory and reads all of it. A directory that cannot be used is no failure, but a
+ * line: puts are refused then. -ENOTSUP, as configured: direct is on, and cannot be. */
+int ftp_checkpointer_new(struct ftp_checkpointer **out, const struct ftp_checkpointer_spec *spec,
+	struct ftp_error *err);
+/* What is under way is not ended. Before the store is freed. */
+void ftp_checkpointer_free(struct ftp_checkpointer *k);
+
+/* Which run this is: what is there of another one is left alone from now on. */
+void ftp_checkpointer_claim(struct ftp_checkpointer *k, uint64_t run);
+
+/* node.retain, before the store frees anything by it. */
+void ftp_checkpointer_retain(
+	struct ftp_checkpointer *k, const struct ftp_retain *m, uint64_t now_ns);
+
+/* Goes on with what is under way; true: something moved. told->step is not 0 if there is something
+ * to tell. */
+bool ftp_checkpointer_turn(struct ftp_checkpointer *k, struct ftp_persisted *told, uint64_t now_ns);
+bool ftp_checkpointer_is_busy(const struct ftp_checkpointer *k);
+
+/* Adds what is on the disk and not in the store. */
+void ftp_checkpointer_list(const struct ftp_checkpointer *k, struct ftp_inventory *m);
+
+/* Reads the unit's state of that step into the store, of the newest term there is, unless that has
+ * one already. false: it is not there, or damaged, or there is no room for it. Waits for the disk,
+ * some seconds at most: for a node that trains nothing. */
+bool ftp_checkpointer_fetch(struct ftp_checkpointer *k, uint32_t unit, uint64_t step);
+
+const struct ftp_checkpointer_stats *ftp_checkpointer_stats(const struct ftp_checkpointer *k);
+
+#endif
