@@ -31,6 +31,7 @@ enum family {
 	FAILURES,
 	RECOVERIES,
 	RECOVERY_SECONDS,
+	RECOVERY_DURATION,
 	LOST_STEPS,
 	MISSING_UNITS,
 	N_FAMILIES,
@@ -77,6 +78,8 @@ static const struct ftp_metric_family families[N_FAMILIES] = {
 		"Losses of nodes of the plan in force that training went on from."},
 	[RECOVERY_SECONDS] = {"ftp_recovery_seconds", FTP_METRIC_GAUGE,
 		"Parts of the last recovery, from the first sign to the first step done again."},
+	[RECOVERY_DURATION] = {"ftp_recovery_duration_seconds", FTP_METRIC_HISTOGRAM,
+		"Parts of all recoveries, from the first sign to the first step done again."},
 	[LOST_STEPS] = {"ftp_steps_lost_total", FTP_METRIC_COUNTER,
 		"Steps that recoveries had to do again."},
 	[MISSING_UNITS] = {"ftp_missing_units", FTP_METRIC_GAUGE,
@@ -113,6 +116,8 @@ struct ftp_coordinator_metrics {
 	struct ftp_metric *steps, *samples, *rate, *term, *predicted, *step_s;
 	struct ftp_metric *committed, *abandoned, *parts[FTP_N_CHANGE_PARTS];
 	struct ftp_metric *recoveries, *recovery_s[FTP_N_RECOVERY_PARTS], *lost_steps, *missing;
+	struct ftp_histogram recovery_parts[FTP_N_RECOVERY_PARTS];
+	uint32_t n_recoveries;					    /* that are in it */
 	struct ftp_metric *stable, *global, *age, *skipped;	    /* NULL: no snapshots */
 	struct ftp_metric *disk, *disk_age, *durable, *not_durable; /* NULL: no checkpoints */
 	struct ftp_metric *loss, *accuracy;			    /* from the first value on */
@@ -130,6 +135,18 @@ static struct ftp_metric *series(
 	if (key)
 		snprintf(labels, sizeof(labels), "%s=\"%s\"", key, value);
 	return ftp_metrics_series(m->registry, family, labels);
+}
+
+static void register_recovery(struct ftp_coordinator_metrics *m, int part)
+{
+	static const double bounds[FTP_HISTOGRAM_BOUNDS] = {
+		.01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10};
+	char labels[96];
+
+	m->recovery_s[part] = series(m, RECOVERY_SECONDS, "part", recovery_names[part]);
+	snprintf(labels, sizeof(labels), "part=\"%s\"", recovery_names[part]);
+	ftp_metrics_histogram(
+		&m->recovery_parts[part], m->registry, RECOVERY_DURATION, labels, bounds);
 }
 
 static void register_all(struct ftp_coordinator_metrics *m, const struct ftp_config *config)
@@ -151,7 +168,7 @@ static void register_all(struct ftp_coordinator_metrics *m, const struct ftp_con
 	m->lost_steps = series(m, LOST_STEPS, NULL, NULL);
 	m->missing = series(m, MISSING_UNITS, NULL, NULL);
 	for (int i = 0; i < FTP_N_RECOVERY_PARTS; i++)
-		m->recovery_s[i] = series(m, RECOVERY_SECONDS, "part", recovery_names[i]);
+		register_recovery(m, i);
 	if (config->snapshot.every) {
 		m->stable = series(m, SNAPSHOT_STEP, "kind", "stable");
 		m->global = series(m, SNAPSHOT_STEP, "kind", "global");
@@ -241,8 +258,12 @@ void ftp_coordinator_metrics_update(
 	ftp_metric_set(m->recoveries, c->recovery.n_recoveries);
 	ftp_metric_set(m->lost_steps, (double)c->recovery.n_lost_steps);
 	ftp_metric_set(m->missing, ftp_coordinator_waits(c) ? c->recovery.n_missing : 0);
-	for (int i = 0; i < FTP_N_RECOVERY_PARTS; i++)
+	for (int i = 0; i < FTP_N_RECOVERY_PARTS; i++) {
 		ftp_metric_set(m->recovery_s[i], c->recovery.parts_s[i]);
+		if (c->recovery.n_recoveries > m->n_recoveries)
+			ftp_histogram_add(&m->recovery_parts[i], c->recovery.parts_s[i]);
+	}
+	m->n_recoveries = c->recovery.n_recoveries;
 	update_snapshots(m, c);
 	if (c->last_row && !m->loss)
 		m->loss = series(m, LOSS, NULL, NULL);

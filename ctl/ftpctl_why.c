@@ -59,17 +59,19 @@ static void say_change(const json_t *change)
 static void say_live(const struct why *w)
 {
 	const char *reason = ftp_document_text(w->status, "reason");
+	const char *waiting_for = ftp_document_text(w->status, "waiting_for");
 	const json_t *change = json_object_get(w->status, "change");
 
 	if (!w->status) {
 		printf("now: the coordinator does not answer: %s\n", w->silence);
 		return;
 	}
+	reason = waiting_for[0] ? waiting_for : reason;
 	printf("now: %s, step %lld of %lld%s%s\n", ftp_document_text(w->status, "state"),
 		(long long)ftp_document_integer(w->status, "step"),
 		(long long)ftp_document_integer(w->status, "last_step"), reason[0] ? ": " : "",
 		reason);
-	if (json_is_object(change))
+	if (json_is_object(change) && !waiting_for[0])
 		say_change(change);
 }
 

@@ -8,6 +8,7 @@
 struct series {
 	struct ftp_metric metric; /* first: callers hold its address */
 	int family;
+	const char *suffix; /* of the family's name; static */
 	char *labels;
 	struct series *next;
 };
@@ -48,25 +49,28 @@ void ftp_metrics_free(struct ftp_metrics *m)
 	free(m);
 }
 
-static struct series *find(const struct ftp_metrics *m, int family, const char *labels)
+static struct series *find(
+	const struct ftp_metrics *m, int family, const char *suffix, const char *labels)
 {
 	for (struct series *s = m->first; s; s = s->next)
-		if (s->family == family && !strcmp(s->labels, labels))
+		if (s->family == family && !strcmp(s->suffix, suffix) && !strcmp(s->labels, labels))
 			return s;
 	return NULL;
 }
 
-struct ftp_metric *ftp_metrics_series(struct ftp_metrics *m, int family, const char *labels)
+static struct ftp_metric *add_series(
+	struct ftp_metrics *m, int family, const char *suffix, const char *labels)
 {
 	struct series *s;
 
 	ftp_assert(family >= 0 && family < m->n_families);
 	pthread_mutex_lock(&m->lock);
-	s = find(m, family, labels);
+	s = find(m, family, suffix, labels);
 	if (!s) {
 		s = calloc(1, sizeof(*s));
 		ftp_assert(s);
 		s->family = family;
+		s->suffix = suffix;
 		s->labels = strdup(labels);
 		ftp_assert(s->labels);
 		*m->last = s;
@@ -76,6 +80,39 @@ struct ftp_metric *ftp_metrics_series(struct ftp_metrics *m, int family, const c
 	return &s->metric;
 }
 
+struct ftp_metric *ftp_metrics_series(struct ftp_metrics *m, int family, const char *labels)
+{
+	return add_series(m, family, "", labels);
+}
+
+void ftp_metrics_histogram(struct ftp_histogram *h, struct ftp_metrics *m, int family,
+	const char *labels, const double *bounds)
+{
+	char text[160];
+
+	h->bounds = bounds;
+	for (int i = 0; i <= FTP_HISTOGRAM_BOUNDS; i++) {
+		if (i < FTP_HISTOGRAM_BOUNDS)
+			snprintf(text, sizeof(text), "%s%sle=\"%g\"", labels, labels[0] ? "," : "",
+				bounds[i]);
+		else
+			snprintf(text, sizeof(text), "%s%sle=\"+Inf\"", labels,
+				labels[0] ? "," : "");
+		h->buckets[i] = add_series(m, family, "_bucket", text);
+	}
+	h->sum = add_series(m, family, "_sum", labels);
+	h->count = add_series(m, family, "_count", labels);
+}
+
+void ftp_histogram_add(struct ftp_histogram *h, double v)
+{
+	for (int i = 0; i <= FTP_HISTOGRAM_BOUNDS; i++)
+		if (i == FTP_HISTOGRAM_BOUNDS || v <= h->bounds[i])
+			ftp_metric_add(h->buckets[i], 1);
+	ftp_metric_add(h->sum, v);
+	ftp_metric_add(h->count, 1);
+}
+
 void ftp_metrics_relabel(struct ftp_metrics *m, struct ftp_metric *metric, const char *labels)
 {
 	struct series *s = (struct series *)metric;
@@ -83,7 +120,8 @@ void ftp_metrics_relabel(struct ftp_metrics *m, struct ftp_metric *metric, const
 
 	ftp_assert(copy);
 	pthread_mutex_lock(&m->lock);
-	ftp_assert(!find(m, s->family, labels) || find(m, s->family, labels) == s);
+	ftp_assert(!find(m, s->family, s->suffix, labels) ||
+		   find(m, s->family, s->suffix, labels) == s);
 	free(s->labels);
 	s->labels = copy;
 	pthread_mutex_unlock(&m->lock);
@@ -97,6 +135,9 @@ void ftp_metrics_on_scrape(struct ftp_metrics *m, void (*refresh)(void *arg), vo
 
 static void render_family(FILE *f, const struct ftp_metrics *m, int family)
 {
+	static const char *const types[] = {[FTP_METRIC_COUNTER] = "counter",
+		[FTP_METRIC_GAUGE] = "gauge",
+		[FTP_METRIC_HISTOGRAM] = "histogram"};
 	const struct ftp_metric_family *d = &m->families[family];
 	int n = 0;
 
@@ -105,9 +146,9 @@ static void render_family(FILE *f, const struct ftp_metrics *m, int family)
 			continue;
 		if (n++ == 0)
 			fprintf(f, "# HELP %s %s\n# TYPE %s %s\n", d->name, d->help, d->name,
-				d->type == FTP_METRIC_COUNTER ? "counter" : "gauge");
-		fprintf(f, s->labels[0] ? "%s{%s} %.17g\n" : "%s%s %.17g\n", d->name, s->labels,
-			ftp_metric_get(&s->metric));
+				types[d->type]);
+		fprintf(f, s->labels[0] ? "%s%s{%s} %.17g\n" : "%s%s%s %.17g\n", d->name, s->suffix,
+			s->labels, ftp_metric_get(&s->metric));
 	}
 }
 

@@ -12,7 +12,7 @@
 
 #include "runtime/base/error.h"
 
-enum ftp_metric_type { FTP_METRIC_COUNTER, FTP_METRIC_GAUGE };
+enum ftp_metric_type { FTP_METRIC_COUNTER, FTP_METRIC_GAUGE, FTP_METRIC_HISTOGRAM };
 
 /* name: "ftp_" prefix, base units (_seconds, _bytes, _ratio), counters end in _total. */
 struct ftp_metric_family {
@@ -35,6 +35,20 @@ void ftp_metrics_free(struct ftp_metrics *m);
  * braces, e.g. "stage=\"1\",dir=\"tx\"", or "" (copied). Lent until ftp_metrics_free. Call at
  * start-up or when a plan changes: it takes the registry's lock. */
 struct ftp_metric *ftp_metrics_series(struct ftp_metrics *m, int family, const char *labels);
+
+#define FTP_HISTOGRAM_BOUNDS 10
+
+struct ftp_histogram { /* the series of one label set of a FTP_METRIC_HISTOGRAM family */
+	const double *bounds;
+	struct ftp_metric *buckets[FTP_HISTOGRAM_BOUNDS + 1]; /* up to bounds[i]; the last: all */
+	struct ftp_metric *sum, *count;
+};
+
+/* bounds: FTP_HISTOGRAM_BOUNDS growing ones, lent for the registry's life. Once per label set. */
+void ftp_metrics_histogram(struct ftp_histogram *h, struct ftp_metrics *m, int family,
+	const char *labels, const double *bounds);
+/* Single writer. */
+void ftp_histogram_add(struct ftp_histogram *h, double v);
 
 /* From now on s, a series of m, has these labels, that no other of its family may have. */
 void ftp_metrics_relabel(struct ftp_metrics *m, struct ftp_metric *s, const char *labels);

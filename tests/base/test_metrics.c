@@ -68,6 +68,37 @@ static void relabel__the_same_series_under_another_label(void **state)
 	ftp_metrics_free(m);
 }
 
+static void histogram__counts_up_to_each_bound(void **state)
+{
+	static const double bounds[FTP_HISTOGRAM_BOUNDS] = {.01, .02, .05, .1, .2, .5, 1, 2, 5, 10};
+	static const struct ftp_metric_family family = {
+		"ftp_d_seconds", FTP_METRIC_HISTOGRAM, "Fourth."};
+	struct ftp_metrics *m = ftp_metrics_new(&family, 1);
+	struct ftp_histogram h;
+
+	(void)state;
+	ftp_metrics_histogram(&h, m, 0, "part=\"a\"", bounds);
+	ftp_histogram_add(&h, 0.25);
+	ftp_histogram_add(&h, 2);
+	ftp_histogram_add(&h, 100);
+	assert_page(m, "# HELP ftp_d_seconds Fourth.\n"
+		       "# TYPE ftp_d_seconds histogram\n"
+		       "ftp_d_seconds_bucket{part=\"a\",le=\"0.01\"} 0\n"
+		       "ftp_d_seconds_bucket{part=\"a\",le=\"0.02\"} 0\n"
+		       "ftp_d_seconds_bucket{part=\"a\",le=\"0.05\"} 0\n"
+		       "ftp_d_seconds_bucket{part=\"a\",le=\"0.1\"} 0\n"
+		       "ftp_d_seconds_bucket{part=\"a\",le=\"0.2\"} 0\n"
+		       "ftp_d_seconds_bucket{part=\"a\",le=\"0.5\"} 1\n"
+		       "ftp_d_seconds_bucket{part=\"a\",le=\"1\"} 1\n"
+		       "ftp_d_seconds_bucket{part=\"a\",le=\"2\"} 2\n"
+		       "ftp_d_seconds_bucket{part=\"a\",le=\"5\"} 2\n"
+		       "ftp_d_seconds_bucket{part=\"a\",le=\"10\"} 2\n"
+		       "ftp_d_seconds_bucket{part=\"a\",le=\"+Inf\"} 3\n"
+		       "ftp_d_seconds_sum{part=\"a\"} 102.25\n"
+		       "ftp_d_seconds_count{part=\"a\"} 3\n");
+	ftp_metrics_free(m);
+}
+
 static void refresh(void *arg)
 {
 	ftp_metric_add(arg, 1);
@@ -123,6 +154,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(render__families_in_order_series_together),
 		cmocka_unit_test(relabel__the_same_series_under_another_label),
+		cmocka_unit_test(histogram__counts_up_to_each_bound),
 		cmocka_unit_test(on_scrape__runs_before_each_page),
 		cmocka_unit_test(series__while_another_thread_renders),
 	};

@@ -9,8 +9,6 @@
 #define LIMIT_NS	 (400 * FTP_NS_PER_S)
 #define OPERATOR_WAIT_NS (20 * FTP_NS_PER_S) /* until a frozen coordinator is killed */
 #define REAP_NS		 (5 * FTP_NS_PER_S)
-#define TELL_NS		 (20 * FTP_NS_PER_MS) /* a child's end, at most */
-#define MAX_MOMENTS	 4096
 #define MAX_TRIES	 10
 
 uint64_t sim_cluster_unit_ns(const struct sim_cluster *c, uint32_t unit)
@@ -36,96 +34,7 @@ void sim_cluster_exited(struct sim_cluster *c, const struct sim_node *n, uint32_
 	snprintf(m.reason, sizeof(m.reason), "%s", reason);
 	if (c->coordinator.process->alive)
 		sim_coordinator_ask(&c->coordinator, FTP_METHOD_EXITED, ftp_exited_encode(&m),
-			sim_draw(&c->world, TELL_NS));
-}
-
-static const struct sim_node *node_of(const struct sim_cluster *c, const struct sim_process *p)
-{
-	for (uint32_t i = 0; i < c->spec.n_nodes; i++)
-		if (c->nodes[i] && c->nodes[i]->process == p)
-			return c->nodes[i];
-	return NULL;
-}
-
-static struct sim_process *process_of(struct sim_cluster *c, uint32_t victim)
-{
-	if (victim == SIM_COORDINATOR)
-		return c->coordinator.process;
-	return c->nodes[victim] ? c->nodes[victim]->process : NULL;
-}
-
-static void kill_process(struct sim_cluster *c, struct sim_process *p)
-{
-	const struct sim_node *n = node_of(c, p);
-
-	sim_process_end(&c->world, p);
-	if (n)
-		sim_cluster_exited(c, n, 0, 9, "");
-}
-
-static void hit(struct sim_cluster *c, const struct sim_process *p)
-{
-	const struct sim_node *n = node_of(c, p);
-
-	if (n)
-		c->hit |= FTP_NODE_BIT(n->index);
-}
-
-static bool strike(struct sim_cluster *c, const struct sim_fault *f, struct sim_conn *conn)
-{
-	static const char *const names[] = {
-		[SIM_KILL] = "is killed",
-		[SIM_FREEZE] = "freezes for ever",
-		[SIM_FREEZE_1S] = "freezes for a second",
-		[SIM_HANG] = "has a worker that hangs",
-	};
-	struct sim_process *p;
-
-	if (f->kind == SIM_DROP) {
-		if (!conn)
-			return false;
-		sim_say(&c->world, "***", "the connection of %s and %s breaks",
-			conn->ends[0].process->name, conn->ends[1].process->name);
-		hit(c, conn->ends[0].process);
-		hit(c, conn->ends[1].process);
-		return true;
-	}
-	p = process_of(c, f->victim);
-	if (!p || !p->alive || (f->kind == SIM_HANG && f->victim == SIM_COORDINATOR))
-		return false;
-	sim_say(&c->world, "***", "%s %s", p->name, names[f->kind]);
-	if (f->kind != SIM_FREEZE_1S) {
-		hit(c, p);
-		c->is_coordinator_hit |= f->victim == SIM_COORDINATOR;
-	}
-	if (f->kind == SIM_HANG)
-		c->is_worker_hit = c->nodes[f->victim]->hangs = true;
-	else if (f->kind == SIM_KILL)
-		kill_process(c, p);
-	else
-		sim_process_freeze(&c->world, p,
-			f->kind == SIM_FREEZE ? FTP_NS_NEVER : c->world.now_ns + FTP_NS_PER_S);
-	return false;
-}
-
-static bool moment(void *arg, struct sim_conn *conn, const char *what)
-{
-	struct sim_cluster *c = arg;
-	uint32_t at = c->n_moments;
-	bool breaks = false;
-
-	if (!c->counts)
-		return false;
-	c->n_moments++;
-	if (c->moments && at < MAX_MOMENTS) {
-		c->moments[at].is_message = conn;
-		snprintf(c->moments[at].what, sizeof(c->moments[at].what), "%s%s",
-			conn ? "sending " : "", what);
-	}
-	for (uint32_t i = 0; i < c->spec.n_faults; i++)
-		if (c->spec.faults[i].moment == at)
-			breaks |= strike(c, &c->spec.faults[i], conn);
-	return breaks;
+			sim_draw(&c->world, SIM_TELL_NS));
 }
 
 /* The coordinator has given it up; it trains on until it learns that. */
@@ -156,6 +65,14 @@ static void check_recovery(struct sim_cluster *c, const struct ftp_plan *plan)
 		(unsigned long long)c->stable_step);
 }
 
+/* What was stored of steps that do not count any more. */
+static void forget_after(struct sim_cluster *c, uint64_t step)
+{
+	for (uint32_t i = 0; i < c->spec.n_nodes; i++)
+		for (uint64_t s = step + 1; s < SIM_MAX_STEPS; s++)
+			c->nodes[i]->ever_stored[s] = 0;
+}
+
 /* The coordinator tells a node to commit: from the first one on, the plan is in force. */
 static void committed(struct sim_cluster *c, uint64_t term)
 {
@@ -177,6 +94,7 @@ static void committed(struct sim_cluster *c, uint64_t term)
 	if (plan->recovery) {
 		check_recovery(c, plan);
 		oracle_goes_back(&c->oracle, plan->recovery_step);
+		forget_after(c, plan->recovery_step);
 	}
 	oracle_committed(&c->oracle, term, plan->n_stages);
 	c->now_term = term;
@@ -198,6 +116,8 @@ void sim_cluster_event(struct sim_cluster *c, const json_t *event)
 	const char *outcome = json_string_value(json_object_get(event, "outcome"));
 
 	c->n_recovered += !strcmp(json_string_value(json_object_get(event, "kind")), "recovery");
+	if (c->n_recovered && !c->recovered_at)
+		c->recovered_at = c->n_moments;
 	if (strcmp(json_string_value(json_object_get(event, "kind")), "repartition"))
 		return;
 	if (outcome && !strcmp(outcome, "committed"))
@@ -446,12 +366,12 @@ bool sim_cluster_run(struct sim_cluster *c, const struct sim_spec *spec, bool ke
 	c->asked = -1;
 	c->counts = spec->always_counts;
 	if (keep_moments)
-		c->moments = calloc(MAX_MOMENTS, sizeof(*c->moments));
+		c->moments = calloc(SIM_MAX_MOMENTS, sizeof(*c->moments));
 	configure(c, &core);
 	sim_world_init(&c->world, spec->seed);
 	c->world.trace = spec->traces_window ? NULL : spec->trace;
 	c->world.is_heard = spec->trace || keep_moments;
-	c->world.moment = moment;
+	c->world.moment = sim_faults_moment;
 	c->world.arg = c;
 	oracle_init(&c->oracle, &c->world, spec->seed, spec->n_units, spec->n_steps);
 	sim_coordinator_start(&c->coordinator, c, &core);
@@ -467,6 +387,7 @@ bool sim_cluster_run(struct sim_cluster *c, const struct sim_spec *spec, bool ke
 		check_change(c);
 		sim_operator_attend(c);
 		give_orders(c);
+		sim_faults_respawn(c);
 		if (c->world.now_ns > LIMIT_NS)
 			oracle_fail(&c->oracle, "the run does not end");
 	}

@@ -4,6 +4,7 @@
 #define FTP_TESTS_SIM_CLUSTER_H
 
 #include "ctl/config.h"
+#include "ctl/coordinator_state.h"
 #include "tests/sim/coordinator_shell.h"
 #include "tests/sim/node.h"
 
@@ -31,6 +32,18 @@ enum sim_fault_kind {
 	SIM_FREEZE_1S,
 	SIM_HANG, /* of a node's worker; its links stay, as with a net loop of its own */
 	SIM_DROP,
+	SIM_N_FAULTS,
+};
+
+/* Mistakes that the invariants are to find: what the cluster would be without one check. */
+enum sim_plant {
+	SIM_PLANT_NONE,
+	SIM_PLANT_NO_TERM_CHECK,    /* whatever a node tells or answers is of the term awaited */
+	SIM_PLANT_NO_HISTORY_CHECK, /* the coordinator believes states of abandoned histories */
+	SIM_PLANT_STALE_REPLICA, /* nodes keep such states, and say that the term of now made them
+				  */
+	SIM_PLANT_FREED_EARLY,	 /* a node frees the stable snapshot when the next one is named */
+	SIM_N_PLANTS,
 };
 
 struct sim_fault {
@@ -53,6 +66,9 @@ struct sim_spec {
 	uint32_t n_orders;
 	struct sim_fault faults[SIM_MAX_FAULTS];
 	uint32_t n_faults;
+	uint64_t restart_ns; /* a killed node is started again within; 0: never */
+	bool keeps_stale;    /* nodes hold on to states of abandoned histories, as a disk does */
+	enum sim_plant plant;
 	bool always_counts; /* moments are counted from the start */
 	bool logs;	    /* the coordinator's log is part of the trace */
 	FILE *trace;
@@ -88,7 +104,12 @@ struct sim_cluster {
 	uint64_t reap_ns;		 /* the supervisor ends what is left */
 	char fates[SIM_MAX_NODES][1024]; /* what went wrong since its latest plan, in its words */
 	bool is_blame_indirect;		 /* the run's reason names one that was not hit */
-	uint32_t n_committed, n_abandoned, n_recovered, n_waits;
+	uint64_t respawn_ns[SIM_MAX_NODES]; /* 0: not */
+	uint32_t n_committed, n_abandoned, n_recovered, n_waits, n_restarted;
+	uint32_t n_struck[SIM_N_FAULTS],
+		n_struck_in[FTP_N_CHANGE_PHASES]; /* faults that took effect */
+	uint32_t n_struck_coordinator, n_struck_central;
+	uint32_t recovered_at; /* the moment when the first recovery had ended; 0: none has */
 	uint64_t stable_step;  /* of the coordinator, when it last let nodes halt */
 	uint64_t wait_ns;      /* since when the run waits; 0: it does not */
 	bool is_recover_asked; /* since then */
@@ -97,6 +118,16 @@ struct sim_cluster {
 /* Runs to the end. false: an invariant broke; c->oracle.failure says which. c is to be freed. */
 bool sim_cluster_run(struct sim_cluster *c, const struct sim_spec *spec, bool keep_moments);
 void sim_cluster_free(struct sim_cluster *c);
+
+const char *sim_fault_name(enum sim_fault_kind kind);
+const char *sim_plant_name(enum sim_plant plant);
+
+#define SIM_TELL_NS	(20 * FTP_NS_PER_MS) /* until a child's end is told, at most */
+#define SIM_MAX_MOMENTS 4096		     /* that are kept */
+
+/* faults.c: of struct sim_world; once a turn. */
+bool sim_faults_moment(void *arg, struct sim_conn *conn, const char *what);
+void sim_faults_respawn(struct sim_cluster *c);
 
 /* operator.c: once a turn. */
 void sim_operator_attend(struct sim_cluster *c);

@@ -109,6 +109,20 @@ static void step(struct sim_coordinator *s, const struct ftp_event *e)
 	}
 }
 
+static void plant(struct sim_coordinator *s, struct sim_rpc_message *m)
+{
+	const struct ftp_coordinator *core = s->core;
+	uint64_t term = m->kind == SIM_RPC_ANSWER ? core->change.plan.term : core->plan.term;
+
+	if (s->cluster->spec.plant == SIM_PLANT_NO_TERM_CHECK && term &&
+		json_is_integer(json_object_get(m->body, "term")))
+		json_object_set_new(m->body, "term", json_integer((json_int_t)term));
+	if (s->cluster->spec.plant == SIM_PLANT_NO_TERM_CHECK && m->kind == SIM_RPC_ANSWER)
+		m->term = term;
+	if (s->cluster->spec.plant == SIM_PLANT_NO_HISTORY_CHECK)
+		s->core->snapshots.catalogue.n_begun = 0;
+}
+
 static void answered(struct sim_coordinator *s, uint32_t at, const struct sim_rpc_message *m)
 {
 	step(s, &(struct ftp_event){.kind = FTP_EVENT_ANSWER,
@@ -146,6 +160,7 @@ static void on_message(void *self, struct sim_conn *c, const void *data)
 		at++;
 	if (!sim_rpc_take(&s->conns[at], data, &m))
 		return;
+	plant(s, &m);
 	(m.kind == SIM_RPC_ANSWER ? answered : requested)(s, at, &m);
 	json_decref(m.document);
 }

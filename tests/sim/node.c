@@ -454,8 +454,13 @@ static void join(struct sim_node *n)
 
 void sim_node_new(struct sim_cluster *c, uint32_t index)
 {
-	struct sim_node *n = calloc(1, sizeof(*n));
+	struct sim_node *n;
 
+	if (c->coordinator.n_conns == SIM_MAX_CONNS) {
+		oracle_fail(&c->oracle, "%s joins again and again", c->names[index]);
+		return;
+	}
+	n = calloc(1, sizeof(*n));
 	ftp_assert(n);
 	n->cluster = c;
 	n->index = index;

@@ -14,8 +14,10 @@ static void store(struct sim_node *n, const struct sim_stored *x)
 	n->ever_stored[x->step] |= (uint16_t)(1 << x->unit);
 }
 
-static bool is_kept(const struct ftp_retain *m, uint64_t step)
+static bool is_kept(const struct sim_node *n, const struct ftp_retain *m, uint64_t step)
 {
+	if (n->cluster->spec.plant == SIM_PLANT_FREED_EARLY)
+		return step >= m->next;
 	for (uint32_t i = 0; i < m->n_steps; i++)
 		if (m->step[i] == step)
 			return true;
@@ -37,7 +39,7 @@ void sim_node_retain(struct sim_node *n, const struct ftp_retain *m)
 	if (n->now && n->now->plan.term != m->term)
 		return;
 	for (uint32_t i = 0; i < n->n_stored; i++)
-		if (is_kept(m, n->store[i].step))
+		if (is_kept(n, m, n->store[i].step))
 			n->store[kept++] = n->store[i];
 	n->n_stored = kept;
 	n->retain = *m;
@@ -78,6 +80,8 @@ void sim_node_cut_store(struct sim_node *n, uint64_t step)
 {
 	uint32_t kept = 0;
 
+	if (n->cluster->spec.keeps_stale)
+		return;
 	for (uint32_t i = 0; i < n->n_stored; i++)
 		if (n->store[i].step <= step)
 			n->store[kept++] = n->store[i];
@@ -106,7 +110,8 @@ struct ftp_inventory *sim_node_inventory(const struct sim_node *n)
 
 		m->unit[m->n] = x->unit;
 		m->step[m->n] = x->step;
-		m->term[m->n] = x->term;
+		m->term[m->n] = n->cluster->spec.plant == SIM_PLANT_STALE_REPLICA ? n->retain.term
+										  : x->term;
 		m->digest[m->n++] = sim_stage_digest(&unit, x->unit);
 	}
 	return m;

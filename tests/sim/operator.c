@@ -21,7 +21,7 @@ static void check_wait(struct sim_cluster *c)
 	uint32_t n_live = 0, u = 0, i;
 
 	for (i = 0; i < c->spec.n_nodes; i++)
-		n_live += stays(c, i);
+		n_live += stays(c, i) && !c->coordinator.core->nodes[i].measuring;
 	for (; u < c->spec.n_units && step; u++) {
 		for (i = 0; i < c->spec.n_nodes; i++)
 			if (stays(c, i) && c->nodes[i]->ever_stored[step] >> u & 1)

@@ -1,0 +1,106 @@
+#include "tests/sim/draw.h"
+
+#include <string.h>
+
+#include "runtime/base/prng.h"
+
+struct draw {
+	uint64_t key, n;
+};
+
+static uint32_t below(struct draw *d, uint32_t n)
+{
+	return (uint32_t)ftp_prng_below(d->key, d->n++, n);
+}
+
+static void draw_cuts(struct draw *d, char *text, size_t bytes, uint32_t n_units, uint32_t n_stages)
+{
+	size_t at = 0;
+
+	text[0] = 0;
+	for (uint32_t i = 1, unit = 0; i < n_stages; i++) {
+		unit += 1 + below(d, n_units - unit - (n_stages - i));
+		at += (size_t)snprintf(text + at, bytes - at, "%s%u", i > 1 ? "," : "", unit);
+	}
+}
+
+static void draw_plan(struct draw *d, const struct sim_spec *spec, struct sim_order *o)
+{
+	uint32_t nodes[SIM_MAX_NODES], n = 1 + below(d, spec->n_nodes);
+	size_t at = 2;
+
+	ftp_prng_permutation(d->key + d->n++, nodes, spec->n_nodes - 1);
+	strcpy(o->nodes, "n1");
+	for (uint32_t i = 0; i + 1 < n; i++)
+		at += (size_t)snprintf(o->nodes + at, sizeof(o->nodes) - at, ",n%u", nodes[i] + 2);
+	draw_cuts(d, o->cuts, sizeof(o->cuts), spec->n_units, n);
+}
+
+static void draw_storm(struct draw *d, struct sim_spec *spec)
+{
+	spec->n_nodes = 2 + below(d, 4);
+	spec->n_units = spec->n_nodes + below(d, 4);
+	strcpy(spec->cuts, below(d, 2) ? "equal" : "auto");
+	spec->snapshot_every = 1 + below(d, 3);
+	spec->snapshot_global = spec->snapshot_every * below(d, 3);
+	spec->restart_ns = (1 + below(d, 200)) * FTP_NS_PER_MS;
+	spec->build_ns = (1 + below(d, 30)) * FTP_NS_PER_MS;
+	spec->keeps_stale = below(d, 2);
+	spec->n_orders = below(d, 3);
+	for (uint32_t i = 0; i < spec->n_orders; i++) {
+		spec->orders[i] = (struct sim_order){.kind = SIM_REPARTITION, .step = below(d, 15)};
+		draw_plan(d, spec, &spec->orders[i]);
+	}
+	spec->n_faults = SIM_MAX_FAULTS;
+	for (uint32_t i = 0; i < spec->n_faults; i++)
+		spec->faults[i] = (struct sim_fault){.kind = below(d, 4) ? SIM_KILL : SIM_FREEZE_1S,
+			.moment = below(d, 150 * spec->n_nodes),
+			.victim = below(d, spec->n_nodes)};
+}
+
+struct sim_spec draw_spec(uint64_t seed, enum draw_kind kind)
+{
+	static const char *const cuts[] = {"", "equal", "auto"};
+	bool snapshots = kind != DRAW_CHANGES;
+	struct draw d = {.key = ftp_prng_key(seed, FTP_PRNG_FAULT, 0)};
+	struct sim_spec spec = {.seed = seed,
+		.n_nodes = 2 + below(&d, 5),
+		.schedule = below(&d, 2) ? FTP_SCHEDULE_1F1B : FTP_SCHEDULE_FLUSH,
+		.n_steps = 20 + below(&d, 60),
+		.unit_ns = (1 + below(&d, 4)) * FTP_NS_PER_MS,
+		.build_ns = (1 + below(&d, 300)) * FTP_NS_PER_MS,
+		.n_orders = 1 + below(&d, 8),
+		.n_faults = below(&d, snapshots ? SIM_MAX_FAULTS + 1 : 3),
+		.always_counts = true,
+		.snapshot_every = snapshots ? 1 + below(&d, 10) : 0};
+
+	spec.snapshot_global = spec.snapshot_every * below(&d, 4);
+	spec.n_units = spec.n_nodes + below(&d, 7);
+	spec.n_micro = spec.schedule == FTP_SCHEDULE_1F1B ? 1 : 1 + below(&d, 4);
+	strcpy(spec.cuts, cuts[below(&d, 3)]);
+	if (!spec.cuts[0])
+		draw_cuts(&d, spec.cuts, sizeof(spec.cuts), spec.n_units, spec.n_nodes);
+	for (uint32_t i = 0, step = 0; i < spec.n_orders; i++) {
+		struct sim_order *o = &spec.orders[i];
+
+		step += below(&d, 12);
+		*o = (struct sim_order){.kind = below(&d, 4),
+			.step = step,
+			.node = below(&d, spec.n_nodes),
+			.slowdown = 1 + below(&d, SIM_MAX_SLOWDOWN)};
+		if (o->kind == SIM_REPARTITION)
+			draw_plan(&d, &spec, o);
+	}
+	for (uint32_t i = 0; i < spec.n_faults; i++)
+		spec.faults[i] = (struct sim_fault){.kind = below(&d, 5),
+			.moment = below(&d, 100 * spec.n_nodes),
+			.victim = below(&d, spec.n_nodes + 1)};
+	if (snapshots && below(&d, 2))
+		spec.restart_ns = (1 + below(&d, 2000)) * FTP_NS_PER_MS;
+	for (uint32_t i = 0; i < spec.n_faults; i++)
+		if (spec.faults[i].victim == spec.n_nodes)
+			spec.faults[i].victim = SIM_COORDINATOR;
+	if (kind == DRAW_STORM)
+		draw_storm(&d, &spec);
+	return spec;
+}

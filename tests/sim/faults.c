@@ -1,0 +1,143 @@
+/* Faults strike at their moments; the supervisor starts again who was killed. */
+#include <string.h>
+
+#include "tests/sim/cluster.h"
+
+static const struct sim_node *node_of(const struct sim_cluster *c, const struct sim_process *p)
+{
+	for (uint32_t i = 0; i < c->spec.n_nodes; i++)
+		if (c->nodes[i] && c->nodes[i]->process == p)
+			return c->nodes[i];
+	return NULL;
+}
+
+static struct sim_process *process_of(struct sim_cluster *c, uint32_t victim)
+{
+	if (victim == SIM_COORDINATOR)
+		return c->coordinator.process;
+	return c->nodes[victim] ? c->nodes[victim]->process : NULL;
+}
+
+static void kill_process(struct sim_cluster *c, struct sim_process *p)
+{
+	const struct sim_node *n = node_of(c, p);
+
+	sim_process_end(&c->world, p);
+	if (!n)
+		return;
+	sim_cluster_exited(c, n, 0, 9, "");
+	if (c->spec.restart_ns)
+		c->respawn_ns[n->index] =
+			c->world.now_ns + SIM_TELL_NS + sim_draw(&c->world, c->spec.restart_ns);
+}
+
+void sim_faults_respawn(struct sim_cluster *c)
+{
+	for (uint32_t i = 0; i < c->spec.n_nodes; i++) {
+		if (!c->respawn_ns[i] || c->world.now_ns < c->respawn_ns[i])
+			continue;
+		c->respawn_ns[i] = 0;
+		if (c->nodes[i]->process->alive || !c->coordinator.process->alive)
+			continue;
+		sim_say(&c->world, "***", "%s is started again", c->names[i]);
+		sim_node_new(c, i);
+		c->n_restarted++;
+	}
+}
+
+static void hit(struct sim_cluster *c, const struct sim_process *p)
+{
+	const struct sim_node *n = node_of(c, p);
+
+	if (n)
+		c->hit |= FTP_NODE_BIT(n->index);
+}
+
+const char *sim_fault_name(enum sim_fault_kind kind)
+{
+	static const char *const names[] = {[SIM_KILL] = "kill",
+		[SIM_FREEZE] = "freeze",
+		[SIM_FREEZE_1S] = "freeze for 1 s",
+		[SIM_HANG] = "hang the worker of",
+		[SIM_DROP] = "drop a message"};
+
+	return names[kind];
+}
+
+const char *sim_plant_name(enum sim_plant plant)
+{
+	static const char *const names[] = {[SIM_PLANT_NONE] = "no mistake",
+		[SIM_PLANT_NO_TERM_CHECK] = "no check of terms",
+		[SIM_PLANT_NO_HISTORY_CHECK] = "no check of the history",
+		[SIM_PLANT_STALE_REPLICA] = "a stale replica is accepted",
+		[SIM_PLANT_FREED_EARLY] = "a snapshot is freed too early"};
+
+	return names[plant];
+}
+
+static void count(struct sim_cluster *c, const struct sim_fault *f)
+{
+	c->n_struck[f->kind]++;
+	c->n_struck_in[c->coordinator.core->change.phase]++;
+	c->n_struck_coordinator += f->kind != SIM_DROP && f->victim == SIM_COORDINATOR;
+	c->n_struck_central += f->kind != SIM_DROP && f->victim == 0;
+}
+
+static bool strike(struct sim_cluster *c, const struct sim_fault *f, struct sim_conn *conn)
+{
+	static const char *const names[] = {
+		[SIM_KILL] = "is killed",
+		[SIM_FREEZE] = "freezes for ever",
+		[SIM_FREEZE_1S] = "freezes for a second",
+		[SIM_HANG] = "has a worker that hangs",
+	};
+	struct sim_process *p;
+
+	if (f->kind == SIM_DROP) {
+		if (!conn)
+			return false;
+		sim_say(&c->world, "***", "the connection of %s and %s breaks",
+			conn->ends[0].process->name, conn->ends[1].process->name);
+		hit(c, conn->ends[0].process);
+		hit(c, conn->ends[1].process);
+		count(c, f);
+		return true;
+	}
+	p = process_of(c, f->victim);
+	if (!p || !p->alive || (f->kind == SIM_HANG && f->victim == SIM_COORDINATOR))
+		return false;
+	sim_say(&c->world, "***", "%s %s", p->name, names[f->kind]);
+	count(c, f);
+	if (f->kind != SIM_FREEZE_1S) {
+		hit(c, p);
+		c->is_coordinator_hit |= f->victim == SIM_COORDINATOR;
+	}
+	if (f->kind == SIM_HANG)
+		c->is_worker_hit = c->nodes[f->victim]->hangs = true;
+	else if (f->kind == SIM_KILL)
+		kill_process(c, p);
+	else
+		sim_process_freeze(&c->world, p,
+			f->kind == SIM_FREEZE ? FTP_NS_NEVER : c->world.now_ns + FTP_NS_PER_S);
+	return false;
+}
+
+bool sim_faults_moment(void *arg, struct sim_conn *conn, const char *what)
+{
+	struct sim_cluster *c = arg;
+	uint32_t at = c->n_moments;
+	bool breaks = false;
+
+	if (!c->counts)
+		return false;
+	c->n_moments++;
+	if (c->moments && at < SIM_MAX_MOMENTS) {
+		c->moments[at].is_message = conn;
+		snprintf(c->moments[at].what, sizeof(c->moments[at].what), "%s%s",
+			conn ? "sending " : "", what);
+	}
+	for (uint32_t i = 0; i < c->spec.n_faults; i++)
+		if (c->spec.faults[i].moment == at)
+			breaks |= strike(c, &c->spec.faults[i], conn);
+	return breaks;
+}

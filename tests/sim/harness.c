@@ -1,0 +1,139 @@
+#include "tests/sim/harness.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define DEFAULT_SEEDS 300
+#define LL(x)	      ((unsigned long long)(x))
+
+struct harness_options harness_options = {
+	.sweep = -1, .drop = -1, .n_seeds = DEFAULT_SEEDS, .every = 4};
+char harness_label[200];
+
+static struct {
+	uint64_t began_ns;
+	uint64_t n_cases, n_messages, n_events, n_committed, n_abandoned, n_completed, n_failed,
+		n_indirect, n_recovered, n_waits, n_restarted, n_struck[SIM_N_FAULTS],
+		n_struck_in[FTP_N_CHANGE_PHASES], n_struck_coordinator, n_struck_central;
+} sum;
+
+static void on_abort(int signal_number)
+{
+	ssize_t rc = write(STDERR_FILENO, harness_label, strlen(harness_label));
+
+	(void)rc;
+	signal(signal_number, SIG_DFL);
+}
+
+void harness_read_options(int argc, char **argv)
+{
+	struct harness_options *o = &harness_options;
+
+	signal(SIGABRT, on_abort);
+	for (int i = 1; i < argc; i++) {
+		const char *value = i + 1 < argc ? argv[i + 1] : "0";
+
+		o->trace |= !strcmp(argv[i], "--trace");
+		o->snapshots |= !strcmp(argv[i], "--snapshots");
+		o->storm |= !strcmp(argv[i], "--storm");
+		if (argv[i][0] != '-')
+			o->traces = argv[i];
+		if (argv[i][0] != '-' || !strcmp(argv[i], "--trace") ||
+			!strcmp(argv[i], "--snapshots") || !strcmp(argv[i], "--storm"))
+			continue;
+		i++;
+		if (!strcmp(argv[i - 1], "--sweep"))
+			o->sweep = strtol(value, NULL, 10);
+		else if (!strcmp(argv[i - 1], "--drop"))
+			o->drop = strtol(value, NULL, 10);
+		else if (!strcmp(argv[i - 1], "--every"))
+			o->every = (uint32_t)strtoul(value, NULL, 10);
+		else if (!strcmp(argv[i - 1], "--seeds"))
+			o->n_seeds = strtoull(value, NULL, 10);
+		else if (!strcmp(argv[i - 1], "--seconds"))
+			o->n_seconds = strtoull(value, NULL, 10);
+		else if (!strcmp(argv[i - 1], "--seed"))
+			o->seed = strtoull(value, NULL, 10), o->has_seed = true;
+	}
+	if (o->has_seed && o->n_seeds == DEFAULT_SEEDS)
+		o->n_seeds = 1;
+	ftp_assert(o->every);
+}
+
+static void add(const struct sim_cluster *c)
+{
+	sum.n_cases++;
+	sum.n_messages += c->world.n_messages;
+	sum.n_events += c->world.n_events;
+	sum.n_committed += c->n_committed;
+	sum.n_abandoned += c->n_abandoned;
+	sum.n_recovered += c->n_recovered;
+	sum.n_waits += c->n_waits;
+	sum.n_restarted += c->n_restarted;
+	sum.n_completed += c->coordinator.outcome == FTP_END_COMPLETED;
+	sum.n_failed += c->coordinator.outcome == FTP_END_FAILED;
+	sum.n_indirect += c->is_blame_indirect;
+	for (int i = 0; i < SIM_N_FAULTS; i++)
+		sum.n_struck[i] += c->n_struck[i];
+	for (int i = 0; i < FTP_N_CHANGE_PHASES; i++)
+		sum.n_struck_in[i] += c->n_struck_in[i];
+	sum.n_struck_coordinator += c->n_struck_coordinator;
+	sum.n_struck_central += c->n_struck_central;
+}
+
+bool harness_run_quietly(struct sim_spec *spec, char *failure, size_t bytes)
+{
+	static struct sim_cluster c;
+	bool ok;
+
+	if (!sum.n_cases)
+		sum.began_ns = ftp_clock_now_ns();
+	spec->trace = harness_options.trace ? stdout : NULL;
+	spec->logs = harness_options.trace;
+	ok = sim_cluster_run(&c, spec, false);
+	add(&c);
+	snprintf(failure, bytes, "%s", c.oracle.failure);
+	sim_cluster_free(&c);
+	return ok;
+}
+
+bool harness_run(struct sim_spec *spec)
+{
+	char failure[400];
+	bool ok = harness_run_quietly(spec, failure, sizeof(failure));
+
+	if (!ok)
+		print_message("%.*s: %s\n", (int)strlen(harness_label) - 1, harness_label, failure);
+	return ok;
+}
+
+double harness_seconds(void)
+{
+	return sum.n_cases ? (double)(ftp_clock_now_ns() - sum.began_ns) * 1e-9 : 0;
+}
+
+void harness_report(const char *what, unsigned n_bad)
+{
+	print_message("%s: %llu cases in %.1f s, %llu messages, %llu events; %llu changes "
+		      "committed, %llu abandoned, %llu recoveries, %llu waits; %llu runs "
+		      "completed, %llu failed "
+		      "for a reason (%llu times one that leads to the victim)\n",
+		what, LL(sum.n_cases), harness_seconds(), LL(sum.n_messages), LL(sum.n_events),
+		LL(sum.n_committed), LL(sum.n_abandoned), LL(sum.n_recovered), LL(sum.n_waits),
+		LL(sum.n_completed), LL(sum.n_failed), LL(sum.n_indirect));
+	print_message("  faults:");
+	for (int i = 0; i < SIM_N_FAULTS; i++)
+		print_message(
+			" %s %llu,", sim_fault_name((enum sim_fault_kind)i), LL(sum.n_struck[i]));
+	print_message(" of these the coordinator's %llu, the central node's %llu; processes "
+		      "started again %llu\n  while",
+		LL(sum.n_struck_coordinator), LL(sum.n_struck_central), LL(sum.n_restarted));
+	for (int i = 0; i < FTP_N_CHANGE_PHASES; i++)
+		print_message(" %s %llu%s",
+			i ? ftp_coordinator_phase_name((enum ftp_change_phase)i) : "no change",
+			LL(sum.n_struck_in[i]), i + 1 < FTP_N_CHANGE_PHASES ? "," : "\n");
+	memset(&sum, 0, sizeof(sum));
+	assert_int_equal(n_bad, 0);
+}
