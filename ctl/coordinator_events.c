@@ -22,16 +22,18 @@ void ftp_coordinator_event_begin(
 	const struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a)
 {
 	const struct ftp_config_training *t = &c->config->training;
+	char dataset[FTP_DIGEST_HEX];
 	json_t *nodes = json_array();
 
+	ftp_digest_hex(c->data.digest, dataset);
 	for (uint32_t i = 0; i < c->n_nodes; i++)
 		json_array_append_new(nodes, json_string(c->config->nodes[i].name));
 	ftp_coordinator_event(c, "begin",
-		json_pack("{s:s, s:s, s:s, s:i, s:i, s:i, s:i, s:o}", "id", c->settings.id, "model",
-			t->model, "schedule", ftp_coordinator_schedule_name(c), "batch",
-			(int)t->batch, "micro_batches", (int)t->micro_batches, "aggregate_every",
-			(int)t->aggregate_every, "n_units", (int)c->settings.n_units, "nodes",
-			nodes),
+		json_pack("{s:s, s:s, s:s, s:s, s:i, s:i, s:i, s:i, s:o}", "id", c->settings.id,
+			"dataset", dataset, "model", t->model, "schedule",
+			ftp_coordinator_schedule_name(c), "batch", (int)t->batch, "micro_batches",
+			(int)t->micro_batches, "aggregate_every", (int)t->aggregate_every,
+			"n_units", (int)c->settings.n_units, "nodes", nodes),
 		now_ns, a);
 }
 

@@ -23,6 +23,7 @@ int ftp_ftpctl_join(const struct ftp_options *o);
 int ftp_ftpctl_plan(const struct ftp_options *o);
 int ftp_ftpctl_profile(const struct ftp_options *o);
 int ftp_ftpctl_repartition(const struct ftp_options *o);
+int ftp_ftpctl_export(const struct ftp_options *o);
 int ftp_ftpctl_report(const struct ftp_options *o);
 int ftp_ftpctl_start(const struct ftp_options *o);
 int ftp_ftpctl_status(const struct ftp_options *o);

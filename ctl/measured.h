@@ -13,6 +13,7 @@
 
 #include "ctl/config.h"
 #include "ctl/rundir.h"
+#include "runtime/base/clock.h"
 
 #define FTP_MEASURED_WAIT_NS (150 * FTP_NS_PER_S) /* of one node */
 

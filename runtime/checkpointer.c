@@ -11,7 +11,6 @@
 
 #define OPS_A_TURN    4 /* of at most a buffer each: copied in some 0.1 ms together */
 #define OPEN_NS	      (60 * FTP_NS_PER_S)
-#define LOCK_NS	      (2 * FTP_NS_PER_S)
 #define FETCH_NS      (10 * FTP_NS_PER_S)
 #define FREE_NS	      (5 * FTP_NS_PER_S)
 #define LOOK_EVERY_NS (10 * FTP_NS_PER_MS)
@@ -116,28 +115,6 @@ static void say_what_is_there(struct ftp_checkpointer *k)
 			k->directory);
 }
 
-/* The operations of a process that was killed may hold its lock a little longer than it lived. */
-static int open_disk(struct ftp_checkpointer *k, struct ftp_error *err)
-{
-	enum ftp_config_direct direct = k->spec.config->direct;
-	uint64_t deadline_ns = ftp_clock_now_ns() + LOCK_NS;
-	int rc;
-
-	while ((rc = ftp_disk_open(&k->disk, k->directory, direct != FTP_DIRECT_OFF, &k->why)) ==
-			-EBUSY &&
-		ftp_clock_now_ns() < deadline_ns)
-		ftp_clock_sleep_ns(LOOK_EVERY_NS);
-	if (rc)
-		return 0;
-	k->stats.mode = k->disk->mode;
-	if (direct != FTP_DIRECT_ON || k->disk->mode.is_direct)
-		return 0;
-	return ftp_error_set(err, ENOTSUP,
-		"checkpoint.direct is on, but the file system of %s has no direct access "
-		"(O_DIRECT): set it to auto",
-		k->directory);
-}
-
 /* k->why says why not. */
 static bool open_store(struct ftp_checkpointer *k)
 {
@@ -155,27 +132,24 @@ static bool open_store(struct ftp_checkpointer *k)
 	return !rc;
 }
 
-int ftp_checkpointer_new(struct ftp_checkpointer **out, const struct ftp_checkpointer_spec *spec,
-	struct ftp_error *err)
+struct ftp_checkpointer *ftp_checkpointer_new(const struct ftp_checkpointer_spec *spec)
 {
 	struct ftp_checkpointer *k = calloc(1, sizeof(*k));
-	int rc;
 
 	ftp_assert(k);
 	k->spec = *spec;
+	k->disk = spec->disk;
 	k->directory = strdup(spec->directory);
 	ftp_assert(k->directory);
-	rc = open_disk(k, err);
-	if (rc) {
-		ftp_checkpointer_free(k);
-		return rc;
-	}
-	if (!k->disk || !open_store(k))
-		give_up(k);
+	if (k->disk)
+		k->stats.mode = k->disk->mode;
 	else
+		ftp_error_set(&k->why, EIO, "%s", spec->why);
+	if (k->disk && open_store(k))
 		say_what_is_there(k);
-	*out = k;
-	return 0;
+	else
+		give_up(k);
+	return k;
 }
 
 static void unpin(struct ftp_checkpointer *k)

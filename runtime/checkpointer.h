@@ -19,10 +19,12 @@
 struct ftp_checkpointer; /* opaque */
 
 struct ftp_checkpointer_spec {
-	const char *directory; /* made where there is none; lent for the call */
-	const struct ftp_config_checkpoint *config;
-	const struct ftp_model *model;	 /* these lent until ftp_checkpointer_free() */
-	struct ftp_snapshots *snapshots; /* the node's store */
+	struct ftp_disk *disk; /* taken; NULL: there is none, why says why */
+	const char *why;       /* lent for the call, as directory is, which lines of the log name */
+	const char *directory;
+	const struct ftp_config_checkpoint *config; /* lent for the call */
+	const struct ftp_model *model;		    /* these until ftp_checkpointer_free() */
+	struct ftp_snapshots *snapshots;	    /* the node's store */
 	struct ftp_region *region;
 };
 
@@ -36,10 +38,9 @@ struct ftp_checkpointer_stats {
 	uint64_t live_bytes, capacity_bytes, n_damaged;
 };
 
-/* Opens the directory and reads all of it. A directory that cannot be used is no failure, but a
- * line: puts are refused then. -ENOTSUP, as configured: direct is on, and cannot be. */
-int ftp_checkpointer_new(struct ftp_checkpointer **out, const struct ftp_checkpointer_spec *spec,
-	struct ftp_error *err);
+/* Reads all that is on the disk. One that cannot be used is no failure, but a line: puts are
+ * refused then. */
+struct ftp_checkpointer *ftp_checkpointer_new(const struct ftp_checkpointer_spec *spec);
 /* What is under way is not ended. Before the store is freed. */
 void ftp_checkpointer_free(struct ftp_checkpointer *k);
 

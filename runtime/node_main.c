@@ -21,6 +21,7 @@
 #include "runtime/base/log.h"
 #include "runtime/control.h"
 #include "runtime/cpu.h"
+#include "runtime/export.h"
 #include "runtime/mesh.h"
 #include "runtime/profile.h"
 #include "runtime/recipe.h"
@@ -28,7 +29,7 @@
 #define EAL_BYTES (16u << 20) /* of its own */
 
 struct arguments {
-	const char *config, *node, *coordinator, *run_dir, *cores;
+	const char *config, *node, *coordinator, *run_dir, *cores, *export;
 	bool drill, measure;
 };
 
@@ -52,6 +53,7 @@ static const char usage[] =
 	"usage: ftpipe-node --config FILE --node NAME --coordinator ADDRESS:PORT --run-dir DIR\n"
 	"                   [--cores LIST] [--drill]\n"
 	"       ftpipe-node --measure --config FILE --node NAME [--cores LIST]\n"
+	"       ftpipe-node --export FILE --config FILE --node NAME --run-dir DIR\n"
 	"Started by `ftpctl start`; see `ftpctl help`.\n";
 
 static int parse(struct arguments *a, int argc, char **argv)
@@ -64,6 +66,7 @@ static int parse(struct arguments *a, int argc, char **argv)
 		{"cores", required_argument, NULL, 'p'},
 		{"drill", no_argument, NULL, 'd'},
 		{"measure", no_argument, NULL, 'm'},
+		{"export", required_argument, NULL, 'e'},
 		{"help", no_argument, NULL, 'h'},
 		{NULL, 0, NULL, 0},
 	};
@@ -93,6 +96,9 @@ static int parse(struct arguments *a, int argc, char **argv)
 		case 'm':
 			a->measure = true;
 			break;
+		case 'e':
+			a->export = optarg;
+			break;
 		case 'h':
 			fputs(usage, stdout);
 			exit(0);
@@ -100,7 +106,9 @@ static int parse(struct arguments *a, int argc, char **argv)
 			return -EINVAL;
 		}
 	}
-	return a->config && a->node && (a->measure || (a->coordinator && a->run_dir)) ? 0 : -EINVAL;
+	if (!a->config || !a->node)
+		return -EINVAL;
+	return a->measure || (a->run_dir && (a->export || a->coordinator)) ? 0 : -EINVAL;
 }
 
 static int load_config(struct node *n, struct ftp_error *err)
@@ -272,6 +280,14 @@ static int run(struct node *n, struct ftp_error *err)
 	return ftp_control_run(&params, n->stop_fd, err);
 }
 
+/* On one line of stdout; j is taken. */
+static void print_document(json_t *j)
+{
+	json_dumpf(j, stdout, JSON_COMPACT);
+	putchar('\n');
+	json_decref(j);
+}
+
 /* Prints what node.profile would answer, on one line of stdout. */
 static int measure(struct node *n, struct ftp_error *err)
 {
@@ -280,7 +296,6 @@ static int measure(struct node *n, struct ftp_error *err)
 		.stage = ftp_recipe_stage(n->config, n->model, n->region),
 		.slowdown = n->self->emulate.slowdown};
 	struct ftp_profile *profile = calloc(1, sizeof(*profile));
-	json_t *document;
 	int rc = 0;
 
 	ftp_assert(profile);
@@ -289,13 +304,23 @@ static int measure(struct node *n, struct ftp_error *err)
 		rc = ftp_recipe_use_isa(isa, err);
 	if (!rc)
 		rc = ftp_profile_measure(profile, &spec, err);
-	if (!rc) {
-		document = ftp_profile_encode(profile);
-		json_dumpf(document, stdout, JSON_COMPACT);
-		putchar('\n');
-		json_decref(document);
-	}
+	if (!rc)
+		print_document(ftp_profile_encode(profile));
 	free(profile);
+	return rc;
+}
+
+static int export(struct node *n, struct ftp_error *err)
+{
+	const struct ftp_export_spec spec = {.model = n->model,
+		.run_dir = n->args.run_dir,
+		.path = n->args.export,
+		.dataset = n->config->training.dataset.path};
+	json_t *document;
+	int rc = ftp_export_newest(&document, &spec, err);
+
+	if (!rc)
+		print_document(document);
 	return rc;
 }
 
@@ -303,6 +328,8 @@ typedef int step_function(struct node *, struct ftp_error *);
 
 /* In order; each needs the ones before it. */
 static step_function *const measuring[] = {check_openmp, pin, build_model, measure, NULL};
+
+static step_function *const exporting[] = {build_model, export, NULL};
 
 static step_function *const training[] = {
 	catch_signals,
@@ -319,6 +346,11 @@ static step_function *const training[] = {
 	run,
 	NULL,
 };
+
+static step_function *const *steps_of(const struct arguments *a)
+{
+	return a->measure ? measuring : a->export ? exporting : training;
+}
 
 static void tear_down(struct node *n)
 {
@@ -353,8 +385,7 @@ int main(int argc, char **argv)
 		return 78;
 	}
 	start_log(&n);
-	for (step_function *const *step = n.args.measure ? measuring : training; !rc && *step;
-		step++)
+	for (step_function *const *step = steps_of(&n.args); !rc && *step; step++)
 		rc = (*step)(&n, &err);
 	if (rc)
 		ftp_log_error("%s", err.text);

@@ -5,6 +5,7 @@
 #include <jansson.h>
 #include <libgen.h>
 #include <limits.h>
+#include <math.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,15 +14,27 @@
 
 #define DATA_ALIGN 8 /* the format asks that the data begin on this boundary */
 
+static void add_number(json_t *j, const char *key, float value)
+{
+	char text[32];
+
+	if (isnan(value))
+		return;
+	snprintf(text, sizeof(text), "%.9g", (double)value);
+	json_object_set_new(j, key, json_string(text));
+}
+
 static json_t *metadata(const struct ftp_model *m, const struct ftp_safetensors_info *info)
 {
-	char mean[32], std[32];
+	json_t *j = json_pack("{s:s, s:s, s:s, s:s}", "format", "pt", "ftpipe", FTP_VERSION,
+		"model", m->name, "params_digest", info->params_digest);
 
-	snprintf(mean, sizeof(mean), "%.9g", (double)info->input_mean);
-	snprintf(std, sizeof(std), "%.9g", (double)info->input_std);
-	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s}", "format", "pt", "ftpipe", FTP_VERSION,
-		"model", m->name, "params_digest", info->params_digest, "input_mean", mean,
-		"input_std", std);
+	ftp_assert(j);
+	add_number(j, "input_mean", info->input_mean);
+	add_number(j, "input_std", info->input_std);
+	if (info->more)
+		json_object_update(j, (json_t *)info->more);
+	return j;
 }
 
 static json_t *describe(const struct ftp_tensor *t, uint64_t begin, uint64_t end)

@@ -3,12 +3,16 @@
 #ifndef FTP_RUNTIME_SAFETENSORS_H
 #define FTP_RUNTIME_SAFETENSORS_H
 
+#include <jansson.h>
+
 #include "kernels/model.h"
 #include "runtime/base/error.h"
 
 struct ftp_safetensors_info {
-	float input_mean, input_std; /* into __metadata__, with model name and params digest */
+	float input_mean, input_std; /* into __metadata__, with model name and params digest; NAN:
+					not known, and left out */
 	const char *params_digest;
+	const json_t *more; /* texts that go there too; NULL: none */
 };
 
 /* states[i]: canonical state of unit i. Written to a temporary name, synced, renamed. Parameters

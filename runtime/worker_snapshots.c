@@ -12,30 +12,62 @@
 /* Digests and sending wait for a turn without other work, but not longer than this. */
 #define PATIENCE_NS (20 * FTP_NS_PER_MS)
 
-/* <run directory>/checkpoint/<node> */
+#define LOCK_NS	      (2 * FTP_NS_PER_S)
+#define LOOK_EVERY_NS (10 * FTP_NS_PER_MS)
+
+/* The operations of a process that was killed may hold its lock a little longer than it lived. */
+static int open_disk(
+	struct ftp_disk **out, const char *directory, bool wants_direct, struct ftp_error *err)
+{
+	uint64_t deadline_ns = ftp_clock_now_ns() + LOCK_NS;
+	int rc;
+
+	while ((rc = ftp_disk_open(out, directory, wants_direct, err)) == -EBUSY &&
+		ftp_clock_now_ns() < deadline_ns)
+		ftp_clock_sleep_ns(LOOK_EVERY_NS);
+	return rc;
+}
+
+/* <run directory>/checkpoint/<node>; what is wrong with the first, the second says. */
+static char *make_directory(const struct ftp_worker_params *p)
+{
+	char *directory, *last;
+
+	ftp_assert(asprintf(&directory, "%s/checkpoint/%s", p->run_dir,
+			   p->config->nodes[p->node].name) > 0);
+	last = strrchr(directory, '/');
+	*last = 0;
+	mkdir(directory, 0700);
+	*last = '/';
+	return directory;
+}
+
 int ftp_worker_snapshots_open(struct ftp_worker *w, struct ftp_error *err)
 {
-	const struct ftp_config *config = w->params.config;
-	struct ftp_checkpointer_spec spec = {.config = &config->checkpoint,
+	const struct ftp_config_checkpoint *config = &w->params.config->checkpoint;
+	struct ftp_checkpointer_spec spec = {.config = config,
 		.model = w->params.model,
 		.snapshots = w->snapshots,
 		.region = w->params.region};
+	struct ftp_error why;
 	char *directory;
-	int rc;
+	int rc = 0;
 
-	if (!config->checkpoint.every)
+	if (!config->every)
 		return 0;
-	ftp_assert(asprintf(&directory, "%s/checkpoint/%s", w->params.run_dir,
-			   config->nodes[w->params.node].name) > 0);
-	*strrchr(directory, '/') = 0;
-	mkdir(directory, 0700); /* what is wrong with it, the next one down says */
-	directory[strlen(directory)] = '/';
+	directory = make_directory(&w->params);
+	if (open_disk(&spec.disk, directory, config->direct != FTP_DIRECT_OFF, &why))
+		spec.disk = NULL;
+	spec.why = why.text;
 	spec.directory = directory;
-	rc = ftp_checkpointer_new(&w->checkpointer, &spec, err);
+	if (spec.disk && config->direct == FTP_DIRECT_ON && !spec.disk->mode.is_direct)
+		rc = ftp_error_set(err, ENOTSUP,
+			"checkpoint.direct is on, but the file system of %s has no direct access "
+			"(O_DIRECT): set it to auto",
+			directory);
+	w->checkpointer = ftp_checkpointer_new(&spec);
+	ftp_node_metrics_checkpoint(w->params.metrics, ftp_checkpointer_stats(w->checkpointer));
 	free(directory);
-	if (!rc)
-		ftp_node_metrics_checkpoint(
-			w->params.metrics, ftp_checkpointer_stats(w->checkpointer));
 	return rc;
 }
 

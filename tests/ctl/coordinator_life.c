@@ -315,13 +315,6 @@ static void on_data(struct life *l, const char *args)
 	l->all_data = !strcmp(args, "all");
 }
 
-/* Of the life, before it trains. */
-static void on_snapshots(struct life *l, const char *args)
-{
-	ftp_assert(sscanf(args, "%" SCNu64 " %" SCNu64, &l->config.snapshot.every,
-			   &l->config.snapshot.global_every) == 2);
-}
-
 /* A node has lost that peer. */
 static void on_lost_peer(struct life *l, const char *args)
 {
@@ -331,34 +324,6 @@ static void on_lost_peer(struct life *l, const char *args)
 	ftp_assert(
 		sscanf(args, "%u %" SCNu64 " %u %200[^\n]", &conn, &m.term, &m.node, m.text) == 4);
 	life_request(l, conn, FTP_METHOD_LOST, ftp_lost_encode(&m), false);
-}
-
-/* A node holds nothing of that step any more; or a unit that another term trained. */
-static void on_forget(struct life *l, const char *args)
-{
-	unsigned node, step, unit, term;
-	int n = sscanf(args, "n%u %u %u %u", &node, &step, &unit, &term);
-
-	ftp_assert(n == 2 || n == 4);
-	if (n == 4)
-		l->stored[node - 1][step][unit] = term;
-	else
-		memset(l->stored[node - 1][step], 0, sizeof(l->stored[0][0]));
-}
-
-/* Units [first, end); none: the node was late. digest: another one than is usual. */
-static void on_stored(struct life *l, const char *args)
-{
-	struct ftp_stored m = {.n_units = 0};
-	unsigned conn, first, end, digest = 0;
-
-	ftp_assert(sscanf(args, "%u %" SCNu64 " %" SCNu64 " %" SCNu64 " %u %u %u", &conn, &m.term,
-			   &m.step, &m.at, &first, &end, &digest) >= 6);
-	for (unsigned u = first; u < end; u++) {
-		m.unit[m.n_units] = u;
-		m.digest[m.n_units++] = (struct ftp_digest){digest, u};
-	}
-	life_request(l, conn, FTP_METHOD_STORED, ftp_stored_encode(&m), false);
 }
 
 static void on_raw(struct life *l, const char *args)
@@ -441,12 +406,14 @@ static const struct {
 	{"finish", on_finish},
 	{"hold", on_hold},
 	{"held", on_held},
-	{"snapshots", on_snapshots},
+	{"snapshots", life_on_snapshots},
 	{"data", on_data},
 	{"recover", life_on_recover},
-	{"stored", on_stored},
+	{"stored", life_on_stored},
+	{"checkpoints", life_on_checkpoints},
+	{"persisted", life_on_persisted},
 	{"complain", on_lost_peer},
-	{"forget", on_forget},
+	{"forget", life_on_forget},
 	{"restart", life_on_restart},
 	{"rejoin", life_on_rejoin},
 	{"away", life_on_away},

@@ -55,6 +55,10 @@ static void print_retain(FILE *f, const json_t *body)
 		fprintf(f, "%c%d", i ? ',' : ' ', (int)m.step[i]);
 	fprintf(f, "%s next %d%s", m.n_steps ? "" : " none", (int)m.next,
 		m.global ? " globally" : "");
+	if (m.disk)
+		fprintf(f, " put %d", (int)m.disk);
+	if (m.durable)
+		fprintf(f, " durable %d", (int)m.durable);
 }
 
 static void print_call(FILE *f, const struct ftp_action *a)

@@ -71,6 +71,13 @@ void life_on_plan(struct life *l, const char *args);
 void life_on_recover(struct life *l, const char *args);
 void life_on_stop(struct life *l, const char *args);
 
+/* life_snapshots.c: likewise. */
+void life_on_snapshots(struct life *l, const char *args);
+void life_on_checkpoints(struct life *l, const char *args);
+void life_on_stored(struct life *l, const char *args);
+void life_on_persisted(struct life *l, const char *args);
+void life_on_forget(struct life *l, const char *args);
+
 /* life_nodes.c: nodes that do what they are asked. */
 void life_note_call(struct life *l, const struct ftp_action *a);
 /* The term of the oldest call of that method to the connection, which is answered with this; 0. */

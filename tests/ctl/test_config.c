@@ -44,6 +44,9 @@ static void load__defaults(void **state)
 	assert_true(c->training.repartition.min_gain == 0.02);
 	assert_int_equal(c->training.repartition.horizon, 200);
 	assert_true(c->training.optimizer.momentum == 0.9);
+	assert_int_equal(c->checkpoint.every, 50);
+	assert_int_equal(c->checkpoint.keep, 2);
+	assert_int_equal(c->checkpoint.direct, FTP_DIRECT_AUTO);
 	assert_string_equal(c->metrics_listen, "127.0.0.1:9470");
 	assert_int_equal(c->log_level, FTP_CONFIG_LOG_INFO);
 	ftp_config_free(c);
