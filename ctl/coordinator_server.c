@@ -425,18 +425,16 @@ enum ftp_coordinator_outcome ftp_server_run(struct ftp_server *s, int stop_fd)
 	return s->outcome;
 }
 
-static void start_core(struct ftp_server *s, const struct ftp_server_params *params,
+/* past: NULL for a new run. */
+static void start_core(struct ftp_server *s, struct ftp_coordinator_settings settings,
 	const struct ftp_coordinator_past *past)
 {
-	struct ftp_coordinator_settings settings = *params->settings;
-
 	settings.past = past;
 	s->now_ns = ftp_clock_now_ns();
 	s->core = ftp_coordinator_new(&settings, s->now_ns);
 	if (past)
-		ftp_log_info("the run is resumed: %llu steps have their losses, and %s",
-			(unsigned long long)past->n_rows,
-			past->journal ? "there is a journal" : "there is no journal");
+		ftp_log_info("the run is resumed: %llu steps have their losses, %s journal",
+			(unsigned long long)past->n_rows, past->journal ? "and a" : "but no");
 }
 
 int ftp_server_new(
@@ -471,7 +469,7 @@ int ftp_server_new(
 	watch(s, EPOLL_CTL_ADD, s->tcp_fd, EPOLLIN, &s->tcp_fd);
 	watch(s, EPOLL_CTL_ADD, s->unix_fd, EPOLLIN, &s->unix_fd);
 	past->is_asked = params->resumes;
-	start_core(s, params, is_resumed ? past : NULL);
+	start_core(s, *params->settings, is_resumed ? past : NULL);
 	json_decref((json_t *)past->journal);
 	free(past);
 	ftp_coordinator_metrics_update(s->metrics, s->core);
