@@ -17,7 +17,7 @@ int ftp_coordinator_isa_rank(const char *isa)
 }
 
 /* Bit-identity needs one instruction set: the least that all nodes have. */
-void ftp_coordinator_choose_isa(struct ftp_coordinator *c)
+static void choose_isa(struct ftp_coordinator *c)
 {
 	const char *least = c->nodes[0].join.isa;
 
@@ -112,7 +112,7 @@ int ftp_coordinator_check_data(
 }
 
 /* The last step of the run, 0 if the data set does not fill one mini-batch. */
-uint64_t ftp_coordinator_last_step(const struct ftp_coordinator *c)
+static uint64_t last_step(const struct ftp_coordinator *c)
 {
 	uint64_t steps;
 
@@ -140,9 +140,9 @@ static void nobody_has_data(struct ftp_coordinator *c, uint64_t now_ns, struct f
 
 void ftp_coordinator_all_joined(struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a)
 {
-	ftp_coordinator_choose_isa(c);
+	choose_isa(c);
 	choose_data(c, a);
-	c->last_step = ftp_coordinator_last_step(c);
+	c->last_step = last_step(c);
 	ftp_coordinator_event_begin(c, now_ns, a);
 	if (ftp_coordinator_central(c) == FTP_NO_NODE)
 		nobody_has_data(c, now_ns, a);

@@ -232,9 +232,6 @@ int ftp_coordinator_on_links(struct ftp_coordinator *c, uint32_t node, const str
 /* coordinator_plan.c: what to plan when all nodes have joined, when all is measured, and later. A
  * target is a plan whose nodes are those of the config. */
 void ftp_coordinator_all_joined(struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a);
-uint64_t ftp_coordinator_last_step(
-	const struct ftp_coordinator *c); /* by the config and the data */
-void ftp_coordinator_choose_isa(struct ftp_coordinator *c);
 void ftp_coordinator_plan_first(struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a);
 uint32_t ftp_coordinator_stage_of(const struct ftp_plan *plan, uint32_t node); /* or FTP_NO_NODE */
 uint64_t ftp_coordinator_stages(const struct ftp_plan *plan);		       /* its nodes */
