@@ -253,6 +253,7 @@ METHOD(on_repartition, FTP_METHOD_REPARTITION)
 METHOD(on_drain, FTP_METHOD_DRAIN)
 METHOD(on_emulate, FTP_METHOD_SET_EMULATE)
 METHOD(on_fail, FTP_METHOD_SET_FAIL)
+METHOD(on_recover, FTP_METHOD_RECOVER)
 
 static const struct ftp_jsonrpc_method node_methods[] = {
 	{FTP_METHOD_JOIN, on_join},
@@ -277,6 +278,7 @@ static const struct ftp_jsonrpc_method control_methods[] = {
 	{FTP_METHOD_DRAIN, on_drain},
 	{FTP_METHOD_SET_EMULATE, on_emulate},
 	{FTP_METHOD_SET_FAIL, on_fail},
+	{FTP_METHOD_RECOVER, on_recover},
 	{NULL, NULL},
 };
 

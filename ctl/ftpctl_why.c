@@ -1,6 +1,7 @@
 /* What happened to a run: its story, and what it waits for now or how it ended. */
 #include <errno.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "ctl/document.h"
@@ -138,7 +139,28 @@ static void say_flights(const struct why *w)
 	}
 }
 
-/* All of one process; the document has none of this. */
+static json_t *flight_document(const struct ftp_flight *f)
+{
+	json_t *records = json_array();
+
+	for (uint32_t i = 0; i < f->n; i++) {
+		char *line = NULL;
+		size_t bytes;
+		FILE *out = open_memstream(&line, &bytes);
+
+		ftp_assert(out);
+		ftp_flight_print(out, f, i);
+		fclose(out);
+		json_array_append_new(records, json_string(line));
+		free(line);
+	}
+	return json_pack("{s:b, s:s, s:I, s:s, s:b, s:I, s:i, s:o}", "ok", 1, "who", f->head.who,
+		"pid", (json_int_t)f->head.pid, "started", f->head.started, "ended", f->is_ended,
+		"n_noted", (json_int_t)f->n_noted, "n_damaged", (int)f->n_broken, "records",
+		records);
+}
+
+/* All of one process. */
 static int flight(const struct ftp_options *o, const struct ftp_rundir *dir)
 {
 	char path[FTP_PATHS_MAX], name[64];
@@ -153,7 +175,10 @@ static int flight(const struct ftp_options *o, const struct ftp_rundir *dir)
 		     : ftp_flight_read(&f, path, &err);
 	if (rc)
 		return ftp_ftpctl_fail(o, FTP_EXIT_FAILURE, err.text);
-	say_flight(&f, UINT32_MAX);
+	if (o->json)
+		ftp_ftpctl_print_json(flight_document(&f));
+	else
+		say_flight(&f, UINT32_MAX);
 	ftp_flight_free(&f);
 	return FTP_EXIT_OK;
 }

@@ -2,7 +2,7 @@
 """./dev soak N: N runs of real processes, each with faults drawn from a seed; every one must end with
 the parameters and the losses of a run that nothing happened to.
 
-    soak.py [N] [--seed S] [--faults KIND,...] [--json]
+    soak.py [N] [--seed S] [--faults KIND,...] [--seconds T] [--json]
 
 --faults: the kinds to draw from; see FAULTS. A cycle that fails says how to run it alone, and its
 run directory is kept in build/soak. Exit 0: no cycle failed.
@@ -180,7 +180,9 @@ class Cycle:
             if node["state"] == "gone":
                 self.cluster.run("join", node["name"], "--timeout", "5s")
         if time.monotonic() - self.waits_since > PATIENCE_SECONDS:
-            self.cluster.run("recover", "--from-beginning")
+            done = self.cluster.run("recover", "--from-beginning", "--timeout", "10s")
+            if done.returncode:
+                print(f"soak: {self.seed}: {done.stderr.strip()}", file=sys.stderr, flush=True)
 
     def check(self, expected):
         follower = self.cluster.followers[-1][0]
@@ -240,6 +242,8 @@ def main():
     parser.add_argument("n", nargs="?", type=int, default=10)
     parser.add_argument("--seed", type=int, default=random.randrange(1 << 30))
     parser.add_argument("--faults", default=",".join(DEFAULT))
+    parser.add_argument("--seconds", type=float, default=float("inf"),
+                        help="begin no other cycle after that time")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     kinds = options.faults.split(",")
@@ -251,7 +255,11 @@ def main():
     print(f"soak: seeds {options.seed} to {options.seed + options.n - 1}", file=sys.stderr)
     expected = undisturbed()
     recoveries, failed, counts = [], [], dict.fromkeys(kinds, 0)
+    n = 0
     for seed in range(options.seed, options.seed + options.n):
+        if time.monotonic() - begin > options.seconds:
+            break
+        n += 1
         cycle = Cycle(seed, kinds)
         try:
             mine = cycle.run(expected)
@@ -265,12 +273,12 @@ def main():
             counts[kind] += 1
         told = ", ".join(f"{kind} at {at}" for at, kind in cycle.faults)
         print(f"soak: {seed}: {told}: {outcome}", file=sys.stderr, flush=True)
-    result = {"cycles": options.n, "failed": failed, "seconds": round(time.monotonic() - begin, 1),
+    result = {"cycles": n, "failed": failed, "seconds": round(time.monotonic() - begin, 1),
               "faults": counts, "recoveries": len(recoveries), "milliseconds": figures(recoveries)}
     if options.json:
         print(json.dumps(result, indent=2))
     else:
-        print(f"{options.n} cycles in {result['seconds']} s, {len(failed)} failed {failed or ''}")
+        print(f"{n} cycles in {result['seconds']} s, {len(failed)} failed {failed or ''}")
         print("faults:", ", ".join(f"{kind} {n}" for kind, n in counts.items()))
         print(f"{len(recoveries)} recoveries; milliseconds (steps: number), median and worst:")
         for name, v in result["milliseconds"].items():
