@@ -463,20 +463,18 @@ int ftp_server_new(
 	if (rc >= 0)
 		rc = s->unix_fd = ftp_listen_unix(params->dir->path, FTP_RUNDIR_SOCKET, err);
 	if (rc < 0) {
-		json_decref((json_t *)past->journal);
-		free(past);
 		ftp_server_free(s);
-		return rc;
+	} else {
+		watch(s, EPOLL_CTL_ADD, s->tcp_fd, EPOLLIN, &s->tcp_fd);
+		watch(s, EPOLL_CTL_ADD, s->unix_fd, EPOLLIN, &s->unix_fd);
+		past->is_asked = params->resumes;
+		start_core(s, *params->settings, is_resumed ? past : NULL);
+		ftp_coordinator_metrics_update(s->metrics, s->core);
+		*out = s;
 	}
-	watch(s, EPOLL_CTL_ADD, s->tcp_fd, EPOLLIN, &s->tcp_fd);
-	watch(s, EPOLL_CTL_ADD, s->unix_fd, EPOLLIN, &s->unix_fd);
-	past->is_asked = params->resumes;
-	start_core(s, *params->settings, is_resumed ? past : NULL);
 	json_decref((json_t *)past->journal);
 	free(past);
-	ftp_coordinator_metrics_update(s->metrics, s->core);
-	*out = s;
-	return 0;
+	return rc < 0 ? rc : 0;
 }
 
 void ftp_server_free(struct ftp_server *s)
