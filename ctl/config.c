@@ -183,22 +183,27 @@ static int drop_local(void *arg, const char *path, struct ftp_yaml *y)
 	return 0;
 }
 
+static struct ftp_digest digest_and_free(struct ftp_yaml *root)
+{
+	struct ftp_digest digest;
+	size_t bytes;
+	char *text = ftp_yaml_print(root, &bytes);
+
+	digest = ftp_digest_of(text, bytes);
+	free(text);
+	ftp_yaml_free(root);
+	return digest;
+}
+
 struct ftp_digest ftp_config_digest(const struct ftp_config *c)
 {
 	struct ftp_yaml *root = ftp_config_write(c);
-	struct ftp_digest digest;
-	size_t bytes;
-	char *text;
 
 	ftp_yaml_remove(root, "log");
 	ftp_yaml_remove(root, "metrics");
 	ftp_yaml_each(root, "cluster", drop_local, NULL);
 	ftp_yaml_each(root, "nodes.*", drop_local, NULL);
-	text = ftp_yaml_print(root, &bytes);
-	digest = ftp_digest_of(text, bytes);
-	free(text);
-	ftp_yaml_free(root);
-	return digest;
+	return digest_and_free(root);
 }
 
 int ftp_config_find_node(const struct ftp_config *c, const char *name)
@@ -208,4 +213,25 @@ int ftp_config_find_node(const struct ftp_config *c, const char *name)
 			return (int)i;
 	}
 	return -1;
+}
+
+static int drop_plans(void *arg, const char *path, struct ftp_yaml *y)
+{
+	(void)arg;
+	(void)path;
+	ftp_yaml_remove(y, "cuts");
+	ftp_yaml_remove(y, "repartition");
+	return 0;
+}
+
+struct ftp_digest ftp_config_training_digest(const struct ftp_config *c)
+{
+	static const char *const others[] = {
+		"cluster", "nodes", "snapshot", "checkpoint", "net", "metrics", "log"};
+	struct ftp_yaml *root = ftp_config_write(c);
+
+	for (size_t i = 0; i < sizeof(others) / sizeof(*others); i++)
+		ftp_yaml_remove(root, others[i]);
+	ftp_yaml_each(root, "training", drop_plans, NULL);
+	return digest_and_free(root);
 }

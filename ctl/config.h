@@ -150,6 +150,10 @@ char *ftp_config_dump(const struct ftp_config *c);
 /* Identity of what must be the same on every node (all but data_dir, log and metrics). */
 struct ftp_digest ftp_config_digest(const struct ftp_config *c);
 
+/* Identity of what a run computes: one that was killed may go on with this configuration. Nodes,
+ * cuts and ports may differ. */
+struct ftp_digest ftp_config_training_digest(const struct ftp_config *c);
+
 /* -1 when there is none of that name. */
 int ftp_config_find_node(const struct ftp_config *c, const char *name);
 

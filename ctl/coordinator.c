@@ -13,8 +13,9 @@ static const struct {
 	const char *name;
 	unsigned next; /* BIT of each state that may follow */
 } states[FTP_N_RUN_STATES] = {
-	[FTP_RUN_WAITING] = {"waiting",
-		BIT(FTP_RUN_PROFILING) | BIT(FTP_RUN_PREPARING) | BIT(FTP_RUN_FINISHING)},
+	[FTP_RUN_RESUMING] = {"resuming", BIT(FTP_RUN_TRAINING) | BIT(FTP_RUN_FINISHING)},
+	[FTP_RUN_WAITING] = {"waiting", BIT(FTP_RUN_TRAINING) | BIT(FTP_RUN_PROFILING) |
+						BIT(FTP_RUN_PREPARING) | BIT(FTP_RUN_FINISHING)},
 	[FTP_RUN_PROFILING] = {"profiling",
 		BIT(FTP_RUN_PROBING) | BIT(FTP_RUN_PREPARING) | BIT(FTP_RUN_FINISHING)},
 	[FTP_RUN_PROBING] = {"probing", BIT(FTP_RUN_PREPARING) | BIT(FTP_RUN_FINISHING)},
@@ -25,6 +26,7 @@ static const struct {
 };
 
 static const uint64_t state_wait_ns[FTP_N_RUN_STATES] = {
+	[FTP_RUN_RESUMING] = FTP_COORDINATOR_JOIN_NS,
 	[FTP_RUN_WAITING] = FTP_COORDINATOR_JOIN_NS,
 	[FTP_RUN_PROFILING] = FTP_COORDINATOR_PROFILE_NS,
 	[FTP_RUN_PROBING] = FTP_COORDINATOR_PROBE_NS,
@@ -61,6 +63,9 @@ struct ftp_coordinator *ftp_coordinator_new(
 	c->changes = json_array();
 	c->recovery.history = json_array();
 	ftp_coordinator_snapshots_init(c);
+	c->settings.past = NULL;
+	if (settings->past)
+		ftp_coordinator_resume_init(c, settings->past, now_ns);
 	return c;
 }
 
@@ -120,6 +125,7 @@ void ftp_coordinator_finish(struct ftp_coordinator *c, enum ftp_coordinator_outc
 	else
 		ftp_actions_log(a, FTP_LOG_INFO, "the run has %s",
 			outcome == FTP_END_STOPPED ? "been stopped" : "completed");
+	ftp_coordinator_journal(c, now_ns, a);
 	snprintf(stop.reason, sizeof(stop.reason), "%s",
 		reason[0] ? reason : ftp_coordinator_outcome_name(outcome));
 	for (uint32_t i = 0; i < c->n_nodes; i++)
@@ -187,7 +193,9 @@ static void on_wait_over(struct ftp_coordinator *c, uint64_t now_ns, struct ftp_
 	char who[256];
 
 	ftp_coordinator_list(c, c->awaited, who, sizeof(who));
-	if (c->state == FTP_RUN_WAITING)
+	if (c->state == FTP_RUN_RESUMING)
+		ftp_coordinator_resume_time(c, now_ns, a);
+	else if (c->state == FTP_RUN_WAITING)
 		nobody_joined(c, now_ns, a);
 	else if (c->state < FTP_RUN_PREPARING)
 		ftp_coordinator_suspect(c, FTP_EVIDENCE_CERTAIN, now_ns, a,
@@ -303,9 +311,10 @@ static void check_invariants(const struct ftp_coordinator *c)
 	ftp_assert((c->state >= FTP_RUN_FINISHING) == (c->outcome != FTP_END_NONE));
 	ftp_assert((c->outcome == FTP_END_FAILED) <= (c->reason[0] != 0));
 	ftp_assert((c->state == FTP_RUN_TRAINING) <= (c->plan.term > 0));
-	ftp_assert((c->state < FTP_RUN_TRAINING) <= (c->plan.term == 0));
+	ftp_assert((c->state < FTP_RUN_TRAINING && c->state != FTP_RUN_RESUMING) <=
+		   (c->plan.term == 0));
 	ftp_assert((c->state == FTP_RUN_PREPARING) <= (c->change.phase != FTP_CHANGE_NONE));
-	ftp_assert(c->last_row <= c->last_step);
+	ftp_assert(!c->last_step || c->last_row <= c->last_step);
 	ftp_assert(c->state >= FTP_RUN_FINISHING ||
 		   (c->evidence == FTP_EVIDENCE_NONE) == (c->verdict_ns == FTP_NS_NEVER));
 	ftp_assert(c->state == FTP_RUN_ENDED || ftp_coordinator_deadline(c) != FTP_NS_NEVER);
@@ -318,7 +327,8 @@ static void check_invariants(const struct ftp_coordinator *c)
 		ftp_assert(n->joined || !n->live);
 		ftp_assert(!planned || n->joined);
 		ftp_assert(!planned || n->live || c->verdict_ns != FTP_NS_NEVER ||
-			   c->state >= FTP_RUN_FINISHING || ftp_coordinator_recovering(c));
+			   c->state >= FTP_RUN_FINISHING || c->state == FTP_RUN_RESUMING ||
+			   ftp_coordinator_recovering(c));
 		ftp_assert(!planned || !n->leaving || ftp_coordinator_recovering(c));
 		ftp_assert(!n->finished || planned);
 	}

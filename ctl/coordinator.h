@@ -16,6 +16,11 @@
  * possible with those who are left, the run waits for the others, and says for whom; the operator
  * may end that. Without snapshots any loss ends the run. Every other wait has a deadline, and every
  * end has a reason.
+ *
+ * What must outlive the process is in a journal, which the shell makes durable before it does
+ * anything that the core asks for after it. A core that is made with a journal resumes: where all
+ * stages of the plan in force come back as they were, training has gone on meanwhile, and goes on;
+ * else it is a recovery.
  */
 #ifndef FTP_CTL_COORDINATOR_H
 #define FTP_CTL_COORDINATOR_H
@@ -31,6 +36,7 @@
 
 /* How long is waited for whom. */
 #define FTP_COORDINATOR_JOIN_NS	   (15 * FTP_NS_PER_S)	/* all nodes, from the start on */
+#define FTP_COORDINATOR_RETURN_NS  (5 * FTP_NS_PER_S)	/* the others, once one has */
 #define FTP_COORDINATOR_PROFILE_NS (120 * FTP_NS_PER_S) /* all nodes' unit times */
 #define FTP_COORDINATOR_PROBE_NS   (20 * FTP_NS_PER_S)
 #define FTP_COORDINATOR_HALT_NS	   (3 * FTP_NS_PER_S) /* who stays silent is left out */
@@ -55,6 +61,7 @@
 #define FTP_COORDINATOR_VERDICT_NS (500 * FTP_NS_PER_MS)
 
 enum ftp_coordinator_state {
+	FTP_RUN_RESUMING, /* a plan was in force: who of it comes back? */
 	FTP_RUN_WAITING,
 	FTP_RUN_PROFILING,
 	FTP_RUN_PROBING,
@@ -74,6 +81,16 @@ enum ftp_coordinator_outcome {
 
 struct ftp_coordinator; /* opaque */
 
+#define FTP_LATE_ROWS 1024 /* whose losses are known again when rows after them are cut */
+
+struct ftp_coordinator_past {	      /* of a run that is resumed */
+	const json_t *journal;	      /* NULL: lost, or there was none yet; lent for the call */
+	uint64_t n_rows;	      /* of loss.csv: steps 1 ... */
+	double losses[FTP_LATE_ROWS]; /* of the last of them, by step modulo their number */
+	double t_s;		      /* of the last event */
+	bool is_asked;		      /* by the operator: an end but for completion is forgotten */
+};
+
 struct ftp_coordinator_unit { /* of the model */
 	uint64_t input_bytes; /* the cut before it, of one micro-batch */
 	uint64_t state_bytes; /* what travels when it moves */
@@ -89,6 +106,7 @@ struct ftp_coordinator_settings {
 	uint32_t n_units; /* of the model, at most FTP_PROTOCOL_MAX_UNITS */
 	const struct ftp_coordinator_unit *units; /* n_units; lent for the core's life */
 	bool drill;				  /* run.emulate is allowed */
+	const struct ftp_coordinator_past *past;  /* NULL: a new run; lent for new() */
 };
 
 enum ftp_event_kind {
@@ -115,6 +133,7 @@ enum ftp_action_kind {
 	FTP_ACTION_CLOSE,   /* conn, once what is queued is written */
 	FTP_ACTION_ROW,	    /* the next row of loss.csv: step, loss */
 	FTP_ACTION_CUT,	    /* loss.csv ends with the row of step: those after it go */
+	FTP_ACTION_JOURNAL, /* body: durable before anything after it, loss.csv with it */
 	FTP_ACTION_EVENT,   /* the next line of events.jsonl: body */
 	FTP_ACTION_LOG,	    /* level, text */
 	FTP_ACTION_RAISE,   /* code: the signal that ends this process, once all else is done */
@@ -144,6 +163,11 @@ struct ftp_actions {
 
 struct ftp_coordinator *ftp_coordinator_new(
 	const struct ftp_coordinator_settings *settings, uint64_t now_ns);
+
+/* Is this a journal of the run, of a version that is understood? -EINVAL with what is wrong: it is
+ * as good as lost. */
+int ftp_coordinator_journal_check(const json_t *journal, uint64_t run, struct ftp_error *err);
+
 void ftp_coordinator_free(struct ftp_coordinator *c);
 
 /* Appends what is to be done, in order. Never fails: bad input becomes a REPLY, a LOG, or the end

@@ -65,7 +65,8 @@ static int on_committed(struct ftp_coordinator *c, uint32_t node, const struct f
 	uint64_t now_ns, struct ftp_actions *a, struct ftp_error *err)
 {
 	(void)err;
-	if (awaited(c, node, FTP_CHANGE_COMMITTING, e->term))
+	/* A commit that is repeated is followed by a question. */
+	if (awaited(c, node, FTP_CHANGE_COMMITTING, e->term) && c->change.cause != FTP_CAUSE_RESUME)
 		ftp_coordinator_change_done(c, node, now_ns, a);
 	return 0;
 }
@@ -153,6 +154,8 @@ static const struct {
 		blame},
 	{FTP_METHOD_PROBE, "measure its links", FTP_CHANGE_NONE, ftp_coordinator_on_links, blame},
 	{FTP_METHOD_HALT, "halt", FTP_CHANGE_HALTING, ftp_coordinator_on_halted, blame},
+	{FTP_METHOD_INVENTORY, "tell what it holds", FTP_CHANGE_COMMITTING,
+		ftp_coordinator_on_halted, blame},
 	{FTP_METHOD_PREPARE, "prepare the plan", FTP_CHANGE_PREPARING, on_prepared, abandon},
 	{FTP_METHOD_HOLD, "hold", FTP_CHANGE_HOLDING, on_hold, does_not_hold},
 	{FTP_METHOD_TRANSFER, "take over the unit states", FTP_CHANGE_TRANSFERRING, on_transferred,

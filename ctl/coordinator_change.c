@@ -125,6 +125,7 @@ void ftp_coordinator_change_begin(struct ftp_coordinator *c, enum ftp_change_cau
 {
 	ftp_assert(c->change.phase == FTP_CHANGE_NONE);
 	renew(c, cause, reason);
+	ftp_coordinator_journal(c, now_ns, a);
 	ftp_coordinator_change_prepare(c, target, now_ns, a);
 }
 
@@ -136,7 +137,7 @@ static void supersede(
 	bool is_committed = x->phase == FTP_CHANGE_COMMITTING;
 
 	if (x->phase == FTP_CHANGE_NONE || x->phase == FTP_CHANGE_ABANDONING ||
-		x->cause == FTP_CAUSE_START || x->cause == FTP_CAUSE_FAILURE)
+		x->cause == FTP_CAUSE_START || x->cause >= FTP_CAUSE_FAILURE)
 		return;
 	snprintf(x->why, sizeof(x->why), "%s", why);
 	ftp_actions_log(a, FTP_LOG_WARNING, "repartition to term %llu %s while %s: %s",
@@ -160,6 +161,7 @@ void ftp_coordinator_change_halt(struct ftp_coordinator *c, uint64_t members, co
 	snprintf(m.reason, sizeof(m.reason), "%s", reason);
 	c->change.members = members;
 	enter(c, FTP_CHANGE_HALTING, members, now_ns);
+	ftp_coordinator_journal(c, now_ns, a);
 	call_nodes(c, members, FTP_METHOD_HALT, ftp_halt_encode(&m), m.term, a);
 	if (!members)
 		ftp_coordinator_recovery_halted(c, now_ns, a);
@@ -256,6 +258,7 @@ static void transfer(struct ftp_coordinator *c, uint64_t now_ns, struct ftp_acti
 static void commit(struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a)
 {
 	const struct ftp_commit m = {.term = c->change.plan.term};
+	json_t *event;
 
 	if (!c->plan.term) {
 		ftp_coordinator_move(c, FTP_RUN_TRAINING, now_ns);
@@ -263,7 +266,6 @@ static void commit(struct ftp_coordinator *c, uint64_t now_ns, struct ftp_action
 		c->train_start_ns = now_ns;
 	}
 	enter(c, FTP_CHANGE_COMMITTING, c->change.members, now_ns);
-	call_nodes(c, c->change.members, FTP_METHOD_COMMIT, ftp_commit_encode(&m), m.term, a);
 	c->old_term = c->plan.term;
 	c->plan = c->change.plan;
 	c->plan_step = c->change.step;
@@ -288,7 +290,38 @@ static void commit(struct ftp_coordinator *c, uint64_t now_ns, struct ftp_action
 		n->counted_ns = n->counted_profiled_ns = 0;
 		n->n_links = 0;
 	}
-	ftp_coordinator_event_plan(c, now_ns, a);
+	event = ftp_coordinator_remember_plan(c);
+	ftp_coordinator_journal(c, now_ns, a);
+	call_nodes(c, c->change.members, FTP_METHOD_COMMIT, ftp_commit_encode(&m), m.term, a);
+	ftp_coordinator_event(c, "plan", event, now_ns, a);
+}
+
+/* The commit may have been lost with the coordinator: who has not heard it hears it now. */
+void ftp_coordinator_change_resume(
+	struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a)
+{
+	const struct ftp_commit m = {.term = c->plan.term};
+	uint64_t live = 0, members = 0;
+
+	for (uint32_t i = 0; i < c->n_nodes; i++) {
+		const struct ftp_coordinator_node *n = &c->nodes[i];
+
+		if (!n->live)
+			continue;
+		live |= FTP_NODE_BIT(i);
+		if (ftp_coordinator_stage_of(&c->plan, i) != FTP_NO_NODE ||
+			n->join.next_term == c->plan.term)
+			members |= FTP_NODE_BIT(i);
+	}
+	memset(&c->change, 0, sizeof(c->change));
+	c->change.cause = FTP_CAUSE_RESUME;
+	c->change.plan = c->plan;
+	c->change.step = c->plan_step;
+	c->change.members = live;
+	snprintf(c->change.reason, sizeof(c->change.reason), "the coordinator was away");
+	enter(c, FTP_CHANGE_COMMITTING, live, now_ns);
+	call_nodes(c, members, FTP_METHOD_COMMIT, ftp_commit_encode(&m), m.term, a);
+	call_nodes(c, live, FTP_METHOD_INVENTORY, json_object(), m.term, a);
 }
 
 /* Nodes that were drained hold nothing any more. */
@@ -299,29 +332,6 @@ static void let_go(struct ftp_coordinator *c, uint64_t now_ns, struct ftp_action
 			ftp_coordinator_dismiss(c, i, now_ns, a);
 }
 
-void ftp_coordinator_change_parts(
-	const struct ftp_coordinator_change *x, uint64_t now_ns, double parts_s[FTP_N_CHANGE_PARTS])
-{
-	static const struct {
-		enum ftp_change_phase from, to; /* NONE: now */
-	} parts[FTP_N_CHANGE_PARTS] = {
-		[FTP_PART_PREPARE] = {FTP_CHANGE_PREPARING, FTP_CHANGE_HOLDING},
-		[FTP_PART_HOLD] = {FTP_CHANGE_HOLDING, FTP_CHANGE_TRANSFERRING},
-		[FTP_PART_TRANSFER] = {FTP_CHANGE_TRANSFERRING, FTP_CHANGE_COMMITTING},
-		[FTP_PART_COMMIT] = {FTP_CHANGE_COMMITTING, FTP_CHANGE_NONE},
-		[FTP_PART_PAUSE] = {FTP_CHANGE_TRANSFERRING, FTP_CHANGE_NONE},
-	};
-
-	for (int i = 0; i < FTP_N_CHANGE_PARTS; i++) {
-		uint64_t from_ns = x->began_ns[parts[i].from];
-		uint64_t to_ns = parts[i].to ? x->began_ns[parts[i].to] : now_ns;
-
-		parts_s[i] = from_ns && to_ns > from_ns
-				     ? (double)(to_ns - from_ns) / (double)FTP_NS_PER_S
-				     : 0;
-	}
-}
-
 static void settle(struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a)
 {
 	const struct ftp_coordinator_change *x = &c->change;
@@ -329,6 +339,8 @@ static void settle(struct ftp_coordinator *c, uint64_t now_ns, struct ftp_action
 
 	if (x->cause == FTP_CAUSE_FAILURE) {
 		ftp_coordinator_recovery_settled(c, now_ns);
+	} else if (x->cause == FTP_CAUSE_RESUME) {
+		ftp_coordinator_resume_settled(c, now_ns, a);
 	} else if (c->old_term) {
 		c->n_committed++;
 		ftp_coordinator_change_parts(x, now_ns, s);

@@ -37,6 +37,7 @@ enum ftp_change_cause {
 	FTP_CAUSE_JOIN,
 	FTP_CAUSE_SLOWNESS,
 	FTP_CAUSE_FAILURE, /* a recovery */
+	FTP_CAUSE_RESUME,  /* no change: the plan in force is confirmed */
 	FTP_N_CHANGE_CAUSES,
 };
 

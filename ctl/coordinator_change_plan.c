@@ -109,3 +109,26 @@ void ftp_coordinator_change_describe(const struct ftp_coordinator *c, struct ftp
 			(unsigned long long)p->term, text, 1ull, (unsigned long long)p->last_step,
 			c->isa);
 }
+
+void ftp_coordinator_change_parts(
+	const struct ftp_coordinator_change *x, uint64_t now_ns, double parts_s[FTP_N_CHANGE_PARTS])
+{
+	static const struct {
+		enum ftp_change_phase from, to; /* NONE: now */
+	} parts[FTP_N_CHANGE_PARTS] = {
+		[FTP_PART_PREPARE] = {FTP_CHANGE_PREPARING, FTP_CHANGE_HOLDING},
+		[FTP_PART_HOLD] = {FTP_CHANGE_HOLDING, FTP_CHANGE_TRANSFERRING},
+		[FTP_PART_TRANSFER] = {FTP_CHANGE_TRANSFERRING, FTP_CHANGE_COMMITTING},
+		[FTP_PART_COMMIT] = {FTP_CHANGE_COMMITTING, FTP_CHANGE_NONE},
+		[FTP_PART_PAUSE] = {FTP_CHANGE_TRANSFERRING, FTP_CHANGE_NONE},
+	};
+
+	for (int i = 0; i < FTP_N_CHANGE_PARTS; i++) {
+		uint64_t from_ns = x->began_ns[parts[i].from];
+		uint64_t to_ns = parts[i].to ? x->began_ns[parts[i].to] : now_ns;
+
+		parts_s[i] = from_ns && to_ns > from_ns
+				     ? (double)(to_ns - from_ns) / (double)FTP_NS_PER_S
+				     : 0;
+	}
+}

@@ -45,6 +45,7 @@ static void become_durable(struct ftp_coordinator *c, uint64_t now_ns, struct ft
 	s->disk_step = d->put.step;
 	memcpy(d->nodes, d->put.nodes, sizeof(d->nodes));
 	d->n_durable++;
+	ftp_coordinator_journal(c, now_ns, a);
 	ftp_coordinator_snapshots_forget(c, before);
 	if (d->is_failing)
 		ftp_actions_log(a, FTP_LOG_INFO, "the snapshot after step %llu is on disk again",

@@ -130,8 +130,7 @@ static void remember(json_t *history, json_t *entry)
 		json_array_append(history, entry);
 }
 
-void ftp_coordinator_event_plan(
-	const struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a)
+json_t *ftp_coordinator_remember_plan(const struct ftp_coordinator *c)
 {
 	json_t *stages = json_array(), *j;
 
@@ -148,7 +147,7 @@ void ftp_coordinator_event_plan(
 		ftp_coordinator_prediction(c), "stages", stages);
 	ftp_assert(j);
 	remember(c->plans, j);
-	ftp_coordinator_event(c, "plan", j, now_ns, a);
+	return j;
 }
 
 /* The slowest of the links that units move over; null: not measured. */

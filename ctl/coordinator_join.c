@@ -15,10 +15,19 @@ static int admit(const struct ftp_coordinator *c, const struct ftp_join *join, u
 	if (c->nodes[node].live)
 		return ftp_error_set(err, EEXIST, "%s has already joined: it is pid %lld",
 			join->name, (long long)c->nodes[node].join.pid);
-	if (c->state != FTP_RUN_WAITING && c->state != FTP_RUN_TRAINING)
+	if (join->run && join->run != c->settings.run)
+		return ftp_error_set(err, EBUSY, "%s has a part in another run", join->name);
+	if (c->state != FTP_RUN_RESUMING && c->state != FTP_RUN_WAITING &&
+		c->state != FTP_RUN_TRAINING)
 		return ftp_error_set(err, EBUSY, "the run has begun: it is %s",
 			ftp_coordinator_state_name(c->state));
-	if (ftp_coordinator_stage_of(&c->plan, node) != FTP_NO_NODE &&
+	if (join->newest_term && c->state == FTP_RUN_TRAINING)
+		return ftp_error_set(err, EBUSY,
+			"%s comes back too late: training has gone on without it since term %llu; "
+			"start it anew",
+			join->name, (unsigned long long)c->plan.term);
+	if (c->state == FTP_RUN_TRAINING &&
+		ftp_coordinator_stage_of(&c->plan, node) != FTP_NO_NODE &&
 		!ftp_coordinator_recovering(c))
 		return ftp_error_set(err, EBUSY, "%s was lost, and the run ends", join->name);
 	if (memcmp(&join->config, &c->settings.config_digest, sizeof(join->config)))
@@ -76,7 +85,7 @@ static struct ftp_emulate configured(const struct ftp_config_emulate *e)
 void ftp_coordinator_join(struct ftp_coordinator *c, const struct ftp_event *e, uint64_t now_ns,
 	struct ftp_actions *a)
 {
-	struct ftp_joined joined = {.run = c->settings.run};
+	struct ftp_joined joined = {.run = c->settings.run, .row = c->last_row};
 	struct ftp_join join;
 	struct ftp_coordinator_node *n;
 	struct ftp_error err;
@@ -116,6 +125,9 @@ void ftp_coordinator_join(struct ftp_coordinator *c, const struct ftp_event *e, 
 		ftp_coordinator_joined_late(c, node, now_ns, a);
 		return;
 	}
+	ftp_coordinator_resume_joined(c, node, now_ns, a);
+	if (c->state != FTP_RUN_WAITING)
+		return;
 	for (uint32_t i = 0; i < c->n_nodes; i++)
 		if (!c->nodes[i].live)
 			return;

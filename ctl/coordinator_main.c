@@ -15,12 +15,12 @@
 struct arguments {
 	const char *config, *run_dir, *run;
 	int ready_fd; /* -1: nobody waits */
-	bool drill;
+	bool drill, resumes;
 };
 
 static const char usage[] =
 	"usage: ftpipe-coordinator --config FILE --run-dir DIR --run HEX [--ready-fd N] "
-	"[--drill]\n"
+	"[--drill] [--resume]\n"
 	"Started by `ftpctl start`; see `ftpctl help`.\n";
 
 static int parse(struct arguments *a, int argc, char **argv)
@@ -31,6 +31,7 @@ static int parse(struct arguments *a, int argc, char **argv)
 		{"run", required_argument, NULL, 2},
 		{"ready-fd", required_argument, NULL, 3},
 		{"drill", no_argument, NULL, 'd'},
+		{"resume", no_argument, NULL, 'r'},
 		{"help", no_argument, NULL, 'h'},
 		{NULL, 0, NULL, 0},
 	};
@@ -45,6 +46,8 @@ static int parse(struct arguments *a, int argc, char **argv)
 		}
 		if (o == 'd')
 			a->drill = true;
+		else if (o == 'r')
+			a->resumes = true;
 		else if (o > 3)
 			return -EINVAL;
 		else
@@ -142,6 +145,7 @@ int main(int argc, char **argv)
 	snprintf(dir.id, sizeof(dir.id), "%s",
 		strrchr(dir.path, '/') ? strrchr(dir.path, '/') + 1 : "");
 	params.dir = &dir;
+	params.resumes = a.resumes;
 	rc = ftp_config_load(&config, a.config, NULL, 0, &err);
 	if (!rc) {
 		start_log(config);

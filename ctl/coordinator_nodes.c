@@ -161,7 +161,8 @@ static bool may_exit(const struct ftp_coordinator *c, int node, int64_t pid)
 {
 	const struct ftp_coordinator_node *n = &c->nodes[node];
 
-	return c->state == FTP_RUN_TRAINING && (n->join.pid == pid ? n->leaving : n->joined);
+	return (c->state == FTP_RUN_TRAINING && (n->join.pid == pid ? n->leaving : n->joined)) ||
+	       (c->state == FTP_RUN_RESUMING && n->live && n->join.pid != pid);
 }
 
 static void describe_exit(const struct ftp_exited *m, char *text, size_t bytes)
@@ -323,6 +324,10 @@ void ftp_coordinator_blame(struct ftp_coordinator *c, uint32_t node, enum ftp_ev
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
 	ftp_coordinator_one_line(text);
+	if (c->state == FTP_RUN_RESUMING) {
+		ftp_coordinator_resume_without(c, node, evidence, text, now_ns, a);
+		return;
+	}
 	if (needs(c, node)) {
 		if (ftp_coordinator_recoverable(c))
 			ftp_coordinator_recover(c, node, evidence, text, now_ns, a);

@@ -88,14 +88,14 @@ uint64_t ftp_coordinator_preferred(const struct ftp_coordinator *c, uint64_t nod
 	uint64_t with = ftp_coordinator_with_data(c, nodes);
 	uint64_t first = with & -with;
 
-	return c->plan.term ? first | (with & FTP_NODE_BIT(c->plan.stages[0].node)) : first;
+	return c->plan.n_stages ? first | (with & FTP_NODE_BIT(c->plan.stages[0].node)) : first;
 }
 
 uint32_t ftp_coordinator_central(const struct ftp_coordinator *c)
 {
 	uint64_t with = ftp_coordinator_with_data(c, UINT64_MAX);
 
-	if (c->plan.term)
+	if (c->plan.n_stages)
 		return c->plan.stages[0].node;
 	return with ? (uint32_t)__builtin_ctzll(with) : FTP_NO_NODE;
 }
@@ -151,6 +151,8 @@ void ftp_coordinator_all_joined(struct ftp_coordinator *c, uint64_t now_ns, stru
 			"the data set's %llu training samples do not fill one mini-batch: "
 			"training.batch is %u",
 			(unsigned long long)c->data.n_train, c->config->training.batch);
+	else if (c->resume.is_lost)
+		ftp_coordinator_resume_lost(c, now_ns, a);
 	else if (c->n_nodes > 1 && ftp_cuts_measured(c->config->training.cuts))
 		ftp_coordinator_measure(c, now_ns, a);
 	else

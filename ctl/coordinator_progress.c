@@ -12,12 +12,12 @@
 /* First steps of a plan: the memory of its stages is new. */
 #define COLD_STEPS 2
 
-/* Of a message of the plan in force; anything else is late. */
+/* Of a message of the plan in force, which may still be in doubt; anything else is late. */
 bool ftp_coordinator_in_training(const struct ftp_coordinator *c, uint32_t node, uint64_t term,
 	const char *method, struct ftp_actions *a)
 {
-	if (c->state == FTP_RUN_TRAINING && term == c->plan.term &&
-		ftp_coordinator_stage_of(&c->plan, node) != FTP_NO_NODE)
+	if ((c->state == FTP_RUN_TRAINING || c->state == FTP_RUN_RESUMING) &&
+		term == c->plan.term && ftp_coordinator_stage_of(&c->plan, node) != FTP_NO_NODE)
 		return true;
 	ftp_actions_log(a, FTP_LOG_DEBUG, "dropped a late %s of term %llu", method,
 		(unsigned long long)term);

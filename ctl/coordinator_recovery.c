@@ -223,6 +223,10 @@ int ftp_coordinator_on_lost(struct ftp_coordinator *c, uint32_t node, const json
 		return ftp_error_set(err, EPROTO, "lost a peer that is no node of the run");
 	if (!ftp_coordinator_in_training(c, node, m.term, FTP_METHOD_LOST, a) || is_open(c))
 		return 0;
+	if (c->state == FTP_RUN_RESUMING) { /* it has not come back with its plan after all */
+		c->nodes[node].join.term = 0;
+		return 0;
+	}
 	ftp_coordinator_one_line(m.text);
 	snprintf(text, sizeof(text), "%s %s", c->config->nodes[node].name, m.text);
 	if (ftp_coordinator_recoverable(c))
@@ -240,7 +244,7 @@ static int choose_plan(
 {
 	int rc = 0;
 
-	if (!(ftp_coordinator_stages(&c->plan) & ~ftp_coordinator_usable(c)))
+	if (c->plan.n_stages && !(ftp_coordinator_stages(&c->plan) & ~ftp_coordinator_usable(c)))
 		ftp_coordinator_target_in_force(c, target);
 	else
 		rc = ftp_coordinator_plan_again(c, target, err);
@@ -336,6 +340,10 @@ void ftp_coordinator_recovery_halted(
 	struct ftp_catalogue_snapshot snapshot;
 	struct ftp_planner_plan target;
 
+	if (ftp_coordinator_resume_is_behind(c)) {
+		halt(c, now_ns, a);
+		return;
+	}
 	note_trained(c);
 	if (!may_go_on(c, &snapshot, &target, now_ns, a))
 		return;
@@ -350,6 +358,15 @@ void ftp_coordinator_recovery_halted(
 	c->recovery.term = x->step ? snapshot.term : 0;
 	ftp_coordinator_change_prepare(c, &target, now_ns, a);
 	ftp_coordinator_event_agreed(c, now_ns, a);
+}
+
+void ftp_coordinator_recovery_take_stock(struct ftp_coordinator *c)
+{
+	struct ftp_catalogue_snapshot snapshot;
+
+	if (ftp_coordinator_holdings_step(c, &snapshot))
+		ftp_coordinator_snapshots_adopt(c, &snapshot);
+	free_inventories(&c->recovery);
 }
 
 /* Its new owner if that has it, else a stage, else whoever is left. */

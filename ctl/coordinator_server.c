@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "ctl/coordinator_files.h"
 #include "ctl/coordinator_listen.h"
 #include "ctl/coordinator_metrics.h"
 #include "ctl/jsonrpc.h"
@@ -41,14 +42,13 @@ struct ftp_server {
 	struct ftp_actions actions;
 	struct conn *conns;
 	struct reply reply;
-	FILE *loss, *events;
+	struct ftp_coordinator_files files;
 	int epoll_fd, tcp_fd, unix_fd;
 	uint32_t last_conn, n_tcp, n_unix;
 	uint64_t now_ns; /* of this turn */
 	uint64_t refusals_quiet_until_ns;
 	pid_t parent;
-	bool ended, lines_added, disk_broken;
-	struct ftp_error cut_failed; /* text "": it did not */
+	bool ended;
 	enum ftp_coordinator_outcome outcome;
 	int raise; /* a signal, after this step; 0: none */
 };
@@ -116,29 +116,22 @@ static void do_close(struct ftp_server *s, struct ftp_action *a)
 
 static void do_row(struct ftp_server *s, struct ftp_action *a)
 {
-	ftp_rundir_add_loss(s->loss, a->step, a->loss);
-	s->lines_added = true;
+	ftp_coordinator_files_row(&s->files, a->step, a->loss);
 }
 
 static void do_cut(struct ftp_server *s, struct ftp_action *a)
 {
-	struct ftp_error err;
-
-	if (s->disk_broken || !ftp_rundir_cut_loss(s->loss, a->step, &err))
-		return;
-	s->cut_failed = err; /* told after this step: it is not re-entered */
-	s->disk_broken = true;
+	ftp_coordinator_files_cut(&s->files, a->step);
 }
 
-/* The core knows no wall clock; people do. */
+static void do_journal(struct ftp_server *s, struct ftp_action *a)
+{
+	ftp_coordinator_files_journal(&s->files, a->body);
+}
+
 static void do_event(struct ftp_server *s, struct ftp_action *a)
 {
-	char time[40];
-
-	ftp_clock_wall_text(time, sizeof(time));
-	json_object_set_new(a->body, "time", json_string(time));
-	ftp_rundir_add_event(s->events, a->body);
-	s->lines_added = true;
+	ftp_coordinator_files_event(&s->files, a->body);
 }
 
 static void do_log(struct ftp_server *s, struct ftp_action *a)
@@ -172,6 +165,7 @@ static void (*const doers[])(struct ftp_server *s, struct ftp_action *a) = {
 	[FTP_ACTION_CLOSE] = do_close,
 	[FTP_ACTION_ROW] = do_row,
 	[FTP_ACTION_CUT] = do_cut,
+	[FTP_ACTION_JOURNAL] = do_journal,
 	[FTP_ACTION_EVENT] = do_event,
 	[FTP_ACTION_LOG] = do_log,
 	[FTP_ACTION_RAISE] = do_raise,
@@ -190,26 +184,20 @@ static void flush_lines(struct ftp_server *s)
 {
 	struct ftp_error err;
 
-	if (s->lines_added && !s->disk_broken &&
-		(ftp_rundir_flush(s->loss, FTP_RUNDIR_LOSS, &err) ||
-			ftp_rundir_flush(s->events, FTP_RUNDIR_EVENTS, &err))) {
-		s->disk_broken = true;
+	if (ftp_coordinator_files_flush(&s->files, &err))
 		broken(s, err.text);
-	}
-	s->lines_added = false;
-	if (s->cut_failed.text[0]) {
-		err = s->cut_failed;
-		s->cut_failed.text[0] = 0;
-		broken(s, err.text);
-	}
 }
 
 /* Not re-entered: calls end in a peer's turn or free, never in ftp_jsonrpc_call(). */
 static void step(struct ftp_server *s, const struct ftp_event *e)
 {
 	ftp_coordinator_step(s->core, e, s->now_ns, &s->actions);
-	for (uint32_t i = 0; i < s->actions.n; i++)
+	for (uint32_t i = 0; i < s->actions.n; i++) {
+		/* What should have been durable first is not said; the run ends. */
+		if (s->actions.items[i].kind == FTP_ACTION_CALL && s->files.failed.text[0])
+			continue;
 		doers[s->actions.items[i].kind](s, &s->actions.items[i]);
+	}
 	ftp_actions_clear(&s->actions);
 	flush_lines(s);
 	if (s->raise)
@@ -401,11 +389,15 @@ static void take_signal(struct ftp_server *s, int stop_fd)
 
 	if (read(stop_fd, &info, sizeof(info)) != sizeof(info))
 		return;
-	if (getppid() != s->parent)
-		snprintf(why, sizeof(why), "the supervisor (pid %d) has died", s->parent);
-	else
-		snprintf(why, sizeof(why), "the coordinator was ended by signal %u from pid %u",
-			info.ssi_signo, info.ssi_pid);
+	if (getppid() != s->parent) { /* no end of the run: it can be resumed */
+		ftp_log_error("the supervisor (pid %d) has died; `ftpctl start` resumes the run",
+			s->parent);
+		s->ended = true;
+		s->outcome = FTP_END_FAILED;
+		return;
+	}
+	snprintf(why, sizeof(why), "the coordinator was ended by signal %u from pid %u",
+		info.ssi_signo, info.ssi_pid);
 	broken(s, why);
 }
 
@@ -435,14 +427,28 @@ enum ftp_coordinator_outcome ftp_server_run(struct ftp_server *s, int stop_fd)
 	return s->outcome;
 }
 
+/* past: NULL for a new run. */
+static void start_core(struct ftp_server *s, struct ftp_coordinator_settings settings,
+	const struct ftp_coordinator_past *past)
+{
+	settings.past = past;
+	s->now_ns = ftp_clock_now_ns();
+	s->core = ftp_coordinator_new(&settings, s->now_ns);
+	if (past)
+		ftp_log_info("the run is resumed: %llu steps have their losses, %s journal",
+			(unsigned long long)past->n_rows, past->journal ? "and a" : "but no");
+}
+
 int ftp_server_new(
 	struct ftp_server **out, const struct ftp_server_params *params, struct ftp_error *err)
 {
 	const struct ftp_config *config = params->settings->config;
+	struct ftp_coordinator_past *past = calloc(1, sizeof(*past));
 	struct ftp_server *s = calloc(1, sizeof(*s));
+	bool is_resumed = false;
 	int rc;
 
-	ftp_assert(s);
+	ftp_assert(s && past);
 	s->dir = params->dir;
 	s->parent = getppid();
 	s->unix_fd = -1;
@@ -452,22 +458,23 @@ int ftp_server_new(
 	if (rc >= 0)
 		rc = ftp_coordinator_metrics_start(&s->metrics, config, err);
 	if (rc >= 0)
-		rc = ftp_rundir_open_loss(&s->loss, params->dir, err);
-	if (rc >= 0)
-		rc = ftp_rundir_open_events(&s->events, params->dir, err);
+		rc = ftp_coordinator_files_open(
+			&s->files, params->dir, params->settings->run, past, &is_resumed, err);
 	if (rc >= 0)
 		rc = s->unix_fd = ftp_listen_unix(params->dir->path, FTP_RUNDIR_SOCKET, err);
 	if (rc < 0) {
 		ftp_server_free(s);
-		return rc;
+	} else {
+		watch(s, EPOLL_CTL_ADD, s->tcp_fd, EPOLLIN, &s->tcp_fd);
+		watch(s, EPOLL_CTL_ADD, s->unix_fd, EPOLLIN, &s->unix_fd);
+		past->is_asked = params->resumes;
+		start_core(s, *params->settings, is_resumed ? past : NULL);
+		ftp_coordinator_metrics_update(s->metrics, s->core);
+		*out = s;
 	}
-	watch(s, EPOLL_CTL_ADD, s->tcp_fd, EPOLLIN, &s->tcp_fd);
-	watch(s, EPOLL_CTL_ADD, s->unix_fd, EPOLLIN, &s->unix_fd);
-	s->now_ns = ftp_clock_now_ns();
-	s->core = ftp_coordinator_new(params->settings, s->now_ns);
-	ftp_coordinator_metrics_update(s->metrics, s->core);
-	*out = s;
-	return 0;
+	json_decref((json_t *)past->journal);
+	free(past);
+	return rc < 0 ? rc : 0;
 }
 
 void ftp_server_free(struct ftp_server *s)
@@ -486,10 +493,7 @@ void ftp_server_free(struct ftp_server *s)
 		close(s->tcp_fd);
 	close(s->epoll_fd);
 	ftp_coordinator_metrics_stop(s->metrics);
-	if (s->loss)
-		fclose(s->loss);
-	if (s->events)
-		fclose(s->events);
+	ftp_coordinator_files_close(&s->files);
 	ftp_coordinator_free(s->core);
 	ftp_actions_free(&s->actions);
 	free(s);

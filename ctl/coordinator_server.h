@@ -15,6 +15,7 @@ struct ftp_server; /* opaque */
 struct ftp_server_params {
 	const struct ftp_coordinator_settings *settings; /* lent for the server's life */
 	const struct ftp_rundir *dir;			 /* lent for the server's life */
+	bool resumes; /* the operator wants the run to go on, however it ended */
 };
 
 /* Listens, opens loss.csv, starts the metrics. -EADDRINUSE, -EACCES, ... with the address and what

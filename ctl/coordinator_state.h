@@ -8,6 +8,7 @@
 #include "ctl/coordinator.h"
 #include "ctl/coordinator_change.h"
 #include "ctl/coordinator_disk.h"
+#include "ctl/coordinator_resume.h"
 #include "ctl/detector.h"
 #include "ctl/coordinator_catalogue.h"
 #include "ctl/planner.h"
@@ -116,7 +117,6 @@ struct ftp_coordinator_recovery {
 };
 
 #define FTP_RATE_SAMPLES 16
-#define FTP_LATE_ROWS	 1024 /* whose losses are known again when rows after them are cut */
 
 struct ftp_coordinator {
 	struct ftp_coordinator_settings settings;
@@ -141,6 +141,7 @@ struct ftp_coordinator {
 	struct ftp_coordinator_change change;
 	struct ftp_coordinator_snapshots snapshots;
 	struct ftp_coordinator_recovery recovery;
+	struct ftp_coordinator_resume resume;
 	bool predicted;
 	struct ftp_planner_answer answer; /* of the plan in force, as it was made */
 	double predicted_s;		  /* its step time as the nodes are now; 0: unknown */
@@ -288,6 +289,9 @@ uint32_t ftp_coordinator_change_giver(struct ftp_coordinator *c, uint32_t node);
 void ftp_coordinator_change_set_plan(
 	struct ftp_coordinator *c, const struct ftp_planner_plan *target);
 void ftp_coordinator_change_describe(const struct ftp_coordinator *c, struct ftp_actions *a);
+/* Seconds of each part so far; 0: not reached. */
+void ftp_coordinator_change_parts(const struct ftp_coordinator_change *x, uint64_t now_ns,
+	double parts_s[FTP_N_CHANGE_PARTS]);
 /* The node as its peers of that term see it. */
 void ftp_coordinator_change_member(const struct ftp_coordinator *c, uint64_t term,
 	struct ftp_plan_stage *m, uint32_t node, uint32_t first_unit, uint32_t end_unit);
@@ -309,9 +313,6 @@ void ftp_coordinator_change_held(
 void ftp_coordinator_change_without(struct ftp_coordinator *c, uint32_t node, const char *why,
 	uint64_t now_ns, struct ftp_actions *a);
 void ftp_coordinator_change_time(struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a);
-/* Seconds of each part so far; 0: not reached. */
-void ftp_coordinator_change_parts(const struct ftp_coordinator_change *x, uint64_t now_ns,
-	double parts_s[FTP_N_CHANGE_PARTS]);
 bool ftp_coordinator_change_open(const struct ftp_coordinator *c); /* begun, not committed */
 const char *ftp_coordinator_phase_name(enum ftp_change_phase phase);
 
@@ -469,8 +470,8 @@ void ftp_coordinator_event_progress(
 	const struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a);
 void ftp_coordinator_event_trace(const struct ftp_coordinator *c, uint32_t node,
 	const struct ftp_trace *m, uint64_t now_ns, struct ftp_actions *a);
-void ftp_coordinator_event_plan(
-	const struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a);
+json_t *ftp_coordinator_remember_plan(
+	const struct ftp_coordinator *c); /* its event, for the summary too */
 void ftp_coordinator_event_change(
 	const struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a);
 /* A sign of a loss, of a node or FTP_NO_NODE, that training halts for. */

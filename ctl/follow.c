@@ -15,7 +15,7 @@
 
 #define ASK_EVERY_NS  (200 * FTP_NS_PER_MS)
 #define ANSWER_NS     (3 * FTP_NS_PER_S)
-#define CONNECT_NS    (5 * FTP_NS_PER_S)
+#define CONNECT_NS    (65 * FTP_NS_PER_S) /* it may be started again */
 #define LOCK_CHECK_NS (20 * FTP_NS_PER_MS)
 
 struct follow {
@@ -72,11 +72,20 @@ static void on_interrupt(struct follow *f)
 					    : "\nstopping the run; Ctrl-C again kills it\n");
 }
 
-/* The coordinator may be starting or ending: the supervisor's lock tells which. */
+static bool has_ended(const struct follow *f)
+{
+	char path[FTP_PATHS_MAX];
+
+	ftp_rundir_file(f->params->dir, FTP_RUNDIR_SUMMARY, path);
+	return !access(path, F_OK) || !ftp_lock_holder(f->params->data_dir);
+}
+
+/* The coordinator may be starting, again too, or ending: the supervisor's lock tells which. */
 static bool connect_peer(struct follow *f)
 {
 	static const struct ftp_jsonrpc_method none[] = {{NULL, NULL}};
 	uint64_t deadline_ns = ftp_clock_now_ns() + CONNECT_NS;
+	struct pollfd interrupt = {.fd = f->signal_fd, .events = POLLIN};
 	char path[FTP_PATHS_MAX];
 	int fd;
 
@@ -87,8 +96,9 @@ static bool connect_peer(struct follow *f)
 			f->peer = ftp_jsonrpc_new(fd, none, f);
 			return true;
 		}
-		ftp_clock_sleep_ns(LOCK_CHECK_NS);
-	} while (ftp_lock_holder(f->params->data_dir) && ftp_clock_now_ns() < deadline_ns);
+		if (poll(&interrupt, 1, (int)(LOCK_CHECK_NS / FTP_NS_PER_MS)) > 0)
+			on_interrupt(f);
+	} while (!f->detached && !has_ended(f) && ftp_clock_now_ns() < deadline_ns);
 	return false;
 }
 
@@ -121,6 +131,19 @@ static bool turn(struct follow *f)
 	return !ftp_jsonrpc_turn(f->peer, ftp_clock_now_ns(), NULL);
 }
 
+/* Until the run has ended, or there is nothing more to see for this caller. */
+static void see_through(struct follow *f)
+{
+	while (connect_peer(f)) {
+		while (turn(f) && !f->detached && !(f->trains && f->params->until_training))
+			;
+		if (f->detached || (f->trains && f->params->until_training))
+			return;
+		ftp_jsonrpc_free(f->peer);
+		f->peer = NULL;
+	}
+}
+
 static enum ftp_exit end_of_run(struct follow *f, json_t **summary)
 {
 	const char *state;
@@ -132,7 +155,10 @@ static enum ftp_exit end_of_run(struct follow *f, json_t **summary)
 	}
 	*summary = ftp_rundir_read_summary(f->params->dir);
 	state = json_string_value(json_object_get(*summary, "state"));
-	if (!f->params->quiet || !state || strcmp(state, "completed"))
+	if (!*summary)
+		fprintf(stderr,
+			"ftpctl: the run was killed as a whole; `ftpctl start` resumes it\n");
+	else if (!f->params->quiet || !state || strcmp(state, "completed"))
 		ftp_progress_view_end(&f->view, *summary, f->params->dir->path);
 	return state && !strcmp(state, "completed") ? FTP_EXIT_OK : FTP_EXIT_FAILURE;
 }
@@ -167,9 +193,8 @@ enum ftp_exit ftp_follow(const struct ftp_follow_params *params, json_t **summar
 	ftp_progress_view_init(&f.view, stderr);
 	if (!params->coordinator)
 		await_lock(&f);
-	else if (connect_peer(&f))
-		while (turn(&f) && !f.detached && !(f.trains && params->until_training))
-			;
+	else
+		see_through(&f);
 	if (!f.detached && !(f.trains && params->until_training))
 		code = end_of_run(&f, summary);
 	ftp_progress_view_leave(&f.view);

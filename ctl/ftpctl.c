@@ -26,10 +26,10 @@ static const struct ftp_verb verbs[] = {
 	{"doctor", "Check this machine against what a run needs: need, have, fix.",
 		"ftpctl doctor -c examples/local-3.yaml",
 		FTP_OPTION_CONFIG | FTP_OPTION_SET | FTP_OPTION_JSON, ftp_ftpctl_doctor, NULL},
-	{"start", "Start the coordinator and this machine's nodes; return when they train.",
+	{"start", "Start a run here, or go on with one that was killed; return when it trains.",
 		"ftpctl start -c examples/local-3.yaml --follow",
 		FTP_OPTION_CONFIG | FTP_OPTION_SET | FTP_OPTION_FOLLOW | FTP_OPTION_NODE |
-			FTP_OPTION_DRILL | FTP_OPTION_JSON,
+			FTP_OPTION_DRILL | FTP_OPTION_JSON | FTP_OPTION_NEW | FTP_OPTION_RESUME,
 		ftp_ftpctl_start, NULL},
 	{"status", "Show the run that is going on; exit code 3 if there is none.",
 		"ftpctl status --json", RUN_OPTIONS, ftp_ftpctl_status, NULL},

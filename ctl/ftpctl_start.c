@@ -38,16 +38,23 @@ static int follow_start(const struct ftp_options *o, const struct ftp_config *c,
 int ftp_ftpctl_start(const struct ftp_options *o)
 {
 	struct ftp_supervisor_started started;
+	enum ftp_supervisor_begin begin;
 	struct ftp_config *c;
 	struct ftp_error err;
 	int rc = ftp_ftpctl_load(&c, o);
 
 	if (rc)
 		return rc;
-	rc = ftp_supervisor_start(&started, c, o->node, o->drill, &err);
+	begin = o->is_new   ? FTP_SUPERVISOR_NEW
+		: o->resume ? FTP_SUPERVISOR_RESUME
+			    : FTP_SUPERVISOR_AUTO;
+	rc = ftp_supervisor_start(&started, c, o->node, o->drill, begin, &err);
 	if (rc) {
 		ftp_ftpctl_fail(o, (enum ftp_exit)rc, err.text);
 	} else {
+		if (started.resumed)
+			fprintf(stderr, "the last run is resumed: it had not ended (--new begins "
+					"another)\n");
 		fprintf(stderr, "run %s, supervisor pid %d, directory %s\n", started.dir.id,
 			started.supervisor, started.dir.path);
 		rc = follow_start(o, c, &started);

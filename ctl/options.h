@@ -42,6 +42,8 @@ enum ftp_option_bit {
 	FTP_OPTION_HOW = 1 << 15,	/* --how WAY */
 	FTP_OPTION_FLIGHT = 1 << 16,	/* --flight NODE */
 	FTP_OPTION_BEGINNING = 1 << 18, /* --from-beginning */
+	FTP_OPTION_NEW = 1 << 19,	/* --new */
+	FTP_OPTION_RESUME = 1 << 20,	/* --resume */
 };
 
 #define FTP_OPTIONS_MAX_SETS	 256
@@ -51,6 +53,7 @@ struct ftp_options {
 	const char *config; /* NULL: not given */
 	const char *sets[FTP_OPTIONS_MAX_SETS];
 	int n_sets;
+	bool is_new, resume;
 	bool json, follow, help, drill, dry_run, force, once, from_beginning;
 	const char *node;					    /* NULL: not given */
 	const char *data_dir;					    /* NULL: not given */

@@ -70,6 +70,12 @@ static const struct ftp_field ftp_join_fields[] = {
 		.kind = FTP_FIELD_U64,
 		.offset = offsetof(struct ftp_join, n_test),
 		.bound = UINT32_MAX},
+	FIELD(ftp_join, run, FTP_FIELD_HEX64),
+	FIELD(ftp_join, term, FTP_FIELD_U64),
+	FIELD(ftp_join, next_term, FTP_FIELD_U64),
+	FIELD(ftp_join, newest_term, FTP_FIELD_U64),
+	FIELD(ftp_join, step, FTP_FIELD_U64),
+	FIELD(ftp_join, first_row, FTP_FIELD_U64),
 	TEXT(ftp_join, no_data),
 	{.name = NULL},
 };
@@ -79,6 +85,7 @@ static const struct ftp_field ftp_joined_fields[] = {
 	FIELD(ftp_joined, node, FTP_FIELD_U32),
 	FIELD(ftp_joined, run, FTP_FIELD_HEX64),
 	TEXT(ftp_joined, isa),
+	FIELD(ftp_joined, row, FTP_FIELD_U64),
 	{.name = NULL},
 };
 MESSAGE(ftp_joined)

@@ -1,5 +1,5 @@
 /* The control protocol between coordinator and nodes: method names and the documents they carry,
- * with encoders and bounded decoders. JSON-RPC 2.0 (ctl/jsonrpc.h), version 2. 64-bit identities
+ * with encoders and bounded decoders. JSON-RPC 2.0 (ctl/jsonrpc.h). 64-bit identities
  * travel as 16 hex digits. Pure; any thread.
  *
  * A node's life: it calls node.join; the coordinator then calls, on the same connection,
@@ -29,6 +29,12 @@
  * new term, whenever a node has joined, and now and then: a halted node that hears nothing for long
  * ends.
  *
+ * A coordinator that is killed comes back, and nodes train on meanwhile: a node that loses the
+ * connection joins again with the incarnation and the term that it has. Where all stages of the
+ * plan in force come back so, node.commit is repeated, which a stage that trains already grants,
+ * and node.inventory asks all what they hold. Losses that the coordinator does not have, and the
+ * last node.evaluated and node.finished, are told again after the answer to node.join.
+ *
  * node.stop ends the node after its answer.
  *
  * Snapshots. After the commit, and again whenever one is settled, node.retain names the step of the
@@ -55,6 +61,7 @@
  *   node.abandon     ftp_abandon          {}
  *   node.retain      ftp_retain           {}
  *   node.halt        ftp_halt             ftp_inventory
+ *   node.inventory   {}                   ftp_inventory
  *   node.emulate     ftp_emulate          {}
  *   node.fail        ftp_fail             {}: of a drill; the node raises the signal on itself
  *   node.stop        ftp_stop             {}: sent before the node ends
@@ -97,6 +104,7 @@
 #define FTP_METHOD_ABANDON     "node.abandon"
 #define FTP_METHOD_RETAIN      "node.retain"
 #define FTP_METHOD_HALT	       "node.halt"
+#define FTP_METHOD_INVENTORY   "node.inventory"
 #define FTP_METHOD_EMULATE     "node.emulate"
 #define FTP_METHOD_FAIL	       "node.fail"
 #define FTP_METHOD_STOP	       "node.stop"
@@ -135,12 +143,20 @@ struct ftp_join {
 	struct ftp_digest dataset; /* 0 where the node has no data: it cannot be stage 0 */
 	uint64_t n_train, n_test;  /* its samples */
 	char no_data[256];	   /* why it has none though it should; "": it has, or should not */
+	uint64_t run;		   /* that admitted it before it lost the coordinator; else 0 */
+	/* Of a process that has had a plan by then; else 0. */
+	uint64_t term;	      /* in force */
+	uint64_t next_term;   /* on its way */
+	uint64_t newest_term; /* ever accepted */
+	uint64_t step;	      /* finished */
+	uint64_t first_row;   /* last stage: the oldest loss that it can tell */
 };
 
 struct ftp_joined {    /* the answer */
 	uint32_t node; /* index in the config */
 	uint64_t run;
 	char isa[16]; /* empty until the plan */
+	uint64_t row; /* the last whose loss is known */
 };
 
 struct ftp_profile_ask {

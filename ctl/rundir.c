@@ -33,6 +33,18 @@ static int cannot(struct ftp_error *err, const char *what, const char *path)
 	return ftp_error_set(err, errnum, "cannot %s %s: %s", what, path, strerror(errnum));
 }
 
+/* A new name is durable once its directory is. */
+static int sync_directory(const struct ftp_rundir *d, struct ftp_error *err)
+{
+	int fd = open(d->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC), rc = 0;
+
+	if (fd < 0 || fsync(fd))
+		rc = cannot(err, "sync", d->path);
+	if (fd >= 0)
+		close(fd);
+	return rc;
+}
+
 /* Writes text under a temporary name, syncs it and gives it its name. */
 static int write_whole(
 	const struct ftp_rundir *d, const char *name, const char *text, struct ftp_error *err)
@@ -62,7 +74,43 @@ static int write_whole(
 		rc = cannot(err, "write", path);
 	if (rc)
 		unlink(draft);
+	return rc ? rc : sync_directory(d, err);
+}
+
+int ftp_rundir_write_config(
+	const struct ftp_rundir *d, const struct ftp_config *c, struct ftp_error *err)
+{
+	char *yaml = ftp_config_dump(c);
+	int rc = write_whole(d, FTP_RUNDIR_CONFIG, yaml, err);
+
+	free(yaml);
 	return rc;
+}
+
+static int write_run(const struct ftp_rundir *d, uint64_t run, struct ftp_error *err)
+{
+	char text[20];
+
+	snprintf(text, sizeof(text), "%016llx\n", (unsigned long long)run);
+	return write_whole(d, FTP_RUNDIR_RUN, text, err);
+}
+
+int ftp_rundir_read_run(const struct ftp_rundir *d, uint64_t *run, struct ftp_error *err)
+{
+	char path[FTP_PATHS_MAX], text[20] = "", *rest;
+	FILE *f;
+
+	ftp_rundir_file(d, FTP_RUNDIR_RUN, path);
+	f = fopen(path, "re");
+	if (!f)
+		return cannot(err, "read", path);
+	if (!fgets(text, sizeof(text), f))
+		text[0] = 0;
+	fclose(f);
+	*run = strtoull(text, &rest, 16);
+	if (rest != text + 16 || *rest != '\n')
+		return ftp_error_set(err, EINVAL, "%s: expected 16 hex digits", path);
+	return 0;
 }
 
 /* A reader of `latest` sees the old run or the new one, never none. */
@@ -81,7 +129,6 @@ static int switch_latest(const struct ftp_rundir *d, const char *data_dir, struc
 int ftp_rundir_create(
 	struct ftp_rundir *d, const struct ftp_config *c, uint64_t run, struct ftp_error *err)
 {
-	char *yaml;
 	int rc;
 
 	name_run(d, run);
@@ -92,9 +139,9 @@ int ftp_rundir_create(
 	rc = ftp_paths_make(d->path, err);
 	if (rc)
 		return ftp_error_prefix(err, rc, "cluster.data_dir");
-	yaml = ftp_config_dump(c);
-	rc = write_whole(d, FTP_RUNDIR_CONFIG, yaml, err);
-	free(yaml);
+	rc = write_run(d, run, err);
+	if (!rc)
+		rc = ftp_rundir_write_config(d, c, err);
 	return rc ? rc : switch_latest(d, c->cluster.data_dir, err);
 }
 
@@ -148,6 +195,51 @@ void ftp_rundir_add_loss(FILE *f, uint64_t step, double loss)
 	fprintf(f, "%llu,%.9g\n", (unsigned long long)step, loss);
 }
 
+/* The row of that step, and nothing else, up to the end of its line. */
+static bool take_row(const char *line, uint64_t step, double *loss)
+{
+	char *rest;
+
+	if (strtoull(line, &rest, 10) != step || *rest != ',' || rest == line)
+		return false;
+	line = rest + 1;
+	*loss = strtod(line, &rest);
+	return rest != line && *rest == '\n';
+}
+
+static int end_after(FILE *f, const char *name, long end, struct ftp_error *err)
+{
+	if (end < 0 || ferror(f) || ftruncate(fileno(f), end) || fseek(f, end, SEEK_SET))
+		return cannot(err, "read", name);
+	return 0;
+}
+
+int ftp_rundir_resume_loss(FILE **f, const struct ftp_rundir *d, double *losses, uint64_t n_losses,
+	uint64_t *n_rows, struct ftp_error *err)
+{
+	char path[FTP_PATHS_MAX], line[128];
+	double loss;
+	long end;
+
+	ftp_rundir_file(d, FTP_RUNDIR_LOSS, path);
+	*n_rows = 0;
+	*f = fopen(path, "r+e");
+	if (!*f)
+		return cannot(err, "read", path);
+	if (!fgets(line, sizeof(line), *f) || strcmp(line, "step,loss\n")) {
+		if (end_after(*f, path, 0, err))
+			return -EIO;
+		fputs("step,loss\n", *f);
+		return ftp_rundir_flush(*f, FTP_RUNDIR_LOSS, err);
+	}
+	end = ftell(*f);
+	while (fgets(line, sizeof(line), *f) && take_row(line, *n_rows + 1, &loss)) {
+		losses[++*n_rows % n_losses] = loss;
+		end = ftell(*f);
+	}
+	return end_after(*f, path, end, err);
+}
+
 /* Past the header and so many rows. */
 static int end_of_row(FILE *f, uint64_t step, off_t *end)
 {
@@ -177,6 +269,32 @@ int ftp_rundir_open_events(FILE **f, const struct ftp_rundir *d, struct ftp_erro
 	return open_new(f, d, FTP_RUNDIR_EVENTS, err);
 }
 
+int ftp_rundir_resume_events(
+	FILE **f, const struct ftp_rundir *d, double *t_s, struct ftp_error *err)
+{
+	char path[FTP_PATHS_MAX], *line = NULL;
+	size_t room = 0;
+	ssize_t n;
+	long end = 0;
+
+	ftp_rundir_file(d, FTP_RUNDIR_EVENTS, path);
+	*t_s = 0;
+	*f = fopen(path, "r+e");
+	if (!*f)
+		return errno == ENOENT ? ftp_rundir_open_events(f, d, err)
+				       : cannot(err, "read", path);
+	while ((n = getline(&line, &room, *f)) > 0 && line[n - 1] == '\n') {
+		double t = 0;
+
+		/* "t" is the first key. */
+		if (sscanf(line, "{\"t\":%lf", &t) == 1 && t > *t_s)
+			*t_s = t;
+		end = ftell(*f);
+	}
+	free(line);
+	return end_after(*f, path, end, err);
+}
+
 void ftp_rundir_add_event(FILE *f, const json_t *body)
 {
 	json_dumpf(body, f, JSON_COMPACT);
@@ -186,6 +304,40 @@ void ftp_rundir_add_event(FILE *f, const json_t *body)
 int ftp_rundir_flush(FILE *f, const char *name, struct ftp_error *err)
 {
 	return fflush(f) || ferror(f) ? cannot(err, "write", name) : 0;
+}
+
+int ftp_rundir_sync(FILE *f, const char *name, struct ftp_error *err)
+{
+	int rc = ftp_rundir_flush(f, name, err);
+
+	if (!rc && fdatasync(fileno(f)))
+		rc = cannot(err, "sync", name);
+	return rc;
+}
+
+int ftp_rundir_write_journal(
+	const struct ftp_rundir *d, const json_t *journal, struct ftp_error *err)
+{
+	char *text = json_dumps(journal, JSON_COMPACT);
+	int rc;
+
+	ftp_assert(text);
+	rc = write_whole(d, FTP_RUNDIR_JOURNAL, text, err);
+	free(text);
+	return rc;
+}
+
+int ftp_rundir_read_journal(json_t **journal, const struct ftp_rundir *d, struct ftp_error *err)
+{
+	char path[FTP_PATHS_MAX];
+	json_error_t where;
+
+	ftp_rundir_file(d, FTP_RUNDIR_JOURNAL, path);
+	*journal = NULL;
+	if (access(path, R_OK))
+		return cannot(err, "read", path);
+	*journal = json_load_file(path, JSON_REJECT_DUPLICATES, &where);
+	return *journal ? 0 : ftp_error_set(err, EINVAL, "%s:%d: %s", path, where.line, where.text);
 }
 
 int ftp_rundir_write_summary(

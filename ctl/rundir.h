@@ -25,6 +25,13 @@ struct ftp_rundir {
 int ftp_rundir_create(
 	struct ftp_rundir *d, const struct ftp_config *c, uint64_t run, struct ftp_error *err);
 
+/* The number that the run was made with. -ENOENT, -EINVAL. */
+int ftp_rundir_read_run(const struct ftp_rundir *d, uint64_t *run, struct ftp_error *err);
+
+/* Another effective configuration, for a run that goes on. */
+int ftp_rundir_write_config(
+	const struct ftp_rundir *d, const struct ftp_config *c, struct ftp_error *err);
+
 /* The run that `latest` names. -ENOENT: there was none yet. */
 int ftp_rundir_latest(struct ftp_rundir *d, const char *data_dir, struct ftp_error *err);
 
@@ -37,25 +44,41 @@ void ftp_rundir_file(const struct ftp_rundir *d, const char *name, char path[FTP
 #define FTP_RUNDIR_LOG	   "log"
 #define FTP_RUNDIR_EVENTS  "events.jsonl"
 #define FTP_RUNDIR_SOCKET  "coordinator.sock"
+#define FTP_RUNDIR_JOURNAL "journal.json"
+#define FTP_RUNDIR_RUN	   "run"
 
 /* Appending, close-on-exec; the caller owns the fd. Negative errno. */
 int ftp_rundir_open_log(const struct ftp_rundir *d, struct ftp_error *err);
 
-/* loss.csv with its header, new. */
+/* loss.csv with its header, new. -EEXIST: it is there. */
 int ftp_rundir_open_loss(FILE **f, const struct ftp_rundir *d, struct ftp_error *err);
+/* The one that is there, to be gone on with: what follows the last good row goes. *n_rows: steps
+ * 1 ..., losses[step % n_losses] of the last of them. */
+int ftp_rundir_resume_loss(FILE **f, const struct ftp_rundir *d, double *losses, uint64_t n_losses,
+	uint64_t *n_rows, struct ftp_error *err);
 void ftp_rundir_add_loss(FILE *f, uint64_t step, double loss);
 /* The rows after step go, which are whole lines of f. 0 or negative errno. */
 int ftp_rundir_cut_loss(FILE *f, uint64_t step, struct ftp_error *err);
 /* events.jsonl, new; a line of it, body is lent. */
 int ftp_rundir_open_events(FILE **f, const struct ftp_rundir *d, struct ftp_error *err);
+/* To be gone on with, without a torn last line, or new; *t_s: when the last event was, or 0. */
+int ftp_rundir_resume_events(
+	FILE **f, const struct ftp_rundir *d, double *t_s, struct ftp_error *err);
 void ftp_rundir_add_event(FILE *f, const json_t *body);
 /* What was added is in the file, or negative errno: the disk is full. */
 int ftp_rundir_flush(FILE *f, const char *name, struct ftp_error *err);
+/* The same, and on the disk. */
+int ftp_rundir_sync(FILE *f, const char *name, struct ftp_error *err);
 
 /* Whole or not at all: a temporary name, synced, renamed. summary is lent. */
 int ftp_rundir_write_summary(
 	const struct ftp_rundir *d, const json_t *summary, struct ftp_error *err);
 json_t *ftp_rundir_read_summary(const struct ftp_rundir *d); /* NULL: none, or unreadable */
+
+/* journal.json likewise. -ENOENT: there is none; -EINVAL: it is no JSON, err says where. */
+int ftp_rundir_write_journal(
+	const struct ftp_rundir *d, const json_t *journal, struct ftp_error *err);
+int ftp_rundir_read_journal(json_t **journal, const struct ftp_rundir *d, struct ftp_error *err);
 
 /* The text of the last error that `who` logged, "" if there is none within the log's last 64 KiB.
  */

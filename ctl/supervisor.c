@@ -100,6 +100,64 @@ static void bury_last_run(const char *data_dir)
 	json_decref(summary);
 }
 
+/* 0, or a negative errno with the reason why the last run cannot go on. */
+static int check_last(const struct ftp_rundir *last, const struct ftp_supervisor_params *p,
+	enum ftp_supervisor_begin begin, uint64_t *run, struct ftp_error *err)
+{
+	json_t *summary = ftp_rundir_read_summary(last);
+	const char *state = json_string_value(json_object_get(summary, "state"));
+	bool has_ended = state && (begin != FTP_SUPERVISOR_RESUME || !strcmp(state, "completed"));
+	struct ftp_digest before, now = ftp_config_training_digest(p->config);
+	char path[FTP_PATHS_MAX], how[32];
+	struct ftp_config *config;
+	int rc;
+
+	snprintf(how, sizeof(how), "%s", state ? state : "");
+	json_decref(summary);
+	if (has_ended)
+		return ftp_error_set(err, EINVAL, "run %s has ended: %s", last->id, how);
+	ftp_rundir_file(last, FTP_RUNDIR_CONFIG, path);
+	rc = ftp_rundir_read_run(last, run, err);
+	if (!rc)
+		rc = ftp_config_load(&config, path, NULL, 0, err);
+	if (rc)
+		return rc;
+	before = ftp_config_training_digest(config);
+	ftp_config_free(config);
+	if (before.high != now.high || before.low != now.low)
+		return ftp_error_set(err, EINVAL,
+			"run %s computes something else: see `training` in %s", last->id, path);
+	return 0;
+}
+
+/* true: *dir is the last run's, made ready to go on. */
+static int take_last(struct ftp_rundir *dir, struct ftp_supervisor_params *p,
+	enum ftp_supervisor_begin begin, bool *taken, struct ftp_error *err)
+{
+	char path[FTP_PATHS_MAX];
+	int rc = ftp_rundir_latest(dir, p->config->cluster.data_dir, err);
+
+	*taken = false;
+	if (!rc)
+		rc = check_last(dir, p, begin, &p->run, err);
+	if (rc || begin == FTP_SUPERVISOR_NEW)
+		return begin == FTP_SUPERVISOR_RESUME ? rc : 0;
+	rc = ftp_rundir_write_config(dir, p->config, err);
+	ftp_rundir_file(dir, FTP_RUNDIR_SUMMARY, path);
+	if (!rc && unlink(path) && errno != ENOENT)
+		rc = ftp_error_set(err, errno, "cannot remove %s: %s", path, strerror(errno));
+	*taken = p->resumes = !rc;
+	return rc;
+}
+
+static int make_new(struct ftp_rundir *dir, struct ftp_supervisor_params *p, struct ftp_error *err)
+{
+	bury_last_run(p->config->cluster.data_dir);
+	if (getrandom(&p->run, sizeof(p->run), 0) != sizeof(p->run))
+		return ftp_error_set(err, EIO, "no random numbers for the run's id");
+	return ftp_rundir_create(dir, p->config, p->run, err);
+}
+
 /* The child of a child, in a session of its own: no terminal, no parent. *report_fd is where it
  * reports to. */
 static pid_t daemonize(int log_fd, int report[2])
@@ -162,19 +220,16 @@ static enum ftp_exit read_report(int fd, struct ftp_error *err)
 }
 
 static enum ftp_exit start_locked(struct ftp_supervisor_params *p, int lock_fd,
-	struct ftp_supervisor_started *out, struct ftp_error *err)
+	enum ftp_supervisor_begin begin, struct ftp_supervisor_started *out, struct ftp_error *err)
 {
 	pid_t pid;
 	const char *data_dir = p->config->cluster.data_dir;
 	enum ftp_exit code;
 	int report[2], rc;
 
-	bury_last_run(data_dir);
-	if (getrandom(&p->run, sizeof(p->run), 0) != sizeof(p->run)) {
-		ftp_error_set(err, EIO, "no random numbers for the run's id");
-		return FTP_EXIT_FAILURE;
-	}
-	rc = ftp_rundir_create(&out->dir, p->config, p->run, err);
+	rc = take_last(&out->dir, p, begin, &out->resumed, err);
+	if (!rc && !out->resumed)
+		rc = make_new(&out->dir, p, err);
 	if (!rc)
 		rc = p->log_fd = ftp_rundir_open_log(&out->dir, err);
 	if (rc < 0)
@@ -203,7 +258,8 @@ static enum ftp_exit start_locked(struct ftp_supervisor_params *p, int lock_fd,
 }
 
 enum ftp_exit ftp_supervisor_start(struct ftp_supervisor_started *out,
-	const struct ftp_config *config, const char *node, bool drill, struct ftp_error *err)
+	const struct ftp_config *config, const char *node, bool drill,
+	enum ftp_supervisor_begin begin, struct ftp_error *err)
 {
 	struct ftp_supervisor_params p = {.config = config, .drill = drill};
 	enum ftp_exit code;
@@ -226,7 +282,7 @@ enum ftp_exit ftp_supervisor_start(struct ftp_supervisor_started *out,
 	if (rc)
 		return rc == -EINVAL ? FTP_EXIT_USAGE : (enum ftp_exit)ftp_options_exit(rc);
 	out->coordinator = p.coordinator;
-	code = start_locked(&p, lock_fd, out, err);
+	code = start_locked(&p, lock_fd, begin, out, err);
 	/* The daemon's copy holds the lock on; after a failure nobody does, once it has ended. */
 	close(lock_fd);
 	return code;

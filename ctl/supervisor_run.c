@@ -9,71 +9,44 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-#include "ctl/child.h"
-#include "ctl/cores.h"
 #include "ctl/jsonrpc.h"
-#include "ctl/pinning.h"
 #include "ctl/protocol.h"
 #include "ctl/supervisor.h"
+#include "ctl/supervisor_state.h"
 #include "runtime/base/clock.h"
 #include "runtime/base/log.h"
 
-#define ASK_NS	     FTP_NS_PER_S
-#define MAX_CHILDREN (1 + FTP_CONFIG_MAX_NODES)
-
-enum phase {
-	RUNNING,
-	ENDING, /* the coordinator is ending the run, or nodes follow its end */
-	TERMINATING,
-	KILLING,
-};
-
-struct supervisor {
-	const struct ftp_supervisor_params *params;
-	struct ftp_child children[MAX_CHILDREN]; /* the coordinator first, if there is one */
-	uint32_t n_children;
-	enum phase phase;
-	uint64_t deadline_ns; /* of the phase */
-	uint64_t check_ns;    /* a node has ended: look whether the run ends; FTP_NS_NEVER */
-	struct {
-		uint64_t at_ns; /* to be started again; FTP_NS_NEVER */
-		uint64_t wait_ns, started_ns;
-	} restarts[FTP_CONFIG_MAX_NODES]; /* by node */
-	int signal_fd;
-	char socket[FTP_PATHS_MAX];
-	char reason[1024]; /* how the run ends, where the coordinator cannot know or record it */
-};
-
-static struct ftp_child *coordinator(struct supervisor *s)
+#define ASK_NS FTP_NS_PER_S
+static struct ftp_child *coordinator(struct ftp_supervisor *s)
 {
 	return s->params->coordinator ? &s->children[0] : NULL;
 }
 
-static bool coordinator_runs(struct supervisor *s)
+static bool coordinator_runs(struct ftp_supervisor *s)
 {
 	return coordinator(s) && ftp_child_runs(coordinator(s));
 }
 
-static void signal_all(struct supervisor *s, int signum)
+static void signal_all(struct ftp_supervisor *s, int signum)
 {
 	for (uint32_t i = 0; i < s->n_children; i++)
 		ftp_child_signal(&s->children[i], signum);
 }
 
-static void enter(struct supervisor *s, enum phase phase, uint64_t wait_ns)
+static void enter(struct ftp_supervisor *s, enum ftp_supervisor_phase phase, uint64_t wait_ns)
 {
 	if (phase <= s->phase)
 		return;
 	s->phase = phase;
 	s->deadline_ns = ftp_clock_now_ns() + wait_ns;
-	if (phase == TERMINATING)
+	if (phase == FTP_SUPERVISOR_TERMINATING)
 		signal_all(s, SIGTERM);
-	else if (phase == KILLING)
+	else if (phase == FTP_SUPERVISOR_KILLING)
 		signal_all(s, SIGKILL);
 }
 
 /* *result: NULL where it does not matter. */
-static int ask(struct supervisor *s, const char *method, json_t *params, json_t **result)
+static int ask(struct ftp_supervisor *s, const char *method, json_t *params, json_t **result)
 {
 	struct ftp_error err;
 	json_t *answer = NULL;
@@ -86,7 +59,7 @@ static int ask(struct supervisor *s, const char *method, json_t *params, json_t 
 	return rc;
 }
 
-static bool has_summary(struct supervisor *s)
+static bool has_summary(struct ftp_supervisor *s)
 {
 	char path[FTP_PATHS_MAX];
 
@@ -94,25 +67,26 @@ static bool has_summary(struct supervisor *s)
 	return !access(path, F_OK);
 }
 
-static void on_node_end(struct supervisor *s, const struct ftp_child *c, const char *text)
+static void on_node_end(struct ftp_supervisor *s, const struct ftp_child *c, const char *text)
 {
 	struct ftp_exited m = {
 		.pid = c->pid, .code = (uint32_t)c->code, .signal = (uint32_t)c->signal};
 
 	snprintf(m.who, sizeof(m.who), "%.32s", c->name);
 	ftp_rundir_last_words(s->params->dir, c->name, m.reason, sizeof(m.reason));
-	if (coordinator_runs(s)) {
-		ask(s, FTP_METHOD_EXITED, ftp_exited_encode(&m), NULL);
+	if (s->params->coordinator) {
+		if (!coordinator_runs(s) || ask(s, FTP_METHOD_EXITED, ftp_exited_encode(&m), NULL))
+			s->missed[ftp_config_find_node(s->params->config, c->name)] = m;
 		if (s->check_ns == FTP_NS_NEVER)
 			s->check_ns = ftp_clock_now_ns() + FTP_SUPERVISOR_END_NS;
-	} else if (!s->params->coordinator && !s->reason[0] && (c->signal || c->code)) {
+	} else if (!s->reason[0] && (c->signal || c->code)) {
 		snprintf(s->reason, sizeof(s->reason), "%s%s%s", text, m.reason[0] ? ": " : "",
 			m.reason);
 	}
 }
 
 /* Some time after a node's end the run has ended, is ending, or goes on without it. */
-static void check_run(struct supervisor *s)
+static void check_run(struct ftp_supervisor *s)
 {
 	static const char *const over[] = {"finishing", "ended"};
 	json_t *status = NULL;
@@ -120,50 +94,70 @@ static void check_run(struct supervisor *s)
 	bool ends;
 
 	s->check_ns = FTP_NS_NEVER;
-	ends = !coordinator_runs(s) || ask(s, FTP_METHOD_STATUS, NULL, &status);
+	if (!coordinator_runs(s) || ask(s, FTP_METHOD_STATUS, NULL, &status)) {
+		/* It is being started again, or will be. */
+		s->check_ns = ftp_clock_now_ns() + FTP_SUPERVISOR_END_NS;
+		return;
+	}
+	ends = false;
 	state = json_string_value(json_object_get(status, "state"));
 	for (size_t i = 0; !ends && i < sizeof(over) / sizeof(*over); i++)
 		ends = !state || !strcmp(state, over[i]);
 	json_decref(status);
 	if (ends)
-		enter(s, ENDING, FTP_SUPERVISOR_END_NS);
+		enter(s, FTP_SUPERVISOR_ENDING, FTP_SUPERVISOR_END_NS);
 }
 
-static void on_coordinator_end(struct supervisor *s, const char *text)
+/* One that was killed decided nothing; nor did one that could not begin. */
+static bool restarts_coordinator(struct ftp_supervisor *s, const char *text)
+{
+	struct ftp_backoff *b = &s->coordinator.restart;
+	uint64_t now_ns = ftp_clock_now_ns();
+
+	if (s->phase != FTP_SUPERVISOR_RUNNING ||
+		(s->coordinator.is_ready && !coordinator(s)->signal))
+		return false;
+	ftp_backoff_ended(b, now_ns);
+	if (now_ns > b->since_ns + FTP_SUPERVISOR_MOST_NS) {
+		b->at_ns = FTP_NS_NEVER;
+		return false;
+	}
+	ftp_log_warn("%s; it is started again in %.1f s", text,
+		(double)b->wait_ns / (double)FTP_NS_PER_S);
+	return true;
+}
+
+static void on_coordinator_end(struct ftp_supervisor *s, const char *text)
 {
 	char words[768];
 
 	if (has_summary(s)) {
-		enter(s, ENDING, FTP_SUPERVISOR_GRACE_NS);
+		enter(s, FTP_SUPERVISOR_ENDING, FTP_SUPERVISOR_GRACE_NS);
 		s->deadline_ns = ftp_clock_now_ns() + FTP_SUPERVISOR_GRACE_NS;
 		return;
 	}
+	if (restarts_coordinator(s, text))
+		return;
 	ftp_rundir_last_words(s->params->dir, "coordinator", words, sizeof(words));
 	if (!s->reason[0])
 		snprintf(s->reason, sizeof(s->reason), "%s%s%s", text, words[0] ? ": " : "", words);
-	enter(s, TERMINATING, FTP_SUPERVISOR_GRACE_NS);
+	enter(s, FTP_SUPERVISOR_TERMINATING, FTP_SUPERVISOR_GRACE_NS);
 }
 
 /* A killed node comes back. */
-static void plan_restart(struct supervisor *s, const struct ftp_child *c)
+static void plan_restart(struct ftp_supervisor *s, const struct ftp_child *c)
 {
 	int node = ftp_config_find_node(s->params->config, c->name);
-	uint64_t now_ns = ftp_clock_now_ns(), *wait_ns;
 
-	if (node < 0 || !(c->signal || c->code) || s->phase != RUNNING ||
+	if (node < 0 || !(c->signal || c->code) || s->phase != FTP_SUPERVISOR_RUNNING ||
 		s->params->config->nodes[node].restart != FTP_RESTART_ON_FAILURE)
 		return;
-	wait_ns = &s->restarts[node].wait_ns;
-	if (!*wait_ns || now_ns > s->restarts[node].started_ns + FTP_SUPERVISOR_RESTART_MOST_NS)
-		*wait_ns = FTP_SUPERVISOR_RESTART_NS;
-	else
-		*wait_ns *= *wait_ns < FTP_SUPERVISOR_RESTART_MOST_NS / 2 ? 2 : 1;
-	s->restarts[node].at_ns = now_ns + *wait_ns;
+	ftp_backoff_ended(&s->restarts[node], ftp_clock_now_ns());
 }
 
-static void on_end(struct supervisor *s, struct ftp_child *c)
+static void on_end(struct ftp_supervisor *s, struct ftp_child *c)
 {
-	bool first = s->phase == RUNNING && s->check_ns == FTP_NS_NEVER;
+	bool first = s->phase == FTP_SUPERVISOR_RUNNING && s->check_ns == FTP_NS_NEVER;
 	char text[160];
 
 	ftp_child_reap(c);
@@ -176,79 +170,27 @@ static void on_end(struct supervisor *s, struct ftp_child *c)
 	plan_restart(s, c);
 }
 
-/* A node's earlier life, or NULL. */
-static struct ftp_child *find_node(struct supervisor *s, const char *name)
-{
-	for (uint32_t i = s->params->coordinator; i < s->n_children; i++)
-		if (!strcmp(s->children[i].name, name))
-			return &s->children[i];
-	return NULL;
-}
-
-static struct ftp_child *place(struct supervisor *s, const char *name)
-{
-	struct ftp_child *before = find_node(s, name);
-
-	ftp_assert(before || s->n_children < MAX_CHILDREN);
-	return before ? before : &s->children[s->n_children++];
-}
-
-static int start_child(struct supervisor *s, const char *name, const char *program, char **argv,
-	int kept_fd, int parent_death_signal, struct ftp_error *err)
-{
-	char path[2 * FTP_PATHS_MAX];
-	const struct ftp_child_spec spec = {.name = name,
-		.argv = argv,
-		.output_fd = s->params->log_fd,
-		.kept_fd = kept_fd,
-		.parent_death_signal = parent_death_signal};
-
-	snprintf(path, sizeof(path), "%s/%s", s->params->bin_dir, program);
-	argv[0] = path;
-	return ftp_child_start(place(s, name), &spec, err);
-}
-
-static int start_node(struct supervisor *s, uint32_t node, struct ftp_error *err)
-{
-	const struct ftp_config *c = s->params->config;
-	char cores[FTP_CONFIG_MAX_NODES][FTP_PINNING_LIST_BYTES], config[FTP_PATHS_MAX];
-	char *argv[] = {NULL, "--config", config, "--node", c->nodes[node].name, "--coordinator",
-		c->cluster.coordinator_listen, "--run-dir", (char *)s->params->dir->path, "--cores",
-		cores[node], s->params->drill ? "--drill" : NULL, NULL};
-	bool local[FTP_CONFIG_MAX_NODES];
-	cpu_set_t available;
-
-	ftp_rundir_file(s->params->dir, FTP_RUNDIR_CONFIG, config);
-	memcpy(local, s->params->local, sizeof(local));
-	local[node] = true;
-	ftp_cores_available(&available);
-	ftp_pinning_choose(c, local, &available, cores);
-	s->restarts[node].at_ns = FTP_NS_NEVER;
-	s->restarts[node].started_ns = ftp_clock_now_ns();
-	return start_child(s, c->nodes[node].name, "ftpipe-node", argv, -1, SIGKILL, err);
-}
-
 /* A node that was drained, or has gone without ending the run, comes back. */
-static void on_join(struct supervisor *s, int node)
+static void on_join(struct ftp_supervisor *s, int node)
 {
 	const struct ftp_config *c = s->params->config;
 	const struct ftp_child *child;
 	struct ftp_error err;
 
-	if (node < 0 || node >= (int)c->n_nodes || s->phase != RUNNING) {
+	if (node < 0 || node >= (int)c->n_nodes || s->phase != FTP_SUPERVISOR_RUNNING) {
 		ftp_log_warn("a request to start node %d comes too late or names none", node);
 		return;
 	}
-	child = find_node(s, c->nodes[node].name);
+	child = ftp_supervisor_children_find(s, c->nodes[node].name);
 	if (child && ftp_child_runs(child))
 		ftp_log_warn("%s runs already: pid %d", child->name, child->pid);
-	else if (start_node(s, (uint32_t)node, &err))
+	else if (ftp_supervisor_children_start_node(s, (uint32_t)node, &err))
 		ftp_log_error("%s", err.text);
 	else
 		ftp_log_info("%s was started by the operator", c->nodes[node].name);
 }
 
-static void restart_nodes(struct supervisor *s)
+static void restart_nodes(struct ftp_supervisor *s)
 {
 	uint64_t now_ns = ftp_clock_now_ns();
 	struct ftp_error err;
@@ -256,17 +198,61 @@ static void restart_nodes(struct supervisor *s)
 	for (uint32_t i = 0; i < s->params->config->n_nodes; i++) {
 		if (s->restarts[i].at_ns > now_ns)
 			continue;
-		if (start_node(s, i, &err))
+		if (ftp_supervisor_children_start_node(s, i, &err))
 			ftp_log_error("%s", err.text);
 		else
 			ftp_log_info("%s is started again", s->params->config->nodes[i].name);
+		if (!s->params->coordinator)
+			s->reason[0] = 0;
 	}
 }
 
+static void restart_coordinator(struct ftp_supervisor *s)
+{
+	struct ftp_error err;
+
+	if (s->coordinator.restart.at_ns > ftp_clock_now_ns())
+		return;
+	if (ftp_supervisor_children_start_coordinator(s, &err) != FTP_EXIT_OK) {
+		ftp_log_error("%s", err.text);
+		return; /* its end comes, and is the next reason to try */
+	}
+	ftp_log_info("the coordinator is started again: pid %d", coordinator(s)->pid);
+	for (uint32_t i = 0; i < s->params->config->n_nodes; i++)
+		if (s->missed[i].who[0] &&
+			!ask(s, FTP_METHOD_EXITED, ftp_exited_encode(&s->missed[i]), NULL))
+			s->missed[i].who[0] = 0;
+}
+
+/* A process that is there and does nothing is worse than none: nobody else would notice. */
+static void watch_coordinator(struct ftp_supervisor *s)
+{
+	uint64_t now_ns = ftp_clock_now_ns();
+
+	if (!coordinator_runs(s) || s->coordinator.ask_ns > now_ns)
+		return;
+	if (!ask(s, FTP_METHOD_STATUS, NULL, NULL))
+		s->coordinator.answered_ns = now_ns;
+	now_ns = ftp_clock_now_ns();
+	s->coordinator.ask_ns = now_ns + FTP_SUPERVISOR_ASK_EVERY_NS;
+	if (now_ns < s->coordinator.answered_ns + FTP_SUPERVISOR_FROZEN_NS)
+		return;
+	ftp_log_error("the coordinator (pid %d) has not answered for %.0f s and is killed",
+		coordinator(s)->pid,
+		(double)(now_ns - s->coordinator.answered_ns) / (double)FTP_NS_PER_S);
+	ftp_child_signal(coordinator(s), SIGKILL);
+	s->coordinator.ask_ns = FTP_NS_NEVER;
+}
+
 /* While the run goes on: when there is something to do next. */
-static uint64_t due_ns(const struct supervisor *s)
+static uint64_t due_ns(const struct ftp_supervisor *s)
 {
 	uint64_t first_ns = s->check_ns;
+
+	if (s->coordinator.restart.at_ns < first_ns)
+		first_ns = s->coordinator.restart.at_ns;
+	if (s->coordinator.ask_ns < first_ns)
+		first_ns = s->coordinator.ask_ns;
 
 	for (uint32_t i = 0; i < s->params->config->n_nodes; i++)
 		if (s->restarts[i].at_ns < first_ns)
@@ -274,7 +260,7 @@ static uint64_t due_ns(const struct supervisor *s)
 	return first_ns;
 }
 
-static void on_signal(struct supervisor *s)
+static void on_signal(struct ftp_supervisor *s)
 {
 	struct signalfd_siginfo info;
 
@@ -282,50 +268,56 @@ static void on_signal(struct supervisor *s)
 		return;
 	if (info.ssi_signo == (uint32_t)FTP_SUPERVISOR_JOIN) {
 		on_join(s, info.ssi_int);
-	} else if (info.ssi_signo == SIGQUIT || s->phase != RUNNING) {
+	} else if (info.ssi_signo == SIGQUIT || s->phase != FTP_SUPERVISOR_RUNNING) {
 		if (!has_summary(s))
 			snprintf(s->reason, sizeof(s->reason), "killed by the operator");
-		enter(s, KILLING, FTP_SUPERVISOR_GRACE_NS);
+		enter(s, FTP_SUPERVISOR_KILLING, FTP_SUPERVISOR_GRACE_NS);
 	} else if (coordinator_runs(s) && !ask(s, FTP_METHOD_END, NULL, NULL)) {
-		enter(s, ENDING, FTP_SUPERVISOR_END_NS);
+		enter(s, FTP_SUPERVISOR_ENDING, FTP_SUPERVISOR_END_NS);
 	} else {
 		snprintf(s->reason, sizeof(s->reason), "stopped by the operator");
-		enter(s, TERMINATING, FTP_SUPERVISOR_GRACE_NS);
+		enter(s, FTP_SUPERVISOR_TERMINATING, FTP_SUPERVISOR_GRACE_NS);
 	}
 }
 
-static void on_deadline(struct supervisor *s)
+static void on_deadline(struct ftp_supervisor *s)
 {
 	static const char *const late[] = {
-		[ENDING] = "did not end in time and is being stopped",
-		[TERMINATING] = "did not end after SIGTERM and is being killed",
-		[KILLING] = "did not end after SIGKILL",
+		[FTP_SUPERVISOR_ENDING] = "did not end in time and is being stopped",
+		[FTP_SUPERVISOR_TERMINATING] = "did not end after SIGTERM and is being killed",
+		[FTP_SUPERVISOR_KILLING] = "did not end after SIGKILL",
 	};
 
 	for (uint32_t i = 0; i < s->n_children; i++)
 		if (ftp_child_runs(&s->children[i]))
 			ftp_log_warn("%s (pid %d) %s", s->children[i].name, s->children[i].pid,
 				late[s->phase]);
-	if (s->phase == KILLING)
+	if (s->phase == FTP_SUPERVISOR_KILLING)
 		s->n_children = 0; /* the kernel holds them: nothing more can be done */
 	enter(s, s->phase + 1, FTP_SUPERVISOR_GRACE_NS);
 }
 
-static uint32_t count_running(const struct supervisor *s)
+/* And those that are to be started again. */
+static uint32_t count_running(const struct ftp_supervisor *s)
 {
 	uint32_t n = 0;
 
 	for (uint32_t i = 0; i < s->n_children; i++)
 		n += ftp_child_runs(&s->children[i]);
-	return n;
+	for (uint32_t i = 0; s->phase == FTP_SUPERVISOR_RUNNING && i < s->params->config->n_nodes;
+		i++)
+		n += s->restarts[i].at_ns != FTP_NS_NEVER;
+	return n +
+	       (s->phase == FTP_SUPERVISOR_RUNNING && s->coordinator.restart.at_ns != FTP_NS_NEVER);
 }
 
-static void watch(struct supervisor *s)
+static void watch(struct ftp_supervisor *s)
 {
 	while (count_running(s)) {
-		struct pollfd fds[1 + MAX_CHILDREN] = {{.fd = s->signal_fd, .events = POLLIN}};
+		struct pollfd fds[1 + FTP_SUPERVISOR_MAX_CHILDREN] = {
+			{.fd = s->signal_fd, .events = POLLIN}};
 		uint64_t now_ns = ftp_clock_now_ns();
-		uint64_t until_ns = s->phase == RUNNING ? due_ns(s) : s->deadline_ns;
+		uint64_t until_ns = s->phase == FTP_SUPERVISOR_RUNNING ? due_ns(s) : s->deadline_ns;
 		int timeout_ms = -1;
 
 		if (until_ns != FTP_NS_NEVER)
@@ -342,72 +334,29 @@ static void watch(struct supervisor *s)
 				on_end(s, &s->children[i]);
 		if (fds[0].revents)
 			on_signal(s);
-		if (s->phase == RUNNING && s->check_ns <= ftp_clock_now_ns())
+		if (s->phase == FTP_SUPERVISOR_RUNNING && s->check_ns <= ftp_clock_now_ns())
 			check_run(s);
-		if (s->phase == RUNNING)
+		if (s->phase == FTP_SUPERVISOR_RUNNING) {
 			restart_nodes(s);
-		if (s->phase != RUNNING && s->deadline_ns <= ftp_clock_now_ns())
+			restart_coordinator(s);
+			watch_coordinator(s);
+		}
+		if (s->phase != FTP_SUPERVISOR_RUNNING && s->deadline_ns <= ftp_clock_now_ns())
 			on_deadline(s);
 	}
 }
 
-/* The coordinator's line: it listens, or why not. An exit code. */
-static int await_ready(struct supervisor *s, int fd, struct ftp_error *err)
-{
-	uint64_t deadline_ns = ftp_clock_now_ns() + FTP_SUPERVISOR_READY_NS;
-	struct pollfd pfd = {.fd = fd, .events = POLLIN};
-	char line[sizeof(err->text)], *rest;
-	ssize_t n = -1;
-	int code;
-
-	while (n < 0 && ftp_clock_now_ns() < deadline_ns)
-		if (poll(&pfd, 1, 100) > 0)
-			n = read(fd, line, sizeof(line) - 1);
-	line[n > 0 ? n : 0] = 0;
-	code = (int)strtol(line, &rest, 10);
-	rest[strcspn(rest, "\n")] = 0;
-	if (rest == line) {
-		char words[512];
-
-		ftp_rundir_last_words(s->params->dir, "coordinator", words, sizeof(words));
-		ftp_error_set(err, EIO, "the coordinator did not start: %s",
-			words[0] ? words : "see the run's log");
-		return FTP_EXIT_FAILURE;
-	}
-	ftp_error_set(err, EIO, "%s", rest + (*rest == ' '));
-	return code;
-}
-
-static int start_coordinator(struct supervisor *s, struct ftp_error *err)
-{
-	char run[17], ready_fd[12], config[FTP_PATHS_MAX];
-	char *argv[] = {NULL, "--config", config, "--run-dir", (char *)s->params->dir->path,
-		"--run", run, "--ready-fd", ready_fd, s->params->drill ? "--drill" : NULL, NULL};
-	int ready[2], rc;
-
-	ftp_rundir_file(s->params->dir, FTP_RUNDIR_CONFIG, config);
-	if (pipe2(ready, O_CLOEXEC))
-		return FTP_EXIT_FAILURE;
-	snprintf(run, sizeof(run), "%016llx", (unsigned long long)s->params->run);
-	snprintf(ready_fd, sizeof(ready_fd), "%d", ready[1]);
-	rc = start_child(s, "coordinator", "ftpipe-coordinator", argv, ready[1], SIGTERM, err);
-	close(ready[1]);
-	rc = rc ? ftp_options_exit(rc) : await_ready(s, ready[0], err);
-	close(ready[0]);
-	return rc;
-}
-
-static int start_nodes(struct supervisor *s, struct ftp_error *err)
+static int start_nodes(struct ftp_supervisor *s, struct ftp_error *err)
 {
 	int rc = 0;
 
 	for (uint32_t i = 0; !rc && i < s->params->config->n_nodes; i++)
 		if (s->params->local[i])
-			rc = start_node(s, i, err);
+			rc = ftp_supervisor_children_start_node(s, i, err);
 	return rc ? ftp_options_exit(rc) : FTP_EXIT_OK;
 }
 
-static void record(struct supervisor *s)
+static void record(struct ftp_supervisor *s)
 {
 	struct ftp_error err;
 	json_t *summary;
@@ -446,7 +395,7 @@ static int catch_signals(void)
 
 void ftp_supervisor_run(const struct ftp_supervisor_params *params)
 {
-	struct supervisor *s = calloc(1, sizeof(*s));
+	struct ftp_supervisor *s = calloc(1, sizeof(*s));
 	struct ftp_error err = {""};
 	int code = FTP_EXIT_OK;
 
@@ -456,18 +405,20 @@ void ftp_supervisor_run(const struct ftp_supervisor_params *params)
 	s->params = params;
 	s->check_ns = FTP_NS_NEVER;
 	for (int i = 0; i < FTP_CONFIG_MAX_NODES; i++)
-		s->restarts[i].at_ns = FTP_NS_NEVER;
+		ftp_backoff_init(&s->restarts[i]);
+	ftp_backoff_init(&s->coordinator.restart);
+	s->coordinator.ask_ns = FTP_NS_NEVER;
 	s->signal_fd = catch_signals();
 	ftp_rundir_file(params->dir, FTP_RUNDIR_SOCKET, s->socket);
 	if (chdir("/"))
 		ftp_log_warn("cannot leave the working directory: %s", strerror(errno));
 	if (params->coordinator)
-		code = start_coordinator(s, &err);
+		code = ftp_supervisor_children_start_coordinator(s, &err);
 	if (code == FTP_EXIT_OK)
 		code = start_nodes(s, &err);
 	if (code != FTP_EXIT_OK) {
 		snprintf(s->reason, sizeof(s->reason), "%s", err.text);
-		enter(s, TERMINATING, FTP_SUPERVISOR_GRACE_NS);
+		enter(s, FTP_SUPERVISOR_TERMINATING, FTP_SUPERVISOR_GRACE_NS);
 	}
 	if (code == FTP_EXIT_OK)
 		dprintf(params->report_fd, "0 \n");

@@ -15,6 +15,7 @@ struct ftp_supervisor_params {
 	char bin_dir[FTP_PATHS_MAX];
 	bool coordinator; /* start one */
 	bool drill;	  /* passed on to all children */
+	bool resumes;	  /* the run has a past; it is to go on, however it ended */
 	bool local[FTP_CONFIG_MAX_NODES];
 	int log_fd;
 	/* Gets one line when all is started or could not be: an exit code, a blank, the reason. */

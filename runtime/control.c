@@ -12,10 +12,7 @@
 #include "runtime/control_state.h"
 #include "runtime/news.h"
 
-#define CONNECT_DEADLINE_NS (10 * FTP_NS_PER_S)
-#define CONNECT_RETRY_NS    (50 * FTP_NS_PER_MS)
-#define JOIN_DEADLINE_NS    (30 * FTP_NS_PER_S)
-#define PROGRESS_EVERY_NS   (100 * FTP_NS_PER_MS)
+#define PROGRESS_EVERY_NS (100 * FTP_NS_PER_MS)
 
 void ftp_control_note(
 	struct ftp_control *c, enum ftp_record_kind kind, const char *text, uint64_t a, uint64_t b)
@@ -40,7 +37,18 @@ static bool take_measures(struct ftp_control *c)
 	return false;
 }
 
-static void send_progress(struct ftp_control *c)
+/* Without a coordinator the losses are kept, and the times of steps are not. */
+static bool take_news(struct ftp_control *c)
+{
+	bool all = take_measures(c);
+
+	if (c->is_joined)
+		return ftp_ledger_take_rows(&c->ledger) && all;
+	ftp_ledger_flush(&c->ledger);
+	return all;
+}
+
+void ftp_control_send_progress(struct ftp_control *c)
 {
 	struct ftp_node_metrics *m = c->params->metrics;
 	struct ftp_progress *p = &c->ledger.progress;
@@ -49,7 +57,9 @@ static void send_progress(struct ftp_control *c)
 	if (!m->steps || !c->term)
 		return;
 	do {
-		all = take_measures(c);
+		all = take_news(c);
+		if (!c->is_joined)
+			continue;
 		p->term = c->term;
 		p->now_ns = ftp_clock_now_ns();
 		p->samples = (uint64_t)ftp_metric_get(m->samples);
@@ -63,47 +73,70 @@ static void send_progress(struct ftp_control *c)
 
 static void on_step(struct ftp_control *c, struct ftp_outcome *o)
 {
-	bool has_room = ftp_ledger_add_row(&c->ledger, o->step, o->loss);
-
-	if (!has_room || c->is_new)
-		send_progress(c);
+	ftp_ledger_add_row(&c->ledger, o->step, o->loss);
+	c->row_term = c->term;
+	if (c->is_new || ftp_ledger_untold(&c->ledger) >= FTP_PROGRESS_MAX_ROWS)
+		ftp_control_send_progress(c);
 	c->is_new = false;
-	if (!has_room)
-		ftp_ledger_add_row(&c->ledger, o->step, o->loss);
 }
 
 static void on_traced(struct ftp_control *c, struct ftp_outcome *o)
 {
-	ftp_jsonrpc_notify(c->rpc, FTP_METHOD_TRACE, ftp_trace_encode(o->trace));
+	if (c->is_joined)
+		ftp_jsonrpc_notify(c->rpc, FTP_METHOD_TRACE, ftp_trace_encode(o->trace));
+}
+
+static void tell_evaluated(struct ftp_control *c)
+{
+	if (c->is_joined)
+		ftp_jsonrpc_notify(
+			c->rpc, FTP_METHOD_EVALUATED, ftp_evaluated_encode(&c->evaluated));
 }
 
 static void on_evaluated(struct ftp_control *c, struct ftp_outcome *o)
 {
-	const struct ftp_evaluated e = {.term = c->term,
+	c->evaluated = (struct ftp_evaluated){.term = c->term,
 		.step = o->step,
 		.n_correct = o->n_correct,
 		.n_samples = o->n_samples,
 		.loss = o->loss};
+	ftp_control_send_progress(c);
+	tell_evaluated(c);
+}
 
-	send_progress(c);
-	ftp_jsonrpc_notify(c->rpc, FTP_METHOD_EVALUATED, ftp_evaluated_encode(&e));
+static void tell_finished(struct ftp_control *c)
+{
+	if (c->is_joined)
+		ftp_jsonrpc_notify(c->rpc, FTP_METHOD_FINISHED, ftp_finished_encode(&c->finished));
 }
 
 static void on_finished(struct ftp_control *c, struct ftp_outcome *o)
 {
-	struct ftp_finished f = {.term = c->term, .step = o->step, .train_s = o->train_s};
+	struct ftp_finished *f = &c->finished;
 
+	*f = (struct ftp_finished){.term = c->term, .step = o->step, .train_s = o->train_s};
 	if (o->text)
-		memcpy(f.params_digest, o->text, sizeof(f.params_digest));
-	send_progress(c);
-	ftp_jsonrpc_notify(c->rpc, FTP_METHOD_FINISHED, ftp_finished_encode(&f));
+		memcpy(f->params_digest, o->text, sizeof(f->params_digest));
+	ftp_control_send_progress(c);
+	tell_finished(c);
+}
+
+void ftp_control_tell_again(struct ftp_control *c)
+{
+	ftp_control_send_progress(c);
+	if (c->evaluated.step && c->evaluated.term == c->term)
+		tell_evaluated(c);
+	if (c->finished.step && c->finished.term == c->term)
+		tell_finished(c);
 }
 
 static void answer(
 	struct ftp_control *c, uint64_t *call, int code, json_t *result, const char *text)
 {
-	if (*call)
+	if (*call && *call != FTP_CONTROL_ORPHAN)
 		ftp_jsonrpc_answer(c->rpc, *call, code, result, text);
+	else
+		json_decref(result);
 	*call = 0;
 }
 
@@ -113,12 +146,13 @@ static void on_failed(struct ftp_control *c, struct ftp_outcome *o)
 
 	snprintf(f.reason, sizeof(f.reason), "%s", o->text ? o->text : "out of memory");
 	c->failed = ftp_error_set(c->err, EIO, "%s", f.reason);
-	send_progress(c);
+	ftp_control_send_progress(c);
 	answer(c, &c->profile_call, FTP_JSONRPC_STATE, NULL, f.reason);
 	answer(c, &c->probe_call, FTP_JSONRPC_STATE, NULL, f.reason);
 	for (int i = 0; i < FTP_N_TRANSITION_CALLS; i++)
 		answer(c, &c->calls[i], FTP_JSONRPC_STATE, NULL, f.reason);
-	ftp_jsonrpc_notify(c->rpc, FTP_METHOD_FAILED, ftp_failed_encode(&f));
+	if (c->is_joined)
+		ftp_jsonrpc_notify(c->rpc, FTP_METHOD_FAILED, ftp_failed_encode(&f));
 }
 
 static json_t *prepared_result(const struct ftp_outcome *o)
@@ -152,6 +186,38 @@ static json_t *halt_result(const struct ftp_outcome *o)
 	return ftp_inventory_encode(o->inventory);
 }
 
+/* Which plans the node has, for a coordinator that was away. */
+static void note_plan(struct ftp_control *c, const struct ftp_outcome *o)
+{
+	if (o->text) {
+		c->next_term = o->call == FTP_CALL_PREPARE ? 0 : c->next_term;
+		return;
+	}
+	switch (o->call) {
+	case FTP_CALL_PREPARE:
+		c->newest_term = o->term > c->newest_term ? o->term : c->newest_term;
+		break;
+	case FTP_CALL_COMMIT:
+		if (o->term == c->term && !c->is_halted)
+			break; /* it is repeated */
+		c->term = o->term;
+		c->next_term = 0;
+		c->is_halted = false;
+		c->ledger.progress.step = o->step;
+		c->is_new = true;
+		break;
+	case FTP_CALL_HALT:
+		ftp_control_send_progress(c);
+		c->term = c->next_term = 0;
+		break;
+	case FTP_CALL_ABANDON:
+		c->next_term = 0;
+		break;
+	default:
+		break;
+	}
+}
+
 static void on_answered(struct ftp_control *c, struct ftp_outcome *o)
 {
 	static json_t *(*const results[])(const struct ftp_outcome *) = {
@@ -163,14 +229,7 @@ static void on_answered(struct ftp_control *c, struct ftp_outcome *o)
 		[FTP_CALL_HALT] = halt_result,
 	};
 
-	if (!o->text && o->call == FTP_CALL_COMMIT) {
-		c->term = o->term;
-		c->ledger.progress.step = o->step;
-		c->is_new = true;
-	} else if (!o->text && o->call == FTP_CALL_HALT) {
-		send_progress(c);
-		c->term = 0;
-	}
+	note_plan(c, o);
 	answer(c, &c->calls[o->call], o->text ? FTP_JSONRPC_STATE : 0,
 		o->text ? NULL : results[o->call](o), o->text);
 }
@@ -178,8 +237,9 @@ static void on_answered(struct ftp_control *c, struct ftp_outcome *o)
 /* All rows up to the step have come before it. */
 static void on_held(struct ftp_control *c, struct ftp_outcome *o)
 {
-	send_progress(c);
-	ftp_jsonrpc_notify(c->rpc, FTP_METHOD_HELD, ftp_held_encode(o->held));
+	ftp_control_send_progress(c);
+	if (c->is_joined)
+		ftp_jsonrpc_notify(c->rpc, FTP_METHOD_HELD, ftp_held_encode(o->held));
 }
 
 static void on_lost(struct ftp_control *c, struct ftp_outcome *o)
@@ -187,8 +247,17 @@ static void on_lost(struct ftp_control *c, struct ftp_outcome *o)
 	struct ftp_lost m = {.term = o->term, .node = o->peer};
 
 	snprintf(m.text, sizeof(m.text), "%s", o->text);
-	send_progress(c);
-	ftp_jsonrpc_notify(c->rpc, FTP_METHOD_LOST, ftp_lost_encode(&m));
+	c->is_halted = true;
+	c->next_term = 0;
+	ftp_control_send_progress(c);
+	if (c->is_joined)
+		ftp_jsonrpc_notify(c->rpc, FTP_METHOD_LOST, ftp_lost_encode(&m));
+}
+
+static void on_inventory(struct ftp_control *c, struct ftp_outcome *o)
+{
+	ftp_control_send_progress(c); /* as before a halt */
+	answer(c, &c->inventory_call, 0, ftp_inventory_encode(o->inventory), NULL);
 }
 
 static void on_profiled(struct ftp_control *c, struct ftp_outcome *o)
@@ -208,8 +277,8 @@ static void tell_losses(void *arg)
 {
 	struct ftp_control *c = arg;
 
-	if (c->ledger.progress.n_rows)
-		send_progress(c);
+	if (ftp_ledger_untold(&c->ledger))
+		ftp_control_send_progress(c);
 }
 
 static void take_outcomes(struct ftp_control *c)
@@ -220,6 +289,7 @@ static void take_outcomes(struct ftp_control *c)
 		[FTP_OUTCOME_ANSWERED] = on_answered,
 		[FTP_OUTCOME_HELD] = on_held,
 		[FTP_OUTCOME_LOST] = on_lost,
+		[FTP_OUTCOME_INVENTORY] = on_inventory,
 		[FTP_OUTCOME_STEP] = on_step,
 		[FTP_OUTCOME_EVALUATED] = on_evaluated,
 		[FTP_OUTCOME_TRACED] = on_traced,
@@ -235,49 +305,16 @@ static void take_outcomes(struct ftp_control *c)
 		handlers[o.kind](c, &o);
 		ftp_worker_outcome_clear(&o);
 	}
-	ftp_news_tell(c->params->worker, c->rpc, tell_losses, c);
-	ftp_news_tell_persisted(c->params->worker, c->rpc);
-}
-
-static void on_joined(void *arg, int code, const json_t *result, const char *text)
-{
-	struct ftp_command claim = {.kind = FTP_COMMAND_CLAIM};
-	struct ftp_control *c = arg;
-	struct ftp_joined m;
-
-	if (code) {
-		c->failed = ftp_error_set(c->err, EACCES,
-			"the coordinator at %s did not admit this node: %s", c->params->coordinator,
-			text);
-		return;
-	}
-	c->failed = ftp_joined_decode(&m, result, c->err);
-	if (c->failed)
-		return;
-	claim.run = m.run;
-	ftp_assert(!ftp_worker_command(c->params->worker, &claim)); /* the first: there is room */
-}
-
-/* The coordinator may still be starting. */
-static int connect_to_coordinator(const struct ftp_control_params *params, struct ftp_error *err)
-{
-	uint64_t deadline_ns = ftp_clock_now_ns() + CONNECT_DEADLINE_NS;
-	int fd;
-
-	for (;;) {
-		fd = ftp_jsonrpc_connect(params->coordinator, deadline_ns, err);
-		if (fd >= 0 || ftp_clock_now_ns() + CONNECT_RETRY_NS >= deadline_ns)
-			return fd;
-		ftp_clock_sleep_ns(CONNECT_RETRY_NS);
-	}
+	ftp_news_tell(c->params->worker, c->is_joined ? c->rpc : NULL, tell_losses, c);
+	ftp_news_tell_persisted(c->params->worker, c->is_joined ? c->rpc : NULL);
 }
 
 static int poll_timeout_ms(struct ftp_control *c, uint64_t now_ns)
 {
-	uint64_t until = c->progress_due_ns, rpc = ftp_jsonrpc_deadline(c->rpc);
+	uint64_t until = c->progress_due_ns, link_ns = ftp_control_link_deadline(c);
 
-	if (rpc < until)
-		until = rpc;
+	if (link_ns < until)
+		until = link_ns;
 	return until <= now_ns ? 0 : (int)((until - now_ns) / FTP_NS_PER_MS + 1);
 }
 
@@ -289,14 +326,14 @@ static int serve(struct ftp_control *c, int stop_fd, struct ftp_error *err)
 	while (!c->stop && !c->failed) {
 		uint64_t now_ns = ftp_clock_now_ns();
 		struct pollfd fds[] = {
-			{.fd = ftp_jsonrpc_fd(c->rpc), .events = ftp_jsonrpc_poll_events(c->rpc)},
+			{.fd = c->rpc ? ftp_jsonrpc_fd(c->rpc) : -1},
 			{.fd = waker->fd, .events = POLLIN},
 			{.fd = stop_fd, .events = POLLIN},
 		};
 
 		ftp_waker_arm(waker);
 		take_outcomes(c);
-		fds[0].events = ftp_jsonrpc_poll_events(c->rpc);
+		fds[0].events = c->rpc ? ftp_jsonrpc_poll_events(c->rpc) : 0;
 		poll(fds, 3, poll_timeout_ms(c, now_ns));
 		ftp_waker_disarm(waker);
 		now_ns = ftp_clock_now_ns();
@@ -305,30 +342,30 @@ static int serve(struct ftp_control *c, int stop_fd, struct ftp_error *err)
 		take_outcomes(c);
 		if (now_ns >= c->progress_due_ns) {
 			c->progress_due_ns = now_ns + PROGRESS_EVERY_NS;
-			send_progress(c);
+			ftp_control_send_progress(c);
 		}
-		rc = ftp_jsonrpc_turn(c->rpc, now_ns, err);
+		rc = ftp_control_link_turn(c, now_ns, err);
 		if (rc)
-			return ftp_error_prefix(
-				err, rc, "lost the coordinator at %s", c->params->coordinator);
+			return rc;
 	}
 	return c->failed;
 }
 
 int ftp_control_run(const struct ftp_control_params *params, int stop_fd, struct ftp_error *err)
 {
-	struct ftp_control c = {.params = params, .err = err};
-	int fd = connect_to_coordinator(params, err), rc;
+	struct ftp_control *c = calloc(1, sizeof(*c));
+	int rc;
 
-	if (fd < 0)
-		return fd;
-	c.rpc = ftp_jsonrpc_new(fd, ftp_control_methods, &c);
-	ftp_jsonrpc_call(c.rpc, FTP_METHOD_JOIN, ftp_join_encode(params->join),
-		ftp_clock_now_ns() + JOIN_DEADLINE_NS, on_joined, &c);
-	rc = serve(&c, stop_fd, err);
+	ftp_assert(c);
+	c->params = params;
+	c->err = err;
+	rc = ftp_control_connect(c, err);
+	if (!rc)
+		rc = serve(c, stop_fd, err);
 	if (rc)
-		ftp_control_note(&c, FTP_RECORD_FAILED, err->text, 0, 0);
-	c.err = NULL; /* free() ends open calls: no news any more */
-	ftp_jsonrpc_free(c.rpc);
+		ftp_control_note(c, FTP_RECORD_FAILED, err->text, 0, 0);
+	c->err = NULL; /* free() ends open calls: no news any more */
+	ftp_jsonrpc_free(c->rpc);
+	free(c);
 	return rc;
 }

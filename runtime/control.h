@@ -1,6 +1,6 @@
 /* Control: a node's thread for everything that is not training. It speaks the control protocol with
  * the coordinator, hands plans to the worker and its outcomes back, and ends the node when it is
- * told to, or when the coordinator is gone. */
+ * told to. A coordinator that is gone is waited for, while the worker trains on. */
 #ifndef FTP_RUNTIME_CONTROL_H
 #define FTP_RUNTIME_CONTROL_H
 
@@ -16,6 +16,8 @@ struct ftp_control_params {	 /* lent for the call */
 	bool is_drill;		       /* node.emulate, node.fail are served */
 	struct ftp_recorder *recorder; /* NULL: none */
 };
+
+#define FTP_CONTROL_PATIENCE_NS (60 * FTP_NS_PER_S) /* for a coordinator that is gone */
 
 /* Runs the node's life; returns 0 when it was told to stop, or a negative errno with the reason.
  * stop_fd (a signalfd) becoming readable ends it too. */

@@ -17,6 +17,7 @@ static int command(struct ftp_control *c, const struct ftp_command *cmd, uint64_
 	static const char *const names[] = {
 		[FTP_COMMAND_PROFILE] = FTP_METHOD_PROFILE,
 		[FTP_COMMAND_PROBE] = FTP_METHOD_PROBE,
+		[FTP_COMMAND_INVENTORY] = FTP_METHOD_INVENTORY,
 		[FTP_COMMAND_PREPARE] = FTP_METHOD_PREPARE,
 		[FTP_COMMAND_HOLD] = FTP_METHOD_HOLD,
 		[FTP_COMMAND_TRANSFER] = FTP_METHOD_TRANSFER,
@@ -79,6 +80,8 @@ static int handle_prepare(void *arg, struct ftp_jsonrpc *peer, uint64_t call, co
 {
 	struct ftp_command cmd = {.kind = FTP_COMMAND_PREPARE};
 	struct ftp_control *c = arg;
+	uint64_t term;
+	int rc;
 
 	(void)peer;
 	(void)result;
@@ -88,7 +91,23 @@ static int handle_prepare(void *arg, struct ftp_jsonrpc *peer, uint64_t call, co
 		free(cmd.plan);
 		return FTP_JSONRPC_PARAMS;
 	}
-	return command(c, &cmd, &c->calls[FTP_CALL_PREPARE], call, err);
+	term = cmd.plan->term;
+	rc = command(c, &cmd, &c->calls[FTP_CALL_PREPARE], call, err);
+	if (rc == 1)
+		c->next_term = term;
+	return rc;
+}
+
+static int handle_inventory(void *arg, struct ftp_jsonrpc *peer, uint64_t call,
+	const json_t *params, json_t **result, struct ftp_error *err)
+{
+	struct ftp_command cmd = {.kind = FTP_COMMAND_INVENTORY};
+	struct ftp_control *c = arg;
+
+	(void)peer;
+	(void)params;
+	(void)result;
+	return command(c, &cmd, &c->inventory_call, call, err);
 }
 
 static int handle_hold(void *arg, struct ftp_jsonrpc *peer, uint64_t call, const json_t *params,
@@ -167,6 +186,8 @@ static int handle_halt(void *arg, struct ftp_jsonrpc *peer, uint64_t call, const
 		return FTP_JSONRPC_PARAMS;
 	cmd.term = m.term;
 	memcpy(cmd.reason, m.reason, sizeof(cmd.reason));
+	if (m.term > c->newest_term)
+		c->newest_term = m.term;
 	return command(c, &cmd, &c->calls[FTP_CALL_HALT], call, err);
 }
 
@@ -267,6 +288,7 @@ const struct ftp_jsonrpc_method ftp_control_methods[] = {
 	{FTP_METHOD_ABANDON, handle_abandon},
 	{FTP_METHOD_HALT, handle_halt},
 	{FTP_METHOD_RETAIN, handle_retain},
+	{FTP_METHOD_INVENTORY, handle_inventory},
 	{FTP_METHOD_EMULATE, handle_emulate},
 	{FTP_METHOD_FAIL, handle_fail},
 	{FTP_METHOD_STOP, handle_stop},

@@ -1,14 +1,45 @@
 #include "runtime/ledger.h"
 
-bool ftp_ledger_add_row(struct ftp_ledger *l, uint64_t step, double loss)
+void ftp_ledger_add_row(struct ftp_ledger *l, uint64_t step, double loss)
+{
+	if (step != l->row + 1 || !l->first_row) {
+		l->first_row = step;
+		l->told_row = step - 1;
+	}
+	l->row = step;
+	l->losses[step % FTP_LEDGER_ROWS] = loss;
+	if (l->row - l->first_row == FTP_LEDGER_ROWS)
+		l->first_row++;
+	if (l->told_row + 1 < l->first_row)
+		l->told_row = l->first_row - 1;
+}
+
+uint64_t ftp_ledger_untold(const struct ftp_ledger *l)
+{
+	return l->row - l->told_row;
+}
+
+bool ftp_ledger_take_rows(struct ftp_ledger *l)
 {
 	struct ftp_progress *p = &l->progress;
 
-	if (p->n_rows == FTP_PROGRESS_MAX_ROWS)
-		return false;
-	p->row_step[p->n_rows] = step;
-	p->row_loss[p->n_rows++] = loss;
-	return true;
+	while (l->told_row < l->row && p->n_rows < FTP_PROGRESS_MAX_ROWS) {
+		uint64_t step = ++l->told_row;
+
+		p->row_step[p->n_rows] = step;
+		p->row_loss[p->n_rows++] = l->losses[step % FTP_LEDGER_ROWS];
+	}
+	return l->told_row == l->row;
+}
+
+void ftp_ledger_tell_after(struct ftp_ledger *l, uint64_t step)
+{
+	l->progress.n_rows = 0;
+	if (!l->first_row)
+		return;
+	l->told_row = step < l->row ? step : l->row;
+	if (l->told_row + 1 < l->first_row)
+		l->told_row = l->first_row - 1;
 }
 
 bool ftp_ledger_add_step(struct ftp_ledger *l, uint64_t step, uint64_t compute_ns)

@@ -2,7 +2,7 @@
 
 static void send_stored(struct ftp_jsonrpc *rpc, struct ftp_stored *m)
 {
-	if (m->step)
+	if (m->step && rpc)
 		ftp_jsonrpc_notify(rpc, FTP_METHOD_STORED, ftp_stored_encode(m));
 	m->step = m->n_units = 0;
 }
@@ -12,7 +12,8 @@ void ftp_news_tell_persisted(struct ftp_worker *w, struct ftp_jsonrpc *rpc)
 	struct ftp_persisted m;
 
 	while (ftp_worker_persisted(w, &m))
-		ftp_jsonrpc_notify(rpc, FTP_METHOD_PERSISTED, ftp_persisted_encode(&m));
+		if (rpc)
+			ftp_jsonrpc_notify(rpc, FTP_METHOD_PERSISTED, ftp_persisted_encode(&m));
 }
 
 void ftp_news_tell(

@@ -97,6 +97,10 @@ static bool take_commands(struct ftp_worker *w, uint64_t now_ns)
 	case FTP_COMMAND_RETAIN:
 		ftp_worker_snapshots_retain(w, &c.retain);
 		break;
+	case FTP_COMMAND_INVENTORY:
+		ftp_worker_report(w, &(struct ftp_outcome){.kind = FTP_OUTCOME_INVENTORY,
+					     .inventory = ftp_worker_recovery_inventory(w)});
+		break;
 	case FTP_COMMAND_PREPARE:
 	case FTP_COMMAND_HOLD:
 	case FTP_COMMAND_TRANSFER:

@@ -36,6 +36,7 @@ enum ftp_command_kind {
 	FTP_COMMAND_EMULATE,
 	FTP_COMMAND_CLAIM, /* first of all, if there are checkpoints */
 	FTP_COMMAND_RETAIN,
+	FTP_COMMAND_INVENTORY,
 	FTP_COMMAND_PREPARE, /* these six: answered with FTP_OUTCOME_ANSWERED, each once */
 	FTP_COMMAND_HOLD,
 	FTP_COMMAND_TRANSFER,
@@ -63,7 +64,8 @@ enum ftp_outcome_kind {
 	FTP_OUTCOME_PROBED,
 	FTP_OUTCOME_ANSWERED, /* to the open call of its kind */
 	FTP_OUTCOME_HELD,
-	FTP_OUTCOME_LOST,      /* it lost a peer, and halted */
+	FTP_OUTCOME_LOST, /* it lost a peer, and halted */
+	FTP_OUTCOME_INVENTORY,
 	FTP_OUTCOME_STEP,      /* last stage: one row of loss.csv */
 	FTP_OUTCOME_EVALUATED, /* last stage */
 	FTP_OUTCOME_TRACED,
@@ -81,7 +83,7 @@ struct ftp_outcome {
 	uint64_t term;		       /* HOLD, COMMIT, ABANDON: in force, 0: none; else next's */
 	uint64_t memory_bytes;	       /* PREPARE: of the stage's tensors */
 	uint64_t received_bytes, receive_ns, import_ns; /* TRANSFER: as ftp_transferred */
-	struct ftp_inventory *inventory;		/* HALT; given, free() it */
+	struct ftp_inventory *inventory;		/* HALT, INVENTORY; given, free() it */
 	uint32_t peer;					/* LOST: node of the config; and term */
 	struct ftp_held *held;				/* HELD; given, free() it */
 	double train_s;					/* FINISHED */

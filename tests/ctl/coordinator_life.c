@@ -16,8 +16,13 @@ void life_step(struct life *l, const struct ftp_event *e, bool call)
 		if (l->actions.items[i].kind == FTP_ACTION_REPLY) {
 			n_replies++;
 			l->refused = l->actions.items[i].code;
+			l->told_row = (uint64_t)json_integer_value(
+				json_object_get(l->actions.items[i].body, "row"));
 		}
+		life_take_journal(l, &l->actions.items[i]);
 		life_print(l->trace, &l->actions.items[i], call);
+		if (l->actions.items[i].kind == FTP_ACTION_CALL)
+			life_check_call(l, &l->actions.items[i]);
 		if (l->actions.items[i].kind == FTP_ACTION_CALL)
 			life_note_call(l, &l->actions.items[i]);
 	}
@@ -87,6 +92,7 @@ static void on_life(struct life *l, const char *args)
 	l->config.training.epochs = !l->config.training.steps;
 	l->config.training.repartition.min_gain = 0.05;
 	l->config.training.repartition.horizon = 200;
+	l->settings = core;
 	l->core = ftp_coordinator_new(&core, 0);
 }
 
@@ -408,6 +414,9 @@ static const struct {
 	{"persisted", life_on_persisted},
 	{"complain", on_lost_peer},
 	{"forget", life_on_forget},
+	{"restart", life_on_restart},
+	{"rejoin", life_on_rejoin},
+	{"away", life_on_away},
 	{"repartition", life_on_repartition},
 	{"drain", life_on_drain},
 	{"emulate", life_on_emulate},
@@ -439,6 +448,7 @@ char *life_trace(const char *text)
 		if (line[0] != ' ')
 			run_line(&l, line);
 	life_free_calls(&l);
+	json_decref(l.journal);
 	ftp_coordinator_free(l.core);
 	ftp_actions_free(&l.actions);
 	fclose(l.trace);

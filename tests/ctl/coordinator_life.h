@@ -18,7 +18,10 @@
  *   pace MS	    a step of `train` takes so long
  *   slow NAME X    the node's steps, and its profile, take X times what they took
  *   plan	    what run.plan answers
- *   finish	    all stages have finished, if the last step is done
+ *   restart [lost]  the coordinator is killed and comes back, [without its journal]; all
+ * connections are gone, and no call of the old one is answered rejoin CONN NAME  a process that
+ * lived on joins, and tells the losses that are missing away N         all stages do N steps more,
+ * and nobody hears of it finish	    all stages have finished, if the last step is done
  */
 #ifndef FTP_TESTS_COORDINATOR_LIFE_H
 #define FTP_TESTS_COORDINATOR_LIFE_H

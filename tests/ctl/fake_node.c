@@ -20,8 +20,10 @@ struct fake {
 	struct ftp_jsonrpc *peer;
 	struct ftp_plan plan;
 	uint32_t stage;
-	uint64_t begin_ns, step;
-	bool committed, finished, stop;
+	uint64_t begin_ns, step, run, row;
+	bool committed, joined, finished, stop;
+	const struct ftp_config *config;
+	const char *coordinator;
 };
 
 static int on_profile(void *arg, struct ftp_jsonrpc *peer, uint64_t call, const json_t *params,
@@ -72,6 +74,8 @@ static int on_commit(void *arg, struct ftp_jsonrpc *peer, uint64_t call, const j
 	struct fake *f = arg;
 
 	(void)peer, (void)call, (void)params, (void)result, (void)err;
+	if (f->committed)
+		return 0;
 	f->committed = true;
 	f->begin_ns = ftp_clock_now_ns();
 	return 0;
@@ -89,11 +93,22 @@ static int on_stop(void *arg, struct ftp_jsonrpc *peer, uint64_t call, const jso
 	return 0;
 }
 
+static int on_inventory(void *arg, struct ftp_jsonrpc *peer, uint64_t call, const json_t *params,
+	json_t **result, struct ftp_error *err)
+{
+	static const struct ftp_inventory none;
+
+	(void)arg, (void)peer, (void)call, (void)params, (void)err;
+	*result = ftp_inventory_encode(&none);
+	return 0;
+}
+
 static const struct ftp_jsonrpc_method methods[] = {
 	{FTP_METHOD_PROFILE, on_profile},
 	{FTP_METHOD_PREPARE, on_prepare},
 	{FTP_METHOD_TRANSFER, on_transfer},
 	{FTP_METHOD_COMMIT, on_commit},
+	{FTP_METHOD_INVENTORY, on_inventory},
 	{FTP_METHOD_STOP, on_stop},
 	{NULL, NULL},
 };
@@ -120,19 +135,17 @@ static void train(struct fake *f, uint64_t now_ns)
 
 	if (step > f->plan.last_step)
 		step = f->plan.last_step;
-	while (f->step < step && m->n_rows < FTP_PROGRESS_MAX_ROWS) {
-		f->step++;
-		if (last) {
-			m->row_step[m->n_rows] = f->step;
-			m->row_loss[m->n_rows++] = 1.0 / (double)f->step;
-		}
+	f->step = step;
+	while (last && f->row < step && m->n_rows < FTP_PROGRESS_MAX_ROWS) {
+		m->row_step[m->n_rows] = ++f->row;
+		m->row_loss[m->n_rows++] = 1.0 / (double)f->row;
 	}
 	m->term = f->plan.term;
 	m->step = m->samples = f->step;
 	m->compute_s = (double)f->step;
 	ftp_jsonrpc_notify(f->peer, FTP_METHOD_PROGRESS, ftp_progress_encode(m));
 	free(m);
-	if (f->step == f->plan.last_step)
+	if (f->step == f->plan.last_step && (!last || f->row == f->step))
 		finish(f, last);
 }
 
@@ -140,14 +153,20 @@ static void on_joined(void *arg, int code, const json_t *result, const char *tex
 {
 	struct fake *f = arg;
 
-	(void)result;
+	if (code == FTP_JSONRPC_CLOSED)
+		return;
 	f->stop |= code != 0;
+	f->joined = !code;
+	f->finished = false; /* or it was not heard */
 	if (code)
 		ftp_log_error("not admitted: %s", text);
+	f->run = 0x1234;
+	f->row = (uint64_t)json_integer_value(json_object_get(result, "row"));
 }
 
-static void join(struct fake *f, const struct ftp_config *c)
+static void join(struct fake *f)
 {
+	const struct ftp_config *c = f->config;
 	struct ftp_join m = {.protocol = FTP_PROTOCOL_VERSION,
 		.incarnation = (uint64_t)getpid(),
 		.pid = getpid(),
@@ -156,15 +175,41 @@ static void join(struct fake *f, const struct ftp_config *c)
 		.isa = "avx2",
 		.n_cores = 1,
 		.udp_port = {9, 10},
-		.config = ftp_config_digest(c)};
+		.config = ftp_config_digest(c),
+		.run = f->run,
+		.step = f->step};
 
 	snprintf(m.name, sizeof(m.name), "%.32s", f->name);
+	m.term = m.newest_term = f->committed ? f->plan.term : 0;
+	m.first_row = f->committed && f->stage + 1 == f->plan.n_stages;
 	if (!ftp_config_find_node(c, f->name)) {
 		m.dataset.high = 1;
 		m.n_train = m.n_test = 60000;
 	}
 	ftp_jsonrpc_call(f->peer, FTP_METHOD_JOIN, ftp_join_encode(&m),
 		ftp_clock_now_ns() + 10 * FTP_NS_PER_S, on_joined, f);
+}
+
+/* For the coordinator to come back a few seconds must do. */
+static bool connect_again(struct fake *f)
+{
+	uint64_t until_ns = ftp_clock_now_ns() + 5 * FTP_NS_PER_S;
+	int fd = -1;
+
+	if (f->stop)
+		return true;
+	f->joined = false;
+	ftp_jsonrpc_free(f->peer);
+	f->peer = NULL;
+	while (fd < 0 && ftp_clock_now_ns() < until_ns) {
+		ftp_clock_sleep_ns(20 * FTP_NS_PER_MS);
+		fd = ftp_jsonrpc_connect(f->coordinator, until_ns, NULL);
+	}
+	if (fd < 0)
+		return false;
+	f->peer = ftp_jsonrpc_new(fd, methods, f);
+	join(f);
+	return true;
 }
 
 static int live(struct fake *f)
@@ -175,9 +220,9 @@ static int live(struct fake *f)
 
 		poll(&pfd, 1, 20);
 		now_ns = ftp_clock_now_ns();
-		if (ftp_jsonrpc_turn(f->peer, now_ns, NULL))
+		if (ftp_jsonrpc_turn(f->peer, now_ns, NULL) && !connect_again(f))
 			break;
-		if (f->committed && !f->finished)
+		if (f->committed && f->joined && !f->finished)
 			train(f, now_ns);
 	}
 	while (!strcmp(f->mode, "stubborn"))
@@ -217,7 +262,9 @@ int main(int argc, char **argv)
 		return 1;
 	}
 	f.peer = ftp_jsonrpc_new(rc, methods, &f);
-	join(&f, c);
+	f.config = c;
+	f.coordinator = values[2];
+	join(&f);
 	rc = live(&f);
 	ftp_config_free(c);
 	return rc;

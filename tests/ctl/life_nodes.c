@@ -250,8 +250,7 @@ static bool is_retained(const struct ftp_retain *m, uint64_t step)
 	return false;
 }
 
-/* What was under way is over. */
-static void serve_halt(struct life *l, const struct life_call *c)
+static void tell_inventory(struct life *l, const struct life_call *c)
 {
 	struct ftp_inventory *m = calloc(1, sizeof(*m));
 	uint32_t node = node_of(l, c->conn);
@@ -266,10 +265,17 @@ static void serve_halt(struct life *l, const struct life_call *c)
 			m->digest[m->n++].low = u;
 		}
 	}
-	l->plan.term = 0;
-	l->hold = 0;
 	life_answer(l, c->conn, c->method, ftp_inventory_encode(m), c->term);
 	free(m);
+}
+
+/* What was under way is over. */
+static void serve_halt(struct life *l, const struct life_call *c)
+{
+	l->plan.term = 0;
+	l->prepared.term = 0;
+	l->hold = 0;
+	tell_inventory(l, c);
 }
 
 static void serve_retain(struct life *l, const struct life_call *c)
@@ -310,6 +316,7 @@ static const struct {
 	{FTP_METHOD_ABANDON, serve_abandon},
 	{FTP_METHOD_RETAIN, serve_retain},
 	{FTP_METHOD_HALT, serve_halt},
+	{FTP_METHOD_INVENTORY, tell_inventory},
 	{FTP_METHOD_EMULATE, serve_plainly},
 	{FTP_METHOD_STOP, serve_stop},
 };

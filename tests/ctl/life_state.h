@@ -30,7 +30,11 @@ struct life {
 	struct ftp_coordinator *core;
 	struct ftp_actions actions;
 	uint64_t now_ns;
-	bool refused; /* the latest request */
+	bool refused;	   /* the latest request */
+	uint64_t told_row; /* by the latest answer to a join */
+	struct ftp_coordinator_settings settings;
+	json_t *journal; /* the latest */
+	struct ftp_coordinator_past past;
 	FILE *trace;
 
 	struct life_call calls[LIFE_MAX_CALLS];
@@ -78,6 +82,12 @@ void life_on_forget(struct life *l, const char *args);
 void life_note_call(struct life *l, const struct ftp_action *a);
 /* The term of the oldest call of that method to the connection, which is answered with this; 0. */
 uint64_t life_take_call(struct life *l, unsigned conn, const char *method);
+/* Would be durable: the calls after it may carry no newer term. */
+void life_take_journal(struct life *l, struct ftp_action *a);
+void life_check_call(const struct life *l, const struct ftp_action *a);
+void life_on_restart(struct life *l, const char *args);
+void life_on_rejoin(struct life *l, const char *args);
+void life_on_away(struct life *l, const char *args);
 bool life_serve(struct life *l, uint32_t which); /* false: no call waits */
 void life_train(struct life *l, uint64_t n_steps);
 void life_finish(struct life *l); /* if all steps are done, all stages say so */

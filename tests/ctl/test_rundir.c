@@ -125,6 +125,135 @@ static void loss__disk_full(void **state)
 	fclose(f);
 }
 
+static void expect_file(const struct ftp_rundir *d, const char *name, const char *expected)
+{
+	char path[FTP_PATHS_MAX], text[512] = "";
+	FILE *f;
+
+	ftp_rundir_file(d, name, path);
+	f = fopen(path, "r");
+	assert_non_null(f);
+	assert_true(fread(text, 1, sizeof(text) - 1, f) < sizeof(text));
+	fclose(f);
+	assert_string_equal(text, expected);
+}
+
+static void cut_loss__and_goes_on(void **state)
+{
+	struct ftp_rundir d;
+	struct ftp_error err;
+	FILE *f;
+
+	(void)state;
+	assert_int_equal(ftp_rundir_create(&d, config, 2, &err), 0);
+	assert_int_equal(ftp_rundir_open_loss(&f, &d, &err), 0);
+	for (uint64_t s = 1; s <= 12; s++)
+		ftp_rundir_add_loss(f, s, (double)s);
+	assert_int_equal(ftp_rundir_cut_loss(f, 10, &err), 0);
+	assert_int_equal(ftp_rundir_cut_loss(f, 2, &err), 0);
+	ftp_rundir_add_loss(f, 3, 0.5);
+	assert_int_equal(ftp_rundir_sync(f, FTP_RUNDIR_LOSS, &err), 0);
+	expect_file(&d, FTP_RUNDIR_LOSS, "step,loss\n1,1\n2,2\n3,0.5\n");
+	assert_true(ftp_rundir_cut_loss(f, 4, &err) < 0); /* it is not there */
+	assert_int_equal(ftp_rundir_cut_loss(f, 0, &err), 0);
+	expect_file(&d, FTP_RUNDIR_LOSS, "step,loss\n");
+	fclose(f);
+}
+
+/* What a power cut may leave at the end of the file, or in it. */
+static void resume_loss__keeps_what_is_whole(void **state)
+{
+	static const struct {
+		const char *found, *kept;
+		uint64_t n_rows;
+	} cases[] = {
+		{"step,loss\n", "step,loss\n", 0},
+		{"", "step,loss\n", 0},
+		{"step,lo", "step,loss\n", 0},
+		{"step,loss\n1,2.5\n2,nan\n3,inf\n", "step,loss\n1,2.5\n2,nan\n3,inf\n", 3},
+		{"step,loss\n1,2.5\n2,1.2", "step,loss\n1,2.5\n", 1},
+		{"step,loss\n1,2.5\n2,\n3,1\n", "step,loss\n1,2.5\n", 1},
+		{"step,loss\n1,2.5\n3,1\n", "step,loss\n1,2.5\n", 1},
+		{"step,loss\n1,2.5\n2,1 \n", "step,loss\n1,2.5\n", 1},
+	};
+	char path[FTP_PATHS_MAX], expected[512];
+	struct ftp_rundir d;
+	struct ftp_error err;
+
+	(void)state;
+	assert_int_equal(ftp_rundir_create(&d, config, 3, &err), 0);
+	ftp_rundir_file(&d, FTP_RUNDIR_LOSS, path);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		double losses[4] = {0};
+		uint64_t n_rows = 99;
+		FILE *f;
+
+		write_text(path, cases[i].found);
+		assert_int_equal(ftp_rundir_resume_loss(&f, &d, losses, 4, &n_rows, &err), 0);
+		assert_int_equal(n_rows, cases[i].n_rows);
+		if (n_rows)
+			assert_true(losses[1] == 2.5);
+		ftp_rundir_add_loss(f, n_rows + 1, 7);
+		fclose(f);
+		snprintf(expected, sizeof(expected), "%s%d,7\n", cases[i].kept, (int)n_rows + 1);
+		expect_file(&d, FTP_RUNDIR_LOSS, expected);
+	}
+	unlink(path);
+}
+
+static void resume_events__without_a_torn_line(void **state)
+{
+	char path[FTP_PATHS_MAX];
+	json_t *body = json_pack("{s:f}", "t", 4.0);
+	struct ftp_rundir d;
+	struct ftp_error err;
+	double t_s;
+	FILE *f;
+
+	(void)state;
+	assert_int_equal(ftp_rundir_create(&d, config, 4, &err), 0);
+	assert_int_equal(ftp_rundir_resume_events(&f, &d, &t_s, &err), 0);
+	assert_true(t_s == 0);
+	fclose(f);
+	ftp_rundir_file(&d, FTP_RUNDIR_EVENTS, path);
+	write_text(path, "{\"t\":1.5,\"kind\":\"a\"}\n{\"t\":3.25,\"kind\":\"b\"}\n{\"t\":9,");
+	assert_int_equal(ftp_rundir_resume_events(&f, &d, &t_s, &err), 0);
+	assert_true(t_s == 3.25);
+	ftp_rundir_add_event(f, body);
+	fclose(f);
+	json_decref(body);
+	expect_file(&d, FTP_RUNDIR_EVENTS,
+		"{\"t\":1.5,\"kind\":\"a\"}\n{\"t\":3.25,\"kind\":\"b\"}\n{\"t\":4.0}\n");
+}
+
+static void journal__lost_or_damaged(void **state)
+{
+	json_t *journal = json_pack("{s:i}", "version", 1), *back;
+	char path[FTP_PATHS_MAX];
+	struct ftp_rundir d;
+	struct ftp_error err;
+	uint64_t run;
+
+	(void)state;
+	assert_int_equal(ftp_rundir_create(&d, config, 0xfedcba9876543210, &err), 0);
+	assert_int_equal(ftp_rundir_read_run(&d, &run, &err), 0);
+	assert_true(run == 0xfedcba9876543210);
+	assert_int_equal(ftp_rundir_read_journal(&back, &d, &err), -ENOENT);
+	assert_int_equal(ftp_rundir_write_journal(&d, journal, &err), 0);
+	assert_int_equal(ftp_rundir_read_journal(&back, &d, &err), 0);
+	assert_true(json_equal(journal, back));
+	json_decref(back);
+	json_decref(journal);
+	ftp_rundir_file(&d, FTP_RUNDIR_JOURNAL, path);
+	write_text(path, "{\"version\": 1");
+	assert_int_equal(ftp_rundir_read_journal(&back, &d, &err), -EINVAL);
+	assert_null(back);
+	assert_non_null(strstr(err.text, FTP_RUNDIR_JOURNAL));
+	ftp_rundir_file(&d, FTP_RUNDIR_RUN, path);
+	write_text(path, "12\n");
+	assert_int_equal(ftp_rundir_read_run(&d, &run, &err), -EINVAL);
+}
+
 static void summary__whole_or_not(void **state)
 {
 	json_t *summary = json_pack("{s:s, s:f}", "state", "completed", "final_loss", 0.1), *back;
@@ -181,6 +310,10 @@ int main(void)
 		cmocka_unit_test(create__no_directory),
 		cmocka_unit_test(loss__rows),
 		cmocka_unit_test(loss__disk_full),
+		cmocka_unit_test(cut_loss__and_goes_on),
+		cmocka_unit_test(resume_loss__keeps_what_is_whole),
+		cmocka_unit_test(resume_events__without_a_torn_line),
+		cmocka_unit_test(journal__lost_or_damaged),
 		cmocka_unit_test(summary__whole_or_not),
 		cmocka_unit_test(last_words__of_whom),
 	};

@@ -62,9 +62,6 @@ class Kill(unittest.TestCase):
     def test_abort_of_a_node(self):
         self.kill("n2", ["n2", "SIGABRT"], WITHOUT, how=signal.SIGABRT)
 
-    def test_coordinator(self):
-        self.kill("coordinator", ["coordinator", "SIGKILL"])
-
     def test_supervisor(self):
         self.kill("supervisor", ["supervisor"])
 

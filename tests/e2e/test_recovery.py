@@ -12,7 +12,7 @@ SEED = int(os.environ.get("FTP_SEED", "0")) or random.randrange(1 << 30)
 MOBILENET = {"training.model": "mobilenetv2", "training.width": 0.25, "training.batch": 32,
              "training.micro_batches": 4, "training.cuts": "6,13", "training.steps": 500,
              "snapshot.every": 10, "snapshot.global_every": 30}
-NO_CHECKPOINT = {}
+NO_CHECKPOINT = {"checkpoint.every": 0}
 SECONDS = 3  # from the kill to the first new step, on a machine whose two cores do other work too
 
 
@@ -70,8 +70,17 @@ class Recovery(unittest.TestCase):
     def test_every_node_but_one(self):
         self.kill_in_turn([["n1"], ["n2"]])
 
-    def test_central_node_and_another_at_once(self):
-        self.kill_in_turn([["n1", "n2"]])
+    def test_central_node_and_its_neighbour_at_once(self):
+        """What n1 had, only n2 had too: the run waits for them, and goes on with what is on their disks."""
+        sets = {"nodes.n1.restart": "on-failure", "nodes.n2.restart": "on-failure"}
+        with Cluster(3, {**MOBILENET, **sets}) as c:
+            c.follow()
+            c.wait_for_steps(90)
+            event = self.wait_for_recovery(c, 1, self.kill(c, ["n1", "n2"]))
+            self.assertEqual(event["lost"], ["n1", "n2"])
+            self.assertGreaterEqual(event["step"], 50)
+            self.assertIn("(n1, n2 had them)", c.events("waiting")[0]["why"])
+            self.check_end(c)
 
     def test_middle_node(self):
         self.kill_in_turn([["n2"]])
@@ -102,8 +111,11 @@ class Recovery(unittest.TestCase):
 
     def test_all_come_back_one_after_the_other(self):
         """Each is killed, is started again and gets its share, the central node first."""
-        sets = {f"nodes.{n}.restart": "on-failure" for n in ("n1", "n2", "n3")}
-        with Cluster(3, {**MOBILENET, **sets}) as c:
+        sets = {**MOBILENET, "training.steps": 1500}
+        with Cluster(3, sets) as c:
+            expected = (c.train()["params_digest"], c.loss().decode())
+        sets.update({f"nodes.{n}.restart": "on-failure" for n in ("n1", "n2", "n3")})
+        with Cluster(3, sets) as c:
             c.follow()
             c.wait_for_steps(20)
             for i, name in enumerate(("n1", "n2", "n3")):
@@ -111,7 +123,8 @@ class Recovery(unittest.TestCase):
                 wait_for(f"a plan with {name} again",
                          lambda: len(c.events("plan")[-1]["stages"]) == 3, 20)
                 time.sleep(self.random.random())
-            self.check_end(c)
+            c.followers[-1][0].wait(timeout=120)
+            self.assertEqual((c.summary()["params_digest"], c.loss().decode()), expected)
 
     def test_waits_for_the_only_node_with_the_data(self):
         sets = {"nodes.n2.dataset": "false", "nodes.n3.dataset": "false"}
@@ -138,7 +151,8 @@ class Recovery(unittest.TestCase):
             for name in ("n2", "n3"):
                 self.assertEqual(c.run("join", name).returncode, 0)
             wait_for("the news", lambda: "n2, n3 came back without" in c.status()["waiting_for"], 10)
-            self.assertEqual(c.run("recover", "--from-beginning").returncode, 0)
+            done = c.run("recover", "--from-beginning")
+            self.assertEqual(done.returncode, 0, done.stderr)
             self.check_end(c)
 
     def test_waits_for_anybody(self):

@@ -1,10 +1,12 @@
 #include "tests/base/check.h"
 
+#include <string.h>
+
 #include "runtime/ledger.h"
 
 static void ledger_add_step__consecutive(void **state)
 {
-	struct ftp_ledger l = {0};
+	static struct ftp_ledger l;
 	const struct ftp_progress *p = &l.progress;
 
 	(void)state;
@@ -26,24 +28,89 @@ static void ledger_add_step__consecutive(void **state)
 	assert_int_equal(p->step, 50 + FTP_PROGRESS_MAX_STEPS);
 }
 
-static void ledger_add_row__room(void **state)
-{
-	struct ftp_ledger l = {0};
+static struct ftp_ledger rows; /* large */
 
+static void add_rows(uint64_t first, uint64_t last)
+{
+	for (uint64_t s = first; s <= last; s++)
+		ftp_ledger_add_row(&rows, s, 1.0 / (double)s);
+}
+
+/* The next ones in progress are n from this one on, each with its own loss. */
+static void expect_rows(uint64_t first, uint32_t n, bool all)
+{
+	const struct ftp_progress *p = &rows.progress;
+
+	assert_int_equal(ftp_ledger_take_rows(&rows), all);
+	assert_int_equal(p->n_rows, n);
+	for (uint32_t i = 0; i < n; i++) {
+		assert_int_equal(p->row_step[i], first + i);
+		assert_true(p->row_loss[i] == 1.0 / (double)(first + i));
+	}
+	ftp_ledger_flush(&rows);
+}
+
+static void ledger_add_row__is_told_once(void **state)
+{
 	(void)state;
-	for (uint64_t i = 0; i < FTP_PROGRESS_MAX_ROWS; i++)
-		assert_true(ftp_ledger_add_row(&l, i + 1, 0.5));
-	assert_false(ftp_ledger_add_row(&l, FTP_PROGRESS_MAX_ROWS + 1, 0.5));
-	ftp_ledger_flush(&l);
-	assert_true(ftp_ledger_add_row(&l, FTP_PROGRESS_MAX_ROWS + 1, 0.25));
-	assert_int_equal(l.progress.n_rows, 1);
-	assert_true(l.progress.row_loss[0] == 0.25);
+	memset(&rows, 0, sizeof(rows));
+	expect_rows(0, 0, true);
+	add_rows(1, FTP_PROGRESS_MAX_ROWS + 2);
+	assert_int_equal(ftp_ledger_untold(&rows), FTP_PROGRESS_MAX_ROWS + 2);
+	expect_rows(1, FTP_PROGRESS_MAX_ROWS, false);
+	expect_rows(FTP_PROGRESS_MAX_ROWS + 1, 2, true);
+	expect_rows(0, 0, true);
+}
+
+/* A recovery goes back: what follows is new. */
+static void ledger_add_row__after_a_recovery(void **state)
+{
+	(void)state;
+	memset(&rows, 0, sizeof(rows));
+	add_rows(1, 30);
+	expect_rows(1, 30, true);
+	add_rows(21, 25);
+	assert_int_equal(rows.first_row, 21);
+	expect_rows(21, 5, true);
+	/* Back to where it was: it follows. */
+	add_rows(26, 26);
+	expect_rows(26, 1, true);
+}
+
+/* Another coordinator knows less than was told to the one before, or all. */
+static void ledger_tell_after__again(void **state)
+{
+	(void)state;
+	memset(&rows, 0, sizeof(rows));
+	ftp_ledger_tell_after(&rows, 7); /* of a stage that is not the last: nothing to tell */
+	expect_rows(0, 0, true);
+	add_rows(11, 40);
+	expect_rows(11, 30, true);
+	ftp_ledger_tell_after(&rows, 35);
+	expect_rows(36, 5, true);
+	ftp_ledger_tell_after(&rows, 3); /* older ones are not known here */
+	expect_rows(11, 30, true);
+	ftp_ledger_tell_after(&rows, 90);
+	expect_rows(0, 0, true);
+	add_rows(41, 41);
+	expect_rows(41, 1, true);
+}
+
+static void ledger_add_row__full(void **state)
+{
+	(void)state;
+	memset(&rows, 0, sizeof(rows));
+	add_rows(1, FTP_LEDGER_ROWS);
+	assert_int_equal(rows.first_row, 1);
+	add_rows(FTP_LEDGER_ROWS + 1, FTP_LEDGER_ROWS + 5);
+	assert_int_equal(rows.first_row, 6);
+	expect_rows(6, FTP_PROGRESS_MAX_ROWS, false);
 }
 
 /* The connection of the next plan begins at 0, the node's counters go on. */
 static void ledger_set_link__next_connection(void **state)
 {
-	struct ftp_ledger l = {0};
+	static struct ftp_ledger l;
 	const struct ftp_progress *p = &l.progress;
 
 	(void)state;
@@ -67,7 +134,10 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(ledger_add_step__consecutive),
-		cmocka_unit_test(ledger_add_row__room),
+		cmocka_unit_test(ledger_add_row__is_told_once),
+		cmocka_unit_test(ledger_add_row__after_a_recovery),
+		cmocka_unit_test(ledger_add_row__full),
+		cmocka_unit_test(ledger_tell_after__again),
 		cmocka_unit_test(ledger_set_link__next_connection),
 	};
 

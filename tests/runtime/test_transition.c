@@ -395,6 +395,37 @@ static void is_done_with__those_who_only_gave(void **state)
 	assert_false(ftp_transition_is_done_with(&t, false, 1));
 }
 
+static void awaits_word__where_nothing_else_happens(void **state)
+{
+	static const struct {
+		enum ftp_now_state now;
+		enum ftp_next_state next;
+		bool awaits;
+	} rows[] = {
+		{FTP_NOW_IDLE, FTP_NEXT_NONE, false}, /* for as long as the run likes */
+		{FTP_NOW_IDLE, FTP_NEXT_BUILDING, false},
+		{FTP_NOW_IDLE, FTP_NEXT_PREPARED, true},
+		{FTP_NOW_IDLE, FTP_NEXT_READY, true},
+		{FTP_NOW_TRAINING, FTP_NEXT_NONE, false},
+		{FTP_NOW_TRAINING, FTP_NEXT_PREPARED, false},
+		{FTP_NOW_HOLDING, FTP_NEXT_PREPARED, false},
+		{FTP_NOW_HELD, FTP_NEXT_PREPARED, true},
+		{FTP_NOW_HELD, FTP_NEXT_MOVING, false},
+		{FTP_NOW_HELD, FTP_NEXT_BROKEN, true},
+		{FTP_NOW_HALTED, FTP_NEXT_NONE, true},
+		{FTP_NOW_HALTED, FTP_NEXT_CONNECTING, false},
+		{FTP_NOW_HALTED, FTP_NEXT_READY, true},
+		{FTP_NOW_ENDED, FTP_NEXT_NONE, false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		const struct ftp_transition t = {.now = rows[i].now, .next = rows[i].next};
+
+		assert_int_equal(ftp_transition_awaits_word(&t), rows[i].awaits);
+	}
+}
+
 static void moves__of_a_plan(void **state)
 {
 	struct ftp_plan plan = plan_of(LEAVES);
@@ -423,6 +454,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(step__lives),
 		cmocka_unit_test(is_done_with__those_who_only_gave),
+		cmocka_unit_test(awaits_word__where_nothing_else_happens),
 		cmocka_unit_test(moves__of_a_plan),
 	};
 

@@ -43,6 +43,11 @@ static void do_cut(struct sim_coordinator *s, struct ftp_action *a)
 	s->cluster->oracle.last_row = a->step;
 }
 
+static void do_journal(struct sim_coordinator *s, struct ftp_action *a)
+{
+	(void)s, (void)a;
+}
+
 static void do_event(struct sim_coordinator *s, struct ftp_action *a)
 {
 	sim_cluster_event(s->cluster, a->body);
@@ -82,6 +87,7 @@ static void step(struct sim_coordinator *s, const struct ftp_event *e)
 		[FTP_ACTION_CLOSE] = do_close,
 		[FTP_ACTION_ROW] = do_row,
 		[FTP_ACTION_CUT] = do_cut,
+		[FTP_ACTION_JOURNAL] = do_journal,
 		[FTP_ACTION_EVENT] = do_event,
 		[FTP_ACTION_LOG] = do_log,
 		[FTP_ACTION_RAISE] = do_raise,

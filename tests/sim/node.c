@@ -36,6 +36,7 @@ void sim_node_progress(struct sim_node *n)
 	p->now_ns = world_of(n)->now_ns;
 	p->samples = 8 * p->step;
 	p->compute_s = n->compute_s;
+	ftp_assert(ftp_ledger_take_rows(&n->ledger));
 	sim_rpc_notify(&n->rpc, FTP_METHOD_PROGRESS, ftp_progress_encode(p));
 	ftp_ledger_flush(&n->ledger);
 }

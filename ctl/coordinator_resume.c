@@ -1,0 +1,292 @@
+/* A run that has a past: the coordinator was killed while it trained, or all of it was.
+ *
+ * Nodes that only lost the coordinator have trained on, and say so when they join. If all stages of
+ * the plan in force come back so, it stays in force. If one does not, or none was left, all that
+ * are there halt, and it is a recovery like any other. Without the journal nobody knows which
+ * states are of the history that counts; then all nodes are waited for, terms are made greater than
+ * any that could have been used (a generation, the upper 32 bits), and the newest step that is held
+ * whole, all of it by one term, is believed.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "ctl/coordinator_state.h"
+
+#define LL(x)	       ((unsigned long long)(x))
+#define GENERATION_BIT 32
+
+static void restore_rows(struct ftp_coordinator *c, const struct ftp_coordinator_past *past)
+{
+	c->last_row = past->n_rows;
+	memcpy(c->losses, past->losses, sizeof(c->losses));
+	if (c->last_row)
+		c->last_loss = c->losses[c->last_row % FTP_LATE_ROWS];
+}
+
+/* A name of the plan that the configuration has no more: its stages are nobody's. */
+static void check_plan(struct ftp_coordinator *c)
+{
+	for (uint32_t i = 0; i < c->plan.n_stages; i++)
+		if (c->plan.stages[i].node == FTP_NO_NODE)
+			c->plan.n_stages = c->plan.n_leaving = 0;
+}
+
+void ftp_coordinator_resume_init(
+	struct ftp_coordinator *c, const struct ftp_coordinator_past *past, uint64_t now_ns)
+{
+	struct ftp_coordinator_resume *r = &c->resume;
+
+	r->is_on = true;
+	r->is_lost = !past->journal && past->n_rows;
+	r->begin_ns = now_ns;
+	c->start_ns = now_ns - (uint64_t)(past->t_s * (double)FTP_NS_PER_S); /* may wrap */
+	c->train_start_ns = c->start_ns;
+	restore_rows(c, past);
+	if (past->journal)
+		ftp_coordinator_journal_read(c, past->journal);
+	check_plan(c);
+	if (past->is_asked && c->outcome != FTP_END_COMPLETED) {
+		c->outcome = FTP_END_NONE;
+		c->reason[0] = 0;
+		c->recovery.n_fatal = 0;
+	}
+	if (c->outcome) { /* all that is left to do is to say so */
+		c->state = FTP_RUN_FINISHING;
+		c->deadline_ns = now_ns;
+	} else if (c->plan.term) {
+		if (c->last_row > c->last_step)
+			c->last_row = c->last_step;
+		c->state = FTP_RUN_RESUMING;
+		c->rate[0].at_ns = c->last_row_ns = now_ns;
+		c->rate[0].row = c->last_row;
+		c->n_rate = 1;
+	}
+}
+
+void ftp_coordinator_resume_above(struct ftp_coordinator *c, uint64_t term)
+{
+	uint64_t generation = (term >> GENERATION_BIT) + 1;
+
+	if (term >= c->last_term)
+		c->last_term = generation << GENERATION_BIT;
+}
+
+bool ftp_coordinator_resume_is_behind(struct ftp_coordinator *c)
+{
+	uint64_t newest = 0;
+
+	for (uint32_t i = 0; i < c->n_nodes && c->resume.is_lost; i++) {
+		const struct ftp_inventory *m = c->recovery.inventories[i];
+
+		for (uint32_t k = 0; m && k < m->n; k++)
+			if (m->term[k] > newest)
+				newest = m->term[k];
+	}
+	if (newest < c->change.plan.term)
+		return false;
+	ftp_coordinator_resume_above(c, newest);
+	return true;
+}
+
+/* The stage trains as if nothing had been, or will once it hears the commit. */
+static bool has_returned(const struct ftp_coordinator *c, uint32_t stage)
+{
+	const struct ftp_plan_stage *s = &c->plan.stages[stage];
+	const struct ftp_coordinator_node *n = &c->nodes[s->node];
+	const struct ftp_join *j = &n->join;
+
+	return n->live && j->incarnation == s->incarnation &&
+	       (j->next_term ? j->next_term == c->plan.term : j->term == c->plan.term) &&
+	       j->first_row <= c->last_row + 1;
+}
+
+static uint32_t count_returned(const struct ftp_coordinator *c)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < c->plan.n_stages; i++)
+		n += has_returned(c, i);
+	return n;
+}
+
+static void tell(struct ftp_coordinator *c, const char *how, uint64_t now_ns, struct ftp_actions *a)
+{
+	c->resume.is_settled = true;
+	ftp_coordinator_event(c, "resume",
+		json_pack("{s:s, s:I, s:I, s:f}", "how", how, "step", (json_int_t)c->last_row,
+			"term", (json_int_t)c->plan.term, "waited_s",
+			(double)(now_ns - c->resume.begin_ns) / (double)FTP_NS_PER_S),
+		now_ns, a);
+}
+
+static void begin_training(struct ftp_coordinator *c, uint64_t now_ns)
+{
+	ftp_coordinator_move(c, FTP_RUN_TRAINING, now_ns);
+	c->computed_ns = c->judged_ns = c->plan_ns = now_ns;
+	c->snapshots.at = c->last_row;
+	c->snapshots.named_step = c->last_row > c->plan_step ? c->last_row : c->plan_step;
+	for (uint32_t i = 0; i < c->n_nodes; i++) {
+		struct ftp_coordinator_node *n = &c->nodes[i];
+
+		ftp_detector_restart(&n->detector, now_ns);
+		n->measured_ns = now_ns;
+		n->step = n->join.term == c->plan.term ? n->join.step : c->plan_step;
+		ftp_coordinator_snapshots_at(c, n->step);
+	}
+}
+
+static void go_on(struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a)
+{
+	struct ftp_planner_plan in_force;
+
+	begin_training(c, now_ns);
+	ftp_coordinator_target_in_force(c, &in_force);
+	c->predicted = !ftp_coordinator_predict(c, &in_force, &c->answer, NULL);
+	c->predicted_s = c->predicted ? (double)c->answer.step_ns / (double)FTP_NS_PER_S : 0;
+	ftp_coordinator_change_resume(c, now_ns, a);
+}
+
+void ftp_coordinator_resume_settled(
+	struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a)
+{
+	ftp_coordinator_recovery_take_stock(c);
+	ftp_actions_log(a, FTP_LOG_INFO,
+		"the coordinator is back; training has gone on meanwhile: the plan of term %llu is "
+		"in force, and the newest snapshot is that of step %llu",
+		LL(c->plan.term), LL(c->snapshots.stable_step));
+	tell(c, "went on", now_ns, a);
+}
+
+/* Of the plan in force this one is lost. */
+static void lose(struct ftp_coordinator *c, uint32_t node, uint64_t now_ns, struct ftp_actions *a)
+{
+	char text[sizeof(c->recovery.fates[0].text)];
+	enum ftp_evidence evidence = c->recovery.fates[node].evidence;
+
+	snprintf(text, sizeof(text), "%s", c->recovery.fates[node].text);
+	if (!text[0]) {
+		snprintf(text, sizeof(text), "%s (pid %lld) did not come back",
+			c->config->nodes[node].name, (long long)c->nodes[node].join.pid);
+		evidence = FTP_EVIDENCE_CERTAIN;
+	}
+	ftp_coordinator_blame(c, node, evidence, now_ns, a, "%s", text);
+}
+
+static const char *why_back(const struct ftp_coordinator *c)
+{
+	bool is_new = true;
+
+	for (uint32_t i = 0; i < c->n_nodes; i++) {
+		if (!c->nodes[i].live)
+			continue;
+		if (c->nodes[i].join.next_term)
+			return "the coordinator was away while a plan was on its way";
+		is_new &= !c->nodes[i].join.newest_term;
+	}
+	return is_new ? "the coordinator and all nodes were started again"
+		      : "a stage came back without its plan";
+}
+
+/* Without snapshots a run that nobody trains any more can still begin again. */
+static void go_back(struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a)
+{
+	uint64_t stages = ftp_coordinator_stages(&c->plan);
+	bool trains = count_returned(c);
+	uint64_t live = 0;
+
+	for (uint32_t i = 0; i < c->n_nodes; i++)
+		live |= c->nodes[i].live ? FTP_NODE_BIT(i) : 0;
+	if (!live) {
+		ftp_coordinator_suspect(c, FTP_EVIDENCE_CERTAIN, now_ns, a,
+			"no node came back within %llu s", FTP_COORDINATOR_JOIN_NS / FTP_NS_PER_S);
+		return;
+	}
+	begin_training(c, now_ns);
+	tell(c, "goes back", now_ns, a);
+	for (uint32_t i = 0; i < c->n_nodes && c->state == FTP_RUN_TRAINING; i++)
+		if (stages & ~live & FTP_NODE_BIT(i) && (trains || ftp_coordinator_recoverable(c)))
+			lose(c, i, now_ns, a);
+	if (!ftp_coordinator_recovering(c) && c->state == FTP_RUN_TRAINING &&
+		c->verdict_ns == FTP_NS_NEVER)
+		ftp_coordinator_recover_all(c, why_back(c), now_ns, a);
+}
+
+static void decide(struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a)
+{
+	uint32_t n_returned = count_returned(c);
+	bool all_known = true;
+
+	for (uint32_t i = 0; i < c->n_nodes; i++)
+		all_known &= c->nodes[i].live || c->resume.gone & FTP_NODE_BIT(i);
+	if (n_returned && n_returned == c->plan.n_stages)
+		go_on(c, now_ns, a);
+	else if (all_known)
+		go_back(c, now_ns, a);
+	else if (n_returned && c->deadline_ns > c->resume.begin_ns + FTP_COORDINATOR_RETURN_NS)
+		c->deadline_ns = c->resume.begin_ns + FTP_COORDINATOR_RETURN_NS;
+}
+
+/* A plan that was on its way when the coordinator died, and that nobody will ever commit. */
+static void abandon(const struct ftp_coordinator_node *n, uint64_t now_ns, struct ftp_actions *a)
+{
+	const struct ftp_abandon m = {
+		.term = n->join.next_term, .reason = "the coordinator begins again"};
+
+	ftp_actions_call(a, n->conn, FTP_METHOD_ABANDON, ftp_abandon_encode(&m), m.term,
+		now_ns + FTP_COORDINATOR_COMMIT_NS);
+}
+
+void ftp_coordinator_resume_joined(
+	struct ftp_coordinator *c, uint32_t node, uint64_t now_ns, struct ftp_actions *a)
+{
+	const struct ftp_coordinator_node *n = &c->nodes[node];
+
+	c->resume.gone &= ~FTP_NODE_BIT(node);
+	c->recovery.fates[node].text[0] = 0;
+	if (n->join.newest_term > c->last_term) {
+		c->resume.is_lost |= c->state == FTP_RUN_WAITING;
+		ftp_coordinator_resume_above(c, n->join.newest_term);
+	}
+	if (c->state == FTP_RUN_RESUMING)
+		decide(c, now_ns, a);
+	else if (n->join.next_term && !c->resume.is_lost)
+		abandon(n, now_ns, a);
+}
+
+void ftp_coordinator_resume_without(struct ftp_coordinator *c, uint32_t node,
+	enum ftp_evidence evidence, const char *text, uint64_t now_ns, struct ftp_actions *a)
+{
+	ftp_actions_log(a, FTP_LOG_WARNING, "%s", text);
+	ftp_coordinator_drop(c, node, text, now_ns, a);
+	c->recovery.fates[node].evidence = evidence;
+	snprintf(c->recovery.fates[node].text, sizeof(c->recovery.fates[0].text), "%s", text);
+	if (evidence > FTP_EVIDENCE_LOST) /* else it may join again */
+		c->resume.gone |= FTP_NODE_BIT(node);
+	decide(c, now_ns, a);
+}
+
+void ftp_coordinator_resume_time(struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a)
+{
+	go_back(c, now_ns, a);
+}
+
+void ftp_coordinator_resume_lost(struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a)
+{
+	if (!(c->last_term >> GENERATION_BIT))
+		ftp_coordinator_resume_above(c, c->last_term);
+	ftp_actions_log(a, FTP_LOG_WARNING,
+		"the journal of the run is lost: what the nodes hold is believed; terms begin at "
+		"generation %llu",
+		LL(c->last_term >> GENERATION_BIT));
+	c->plan.run = c->settings.run;
+	c->plan.term = c->last_term;
+	c->plan.last_step = c->last_step;
+	if (c->last_row > c->last_step)
+		c->last_row = c->last_step;
+	c->rate[0].at_ns = c->last_row_ns = now_ns;
+	c->rate[0].row = c->last_row;
+	c->n_rate = 1;
+	begin_training(c, now_ns);
+	tell(c, "without its journal", now_ns, a);
+	ftp_coordinator_recover_all(c, "the coordinator's journal is lost", now_ns, a);
+}
