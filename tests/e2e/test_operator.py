@@ -82,6 +82,7 @@ class Operator(unittest.TestCase):
                          "detected ", "agreed ", "transferred ", "resumed ", "lost ", "flight recorder of n2 (pid ",
                          "control  called node.fail\n"):
                 self.assertIn(text, told)
+            c.wait_for_steps(c.status()["step"] + 30)  # else nobody else has its units
             self.expect(c, 0, "drill: n3 fails (stop)", "fail", "n3", "--how", "stop")
             wait_for("the second recovery", lambda: len(c.events("recovery")) == 2, 20)
             document = json.loads(self.expect(c, 0, "", "why", "--json").stdout)
