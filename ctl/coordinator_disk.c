@@ -43,7 +43,6 @@ static void become_durable(struct ftp_coordinator *c, uint64_t now_ns, struct ft
 	uint64_t before = s->disk_step;
 
 	s->disk_step = d->put.step;
-	memcpy(d->nodes, d->put.nodes, sizeof(d->nodes));
 	d->n_durable++;
 	ftp_coordinator_journal(c, now_ns, a);
 	ftp_coordinator_snapshots_forget(c, before);
@@ -136,6 +135,7 @@ int ftp_coordinator_on_persisted(struct ftp_coordinator *c, uint32_t node, const
 	uint64_t now_ns, struct ftp_actions *a, struct ftp_error *err)
 {
 	struct ftp_coordinator_disk *d = &c->snapshots.disk;
+	const struct ftp_catalogue_snapshot *s;
 	struct ftp_persisted m;
 	int rc = ftp_persisted_decode(&m, body, err);
 
@@ -151,8 +151,10 @@ int ftp_coordinator_on_persisted(struct ftp_coordinator *c, uint32_t node, const
 		return 0;
 	}
 	d->put.awaited &= ~FTP_NODE_BIT(node);
-	for (uint32_t i = 0; m.ok && i < m.n_units; i++)
-		d->put.nodes[m.unit[i]] |= FTP_NODE_BIT(node);
+	s = ftp_catalogue_find(&c->snapshots.catalogue, m.step);
+	for (uint32_t i = 0; s && m.ok && i < m.n_units; i++)
+		if (s->holders[m.unit[i]] & FTP_NODE_BIT(node))
+			d->put.nodes[m.unit[i]] |= FTP_NODE_BIT(node);
 	ftp_coordinator_one_line(m.text);
 	if (!m.ok && !d->put.why[0])
 		snprintf(d->put.why, sizeof(d->put.why), "%s: %s", c->config->nodes[node].name,

@@ -10,17 +10,16 @@
 #include "ctl/protocol.h"
 
 struct ftp_coordinator_disk {
-	uint64_t nodes[FTP_PROTOCOL_MAX_UNITS]; /* that have the unit of snapshots.disk_step, whose
-						   digests the catalogue knows */
-	uint64_t named_step;			/* the last one that was put, or where that began */
+	uint64_t named_step; /* the last one that was put, or where that began */
 	uint64_t n_durable, n_failed;
 	bool is_failing; /* the last one did not become durable */
 	uint64_t event_ns;
-	struct {		  /* under way */
-		uint64_t step;	  /* 0: none is; the catalogue knows it */
-		uint64_t term;	  /* in force when it was named */
-		uint64_t awaited; /* nodes that have not told yet */
-		uint64_t nodes[FTP_PROTOCOL_MAX_UNITS];
+	struct {					/* under way */
+		uint64_t step;				/* 0: none is; the catalogue knows it */
+		uint64_t term;				/* in force when it was named */
+		uint64_t awaited;			/* nodes that have not told yet */
+		uint64_t nodes[FTP_PROTOCOL_MAX_UNITS]; /* that have it on disk, of those that told
+							   the digest which the catalogue knows */
 		uint64_t begun_ns;
 		char why[320]; /* the first node that could not; "" */
 	} put;

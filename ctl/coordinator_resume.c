@@ -109,6 +109,11 @@ static uint32_t count_returned(const struct ftp_coordinator *c)
 	return n;
 }
 
+static bool has_whole_plan(const struct ftp_coordinator *c, uint32_t n_returned)
+{
+	return n_returned && n_returned == c->plan.n_stages;
+}
+
 static void tell(struct ftp_coordinator *c, const char *how, uint64_t now_ns, struct ftp_actions *a)
 {
 	c->resume.is_settled = true;
@@ -211,19 +216,27 @@ static void go_back(struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actio
 		ftp_coordinator_recover_all(c, why_back(c), now_ns, a);
 }
 
+/* Whoever had joined is waited for, as the stages train on meanwhile: an idle node that came after
+ * them would be refused. */
 static void decide(struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a)
 {
+	bool all_known = true, all_back = true, any = false;
 	uint32_t n_returned = count_returned(c);
-	bool all_known = true;
 
-	for (uint32_t i = 0; i < c->n_nodes; i++)
-		all_known &= c->nodes[i].live || c->resume.gone & FTP_NODE_BIT(i);
-	if (n_returned && n_returned == c->plan.n_stages)
+	for (uint32_t i = 0; i < c->n_nodes; i++) {
+		const struct ftp_coordinator_node *n = &c->nodes[i];
+		bool is_known = n->live || c->resume.gone & FTP_NODE_BIT(i);
+
+		any |= n->live;
+		all_known &= is_known;
+		all_back &= is_known || !n->joined;
+	}
+	if (all_back && has_whole_plan(c, n_returned))
 		go_on(c, now_ns, a);
-	else if (all_known)
+	else if (all_known && any)
 		go_back(c, now_ns, a);
-	else if (n_returned && c->deadline_ns > c->resume.begin_ns + FTP_COORDINATOR_RETURN_NS)
-		c->deadline_ns = c->resume.begin_ns + FTP_COORDINATOR_RETURN_NS;
+	else if (n_returned && c->deadline_ns > now_ns + FTP_COORDINATOR_RETURN_NS)
+		c->deadline_ns = now_ns + FTP_COORDINATOR_RETURN_NS;
 }
 
 /* A plan that was on its way when the coordinator died, and that nobody will ever commit. */
@@ -267,7 +280,7 @@ void ftp_coordinator_resume_without(struct ftp_coordinator *c, uint32_t node,
 
 void ftp_coordinator_resume_time(struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a)
 {
-	go_back(c, now_ns, a);
+	(has_whole_plan(c, count_returned(c)) ? go_on : go_back)(c, now_ns, a);
 }
 
 void ftp_coordinator_resume_lost(struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a)

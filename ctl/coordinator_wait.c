@@ -64,10 +64,16 @@ static void advise(
 static uint64_t newest_known(const struct ftp_coordinator *c)
 {
 	const struct ftp_coordinator_snapshots *s = &c->snapshots;
-
 	uint64_t step = s->stable_step > s->global_step ? s->stable_step : s->global_step;
 
-	return step > s->disk_step ? step : s->disk_step;
+	step = step > s->disk_step ? step : s->disk_step;
+	for (uint32_t i = 0; c->resume.is_lost && i < c->n_nodes; i++) {
+		const struct ftp_inventory *m = c->recovery.inventories[i];
+
+		for (uint32_t k = 0; m && k < m->n; k++) /* what is held was once known */
+			step = m->step[k] > step ? m->step[k] : step;
+	}
+	return step;
 }
 
 static bool is_held(const struct ftp_coordinator *c, uint32_t unit, uint64_t step)

@@ -267,6 +267,16 @@ static void on_end(struct ftp_story *s, const json_t *e)
 			ftp_document_text(e, "reason")));
 }
 
+/* Whatever its end was, it is taken up again. */
+static void on_resume(struct ftp_story *s, const json_t *e)
+{
+	json_decref(s->end);
+	s->end = NULL;
+	add_chapter(s, "resume", e,
+		text_of("the coordinator is there again, after step %lld: %s", LL(e, "step"),
+			ftp_document_text(e, "how")));
+}
+
 static const struct {
 	const char *kind;
 	void (*take)(struct ftp_story *s, const json_t *e); /* NULL: no part of the story */
@@ -280,6 +290,7 @@ static const struct {
 	{"gone", on_gone},
 	{"join", on_join},
 	{"end", on_end},
+	{"resume", on_resume},
 	{"profile", NULL},
 	{"links", NULL},
 	{"trace", NULL},

@@ -61,6 +61,7 @@ int ftp_supervisor_children_start_node(
 	ftp_cores_available(&available);
 	ftp_pinning_choose(c, local, &available, cores);
 	ftp_backoff_started(&s->restarts[node], ftp_clock_now_ns());
+	s->missed[node].who[0] = 0; /* the one before: no news once the next one joins */
 	return start_child(s, c->nodes[node].name, "ftpipe-node", argv, -1, SIGKILL, err);
 }
 
@@ -104,14 +105,16 @@ int ftp_supervisor_children_start_coordinator(struct ftp_supervisor *s, struct f
 		*option++ = "--drill";
 	if (s->params->resumes && !s->coordinator.restart.started_ns)
 		*option++ = "--resume"; /* only at first: what it decides then counts */
-	if (pipe2(ready, O_CLOEXEC))
+	ftp_backoff_started(&s->coordinator.restart, ftp_clock_now_ns());
+	s->coordinator.is_ready = false;
+	if (pipe2(ready, O_CLOEXEC)) {
+		ftp_error_set(err, errno, "the coordinator cannot be started: %s", strerror(errno));
 		return FTP_EXIT_FAILURE;
+	}
 	snprintf(run, sizeof(run), "%016llx", (unsigned long long)s->params->run);
 	snprintf(ready_fd, sizeof(ready_fd), "%d", ready[1]);
 	rc = start_child(s, "coordinator", "ftpipe-coordinator", argv, ready[1], SIGTERM, err);
 	close(ready[1]);
-	ftp_backoff_started(&s->coordinator.restart, ftp_clock_now_ns());
-	s->coordinator.is_ready = false;
 	rc = rc ? ftp_options_exit(rc) : await_ready(s, ready[0], err);
 	close(ready[0]);
 	if (rc != FTP_EXIT_OK)

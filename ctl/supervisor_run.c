@@ -131,6 +131,7 @@ static void on_coordinator_end(struct ftp_supervisor *s, const char *text)
 {
 	char words[768];
 
+	s->coordinator.ask_ns = FTP_NS_NEVER;
 	if (has_summary(s)) {
 		enter(s, FTP_SUPERVISOR_ENDING, FTP_SUPERVISOR_GRACE_NS);
 		s->deadline_ns = ftp_clock_now_ns() + FTP_SUPERVISOR_GRACE_NS;
@@ -198,10 +199,12 @@ static void restart_nodes(struct ftp_supervisor *s)
 	for (uint32_t i = 0; i < s->params->config->n_nodes; i++) {
 		if (s->restarts[i].at_ns > now_ns)
 			continue;
-		if (ftp_supervisor_children_start_node(s, i, &err))
+		if (ftp_supervisor_children_start_node(s, i, &err)) {
 			ftp_log_error("%s", err.text);
-		else
-			ftp_log_info("%s is started again", s->params->config->nodes[i].name);
+			ftp_backoff_ended(&s->restarts[i], now_ns);
+			continue;
+		}
+		ftp_log_info("%s is started again", s->params->config->nodes[i].name);
 		if (!s->params->coordinator)
 			s->reason[0] = 0;
 	}
@@ -215,7 +218,11 @@ static void restart_coordinator(struct ftp_supervisor *s)
 		return;
 	if (ftp_supervisor_children_start_coordinator(s, &err) != FTP_EXIT_OK) {
 		ftp_log_error("%s", err.text);
-		return; /* its end comes, and is the next reason to try */
+		if (coordinator_runs(s)) /* it does not become ready: its end comes */
+			ftp_child_signal(coordinator(s), SIGKILL);
+		else
+			on_coordinator_end(s, err.text);
+		return;
 	}
 	ftp_log_info("the coordinator is started again: pid %d", coordinator(s)->pid);
 	for (uint32_t i = 0; i < s->params->config->n_nodes; i++)

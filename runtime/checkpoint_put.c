@@ -91,15 +91,17 @@ static int add_entry(struct ftp_checkpoint *c, const struct ftp_checkpoint_entry
 		return -EINVAL;
 	if (r && !ftp_checkpoint_format_same(&r->at.name, &added.at.name))
 		return FTP_CHECKPOINT_CONFLICT;
-	if (r && r->state == FTP_CHECKPOINT_GOOD)
+	if (r && r->state == FTP_CHECKPOINT_GOOD) {
+		r->is_asked = true;
 		return 0;
+	}
 	if (r)
 		r->is_replaced = true;
 	c->records[c->n_records++] = added;
 	return 0;
 }
 
-/* Sets is_wanted. FTP_CHECKPOINT_STALE: not all that is new would be kept; -EINVAL: too many. */
+/* Sets is_wanted. FTP_CHECKPOINT_STALE: not all that is put would be kept; -EINVAL: too many. */
 static int choose(struct ftp_checkpoint *c)
 {
 	uint32_t n = 0, n_wanted = 0;
@@ -118,7 +120,7 @@ static int choose(struct ftp_checkpoint *c)
 	for (uint32_t i = 0; i < n; i++) {
 		struct record *r = &c->records[c->states[i].index];
 
-		if (r->is_new && !c->states[i].is_kept)
+		if ((r->is_new || r->is_asked) && !c->states[i].is_kept)
 			return FTP_CHECKPOINT_STALE;
 		r->is_wanted = c->states[i].is_kept;
 		n_wanted += r->is_wanted;
@@ -138,7 +140,7 @@ int ftp_checkpoint_put(
 		return -EINVAL;
 	forget_broken(c);
 	for (uint32_t i = 0; i < c->n_records; i++)
-		c->records[i].is_replaced = false;
+		c->records[i].is_replaced = c->records[i].is_asked = false;
 	for (uint32_t i = 0; i < n && !rc; i++)
 		rc = add_entry(c, &entries[i]);
 	if (!rc)

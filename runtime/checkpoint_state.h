@@ -19,6 +19,7 @@ struct record {
 	bool is_wanted;	  /* in the next one */
 	bool is_new;	  /* of this put: not written yet */
 	bool is_replaced; /* unreadable, and one of its name is_new */
+	bool is_asked;	  /* by this put, which found it durable already */
 	const void *data;
 };
 

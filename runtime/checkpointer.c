@@ -238,6 +238,7 @@ void ftp_checkpointer_retain(
 static bool begin(struct ftp_checkpointer *k)
 {
 	static const char *const refusals[] = {
+		[FTP_CHECKPOINT_BUSY] = "the store is busy",
 		[FTP_CHECKPOINT_STALE] = "newer states are on the disk",
 		[FTP_CHECKPOINT_CONFLICT] = "another state of that name is on the disk",
 	};
@@ -418,9 +419,12 @@ bool ftp_checkpointer_fetch(struct ftp_checkpointer *k, uint32_t unit, uint64_t 
 	const struct ftp_checkpoint_name *name;
 	struct ftp_snapshot *s;
 
-	name = k->store && become_idle(k) ? newest(k, unit, step) : NULL;
+	name = k->store ? newest(k, unit, step) : NULL;
 	if (there && (!name || name->term <= there->term))
-		return true;
+		return true; /* a put under way, on however slow a disk, is none of its business */
+	if (!name || !become_idle(k))
+		return false;
+	name = newest(k, unit, step); /* the put has moved them */
 	if (!name)
 		return false;
 	s = ftp_snapshots_add(

@@ -204,6 +204,7 @@ static void note_plan(struct ftp_control *c, const struct ftp_outcome *o)
 		c->next_term = 0;
 		c->is_halted = false;
 		c->ledger.progress.step = o->step;
+		ftp_ledger_forget(&c->ledger);
 		c->is_new = true;
 		break;
 	case FTP_CALL_HALT:

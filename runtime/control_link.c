@@ -85,6 +85,16 @@ static void orphan(uint64_t *call)
 		*call = FTP_CONTROL_ORPHAN;
 }
 
+/* A plan that was never answered to be prepared will not be committed. */
+static void forget_preparing(struct ftp_control *c)
+{
+	const struct ftp_command cmd = {.kind = FTP_COMMAND_ABANDON, .term = c->next_term};
+
+	if (c->calls[FTP_CALL_PREPARE] && !c->calls[FTP_CALL_ABANDON] &&
+		!ftp_worker_command(c->params->worker, &cmd))
+		c->calls[FTP_CALL_ABANDON] = FTP_CONTROL_ORPHAN;
+}
+
 static void lose(struct ftp_control *c, uint64_t now_ns, const char *why)
 {
 	uint64_t *const calls[] = {&c->profile_call, &c->probe_call, &c->inventory_call};
@@ -96,6 +106,7 @@ static void lose(struct ftp_control *c, uint64_t now_ns, const char *why)
 		orphan(calls[i]);
 	for (int i = 0; i < FTP_N_TRANSITION_CALLS; i++)
 		orphan(&c->calls[i]);
+	forget_preparing(c);
 	c->is_joined = false;
 	ftp_jsonrpc_free(c->rpc);
 	c->rpc = NULL;
@@ -107,8 +118,9 @@ static void lose(struct ftp_control *c, uint64_t now_ns, const char *why)
 /* What the worker does that a new coordinator could not interrupt: it would be refused. */
 static bool is_busy(const struct ftp_control *c)
 {
-	return c->profile_call || c->probe_call || c->inventory_call || c->calls[FTP_CALL_HOLD] ||
-	       c->calls[FTP_CALL_COMMIT] || c->calls[FTP_CALL_ABANDON] || c->calls[FTP_CALL_HALT];
+	return c->profile_call || c->probe_call || c->inventory_call ||
+	       c->calls[FTP_CALL_PREPARE] || c->calls[FTP_CALL_HOLD] || c->calls[FTP_CALL_COMMIT] ||
+	       c->calls[FTP_CALL_ABANDON] || c->calls[FTP_CALL_HALT];
 }
 
 static int retry(struct ftp_control *c, uint64_t now_ns, struct ftp_error *err)

@@ -42,6 +42,13 @@ void ftp_ledger_tell_after(struct ftp_ledger *l, uint64_t step)
 		l->told_row = l->first_row - 1;
 }
 
+void ftp_ledger_forget(struct ftp_ledger *l)
+{
+	l->progress.n_rows = 0;
+	l->first_row = 0;
+	l->told_row = l->row;
+}
+
 bool ftp_ledger_add_step(struct ftp_ledger *l, uint64_t step, uint64_t compute_ns)
 {
 	struct ftp_progress *p = &l->progress;

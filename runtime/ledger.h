@@ -26,6 +26,8 @@ uint64_t ftp_ledger_untold(const struct ftp_ledger *l); /* losses */
 bool ftp_ledger_take_rows(struct ftp_ledger *l);
 /* Whoever is told from now on knows the losses up to this step. */
 void ftp_ledger_tell_after(struct ftp_ledger *l, uint64_t step);
+/* A plan has come into force: what counts of the losses so far is known. */
+void ftp_ledger_forget(struct ftp_ledger *l);
 
 /* false: no room, flush first. A step that does not follow the one before makes those forgotten. */
 bool ftp_ledger_add_step(struct ftp_ledger *l, uint64_t step, uint64_t compute_ns);

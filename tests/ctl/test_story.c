@@ -173,6 +173,22 @@ static void take__what_else_happens(void **state)
 	free(text);
 }
 
+/* A run that failed is taken up again: how it ended then says nothing any more. */
+static void take__a_run_is_resumed(void **state)
+{
+	static const char *const lines[] = {BEGIN,
+		"{\"t\": 3, \"kind\": \"end\", \"outcome\": \"failed\", \"reason\": \"no power\"}",
+		"{\"t\": 4, \"kind\": \"resume\", \"how\": \"goes back\", \"step\": 57}", NULL};
+	json_t *j;
+	char *text = tell(lines, &j);
+
+	(void)state;
+	assert_non_null(strstr(text, "the coordinator is there again, after step 57: goes back"));
+	assert_true(json_is_null(json_object_get(j, "outcome")));
+	json_decref(j);
+	free(text);
+}
+
 /* A file may hold anything. */
 static void take__nonsense(void **state)
 {
@@ -218,6 +234,7 @@ int main(void)
 		cmocka_unit_test(take__a_recovery_alone),
 		cmocka_unit_test(take__a_second_loss_and_no_end),
 		cmocka_unit_test(take__what_else_happens),
+		cmocka_unit_test(take__a_run_is_resumed),
 		cmocka_unit_test(take__nonsense),
 		cmocka_unit_test(take__only_the_newest_chapters_are_kept),
 	};

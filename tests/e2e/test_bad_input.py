@@ -43,7 +43,8 @@ class BadInput(unittest.TestCase):
             ({"nodes.n1.emulate.loss": 1.5}, "nodes.n1.emulate.loss"),
             ({"nodes.n1.host": "somewhere"}, "host"),
             ({"nodes.n1.host": "192.0.2.1"}, "loopback"),
-            ({"checkpoint.every": 10}, "checkpoint"),
+            ({"cluster.key_file": "/dev/null"}, "key_file"),
+            ({"checkpoint.every": 10, "snapshot.every": 0}, "checkpoint"),
         ]
         with Cluster(3, LENET5) as c:
             for sets, text in cases:

@@ -24,7 +24,7 @@ class Peer:
         assert call["method"] == "node.join", call
         self.join = call["params"]
         self.index = int(self.join["name"][1:]) - 1
-        self.write({"id": call["id"], "result": {"node": self.index, "run": RUN, "isa": ""}})
+        self.write({"id": call["id"], "result": {"node": self.index, "run": RUN, "isa": "", "row": 0}})
 
     def read(self):
         return json.loads(self.lines.readline())

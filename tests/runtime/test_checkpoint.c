@@ -131,6 +131,24 @@ static void put__pinned_step(void **state)
 	rig_close(&r);
 }
 
+/* Asked for again when it is not pinned any more: it is kept, or it is said not to be. */
+static void put__stored_already_but_older(void **state)
+{
+	struct rig_set s = set_of(1, 40);
+	struct rig r = rig_new();
+
+	(void)state;
+	put(&r, set_of(1, 40));
+	ftp_checkpoint_pin(r.store, 40);
+	for (uint64_t step = 60; step <= 100; step += 20)
+		put(&r, set_of(1, step));
+	ftp_checkpoint_pin(r.store, 0);
+	assert_int_equal(rig_put(&r, &s), FTP_CHECKPOINT_STALE);
+	ftp_checkpoint_pin(r.store, 40);
+	put(&r, s);
+	rig_close(&r);
+}
+
 static void put__abandoned_history(void **state)
 {
 	struct rig_set kept = set_of(1, 10), s = set_of(2, 15), late = set_of(1, 20);
@@ -423,6 +441,7 @@ int main(void)
 		cmocka_unit_test(put__keeps_the_newest),
 		cmocka_unit_test(put__replicas_of_other_steps),
 		cmocka_unit_test(put__pinned_step),
+		cmocka_unit_test(put__stored_already_but_older),
 		cmocka_unit_test(put__abandoned_history),
 		cmocka_unit_test(put__refusals),
 		cmocka_unit_test(put__one_at_a_time),

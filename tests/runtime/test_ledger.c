@@ -96,6 +96,20 @@ static void ledger_tell_after__again(void **state)
 	expect_rows(41, 1, true);
 }
 
+/* The next plan begins after step 90: what was told of those after it is no part of it. */
+static void ledger_forget__next_plan(void **state)
+{
+	(void)state;
+	memset(&rows, 0, sizeof(rows));
+	add_rows(1, 100);
+	ftp_ledger_forget(&rows);
+	ftp_ledger_tell_after(&rows, 90);
+	expect_rows(0, 0, true);
+	add_rows(91, 92);
+	assert_int_equal(rows.first_row, 91);
+	expect_rows(91, 2, true);
+}
+
 static void ledger_add_row__full(void **state)
 {
 	(void)state;
@@ -136,6 +150,7 @@ int main(void)
 		cmocka_unit_test(ledger_add_step__consecutive),
 		cmocka_unit_test(ledger_add_row__is_told_once),
 		cmocka_unit_test(ledger_add_row__after_a_recovery),
+		cmocka_unit_test(ledger_forget__next_plan),
 		cmocka_unit_test(ledger_add_row__full),
 		cmocka_unit_test(ledger_tell_after__again),
 		cmocka_unit_test(ledger_set_link__next_connection),
