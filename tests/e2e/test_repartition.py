@@ -162,7 +162,7 @@ class Refusals(Repartition):
                                   (("repartition", "--cuts", "2,4"), ""),
                                   (("repartition", "--cuts", "4,2"), "4,2"),
                                   (("repartition", "--cuts", "2,77"), "77"),
-                                  (("repartition", "--cuts", "2", "--nodes", "n2,n3"), "n1")):
+                                  (("repartition", "--cuts", "2", "--nodes", "n2,n3"), "n2 does not hold")):
                 with self.subTest(words=words):
                     self.assertIn(reason, self.verb(c, *words, code=FAILURE))
             self.assertEqual(self.units(c), before)
