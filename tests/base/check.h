@@ -12,6 +12,19 @@
 
 #include <cmocka.h>
 
+#ifdef __SANITIZE_ADDRESS__
+#define CHECK_IS_SANITIZED 1
+#else
+#define CHECK_IS_SANITIZED 0
+#endif
+
+/* Skips a case whose code others run under the sanitizer too, and in less time. */
+#define CHECK_TOO_LONG_IF_SANITIZED()                                                              \
+	do {                                                                                       \
+		if (CHECK_IS_SANITIZED)                                                            \
+			skip();                                                                    \
+	} while (0)
+
 /* FTP_SEED, or 1; printed once, so that the log of a failure says how to replay it. */
 static inline uint64_t check_seed(void)
 {

@@ -79,6 +79,7 @@ static void change__net_loops_in_threads(void **state)
 	static struct rig expected, r;
 
 	(void)state;
+	CHECK_TOO_LONG_IF_SANITIZED();
 	train_alone(&expected);
 	live_through_changes(&r,
 		&(struct rig_settings){.schedule = "flush", .net_cores = true, .memory = "256MiB"});
@@ -90,6 +91,7 @@ static void change__asynchronous_schedule_goes_on(void **state)
 	static struct rig r;
 
 	(void)state;
+	CHECK_TOO_LONG_IF_SANITIZED();
 	live_through_changes(&r, &(struct rig_settings){.schedule = "1f1b", .memory = "256MiB"});
 	assert_int_equal(strlen(r.digest), FTP_DIGEST_HEX - 1);
 }
@@ -99,6 +101,7 @@ static void abandon__at_every_part(void **state)
 	static struct rig expected, r;
 
 	(void)state;
+	CHECK_TOO_LONG_IF_SANITIZED();
 	train_alone(&expected);
 	begin(&r, &flush, &thirds);
 	for (int part = 0; part < 3; part++) {
@@ -153,6 +156,7 @@ static void prepare__that_does_not_fit_harms_nobody(void **state)
 	static struct rig expected, r;
 
 	(void)state;
+	CHECK_TOO_LONG_IF_SANITIZED();
 	train_alone(&expected);
 	begin(&r, &(struct rig_settings){.schedule = "flush", .memory = "1700KiB"}, &thirds);
 	rig_begin_prepare(&r, &alone);
@@ -210,6 +214,7 @@ static void snapshots__late_ones_are_skipped(void **state)
 	static struct rig expected, r;
 
 	(void)state;
+	CHECK_TOO_LONG_IF_SANITIZED();
 	train_alone(&expected);
 	rig_open(&r, &(struct rig_settings){.schedule = "flush",
 			     .memory = "256MiB",
