@@ -212,7 +212,7 @@ const char ftp_config_node_defaults[] = "host: 127.0.0.1\n"
 					"net_core: ''\n"
 					"memory: 8GiB\n"
 					"dataset: true\n"
-					"restart: never\n"
+					"restart: on-failure\n"
 					"data_dir: ''\n"
 					"metrics: ''\n"
 					"emulate: {slowdown: 1, loss: 0, bandwidth: 0, delay: 0}\n";

@@ -195,6 +195,8 @@ static void on_wait_over(struct ftp_coordinator *c, uint64_t now_ns, struct ftp_
 	ftp_coordinator_list(c, c->awaited, who, sizeof(who));
 	if (c->state == FTP_RUN_RESUMING)
 		ftp_coordinator_resume_time(c, now_ns, a);
+	else if (c->state == FTP_RUN_WAITING && c->resume.is_on)
+		ftp_coordinator_resume_await(c, now_ns, a);
 	else if (c->state == FTP_RUN_WAITING)
 		nobody_joined(c, now_ns, a);
 	else if (c->state < FTP_RUN_PREPARING)
@@ -340,12 +342,34 @@ static void on_broken(struct ftp_coordinator *c, const struct ftp_event *e, uint
 	ftp_coordinator_suspect(c, FTP_EVIDENCE_CERTAIN, now_ns, a, "%s", e->text);
 }
 
+static void postpone(uint64_t *at_ns, uint64_t by_ns)
+{
+	if (*at_ns != FTP_NS_NEVER)
+		*at_ns += by_ns;
+}
+
+/* Whoever spoke or answered meanwhile will be heard in a moment. */
+static void on_paused(struct ftp_coordinator *c, const struct ftp_event *e, uint64_t now_ns,
+	struct ftp_actions *a)
+{
+	ftp_actions_log(a, FTP_LOG_INFO,
+		"the coordinator did not run for %.1f s: nodes get as much more time",
+		(double)e->pause_ns / (double)FTP_NS_PER_S);
+	for (uint32_t i = 0; i < c->n_nodes; i++)
+		ftp_detector_restart(&c->nodes[i].detector, now_ns);
+	c->computed_ns = now_ns;
+	postpone(&c->deadline_ns, e->pause_ns);
+	postpone(&c->verdict_ns, e->pause_ns);
+	postpone(&c->change.deadline_ns, e->pause_ns);
+}
+
 static void (*const handlers[])(struct ftp_coordinator *c, const struct ftp_event *e,
 	uint64_t now_ns, struct ftp_actions *a) = {
 	[FTP_EVENT_REQUEST] = ftp_coordinator_request,
 	[FTP_EVENT_ANSWER] = ftp_coordinator_answer,
 	[FTP_EVENT_LOST] = ftp_coordinator_lost,
 	[FTP_EVENT_BROKEN] = on_broken,
+	[FTP_EVENT_PAUSED] = on_paused,
 };
 
 void ftp_coordinator_step(struct ftp_coordinator *c, const struct ftp_event *event, uint64_t now_ns,

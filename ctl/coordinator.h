@@ -114,6 +114,8 @@ enum ftp_event_kind {
 	FTP_EVENT_ANSWER,  /* one of our calls ended: method, and body or code and text */
 	FTP_EVENT_LOST,	   /* a connection is gone; text says how */
 	FTP_EVENT_BROKEN,  /* the shell cannot go on: text says why */
+	FTP_EVENT_PAUSED,  /* for pause_ns nobody listened: this process, or its machine, stood
+			      still; before anything that has come meanwhile */
 	FTP_EVENT_TICK,	   /* the deadline has come */
 };
 
@@ -124,6 +126,7 @@ struct ftp_event {
 	const json_t *body;
 	int code;      /* enum ftp_jsonrpc_code; 0: body holds the answer */
 	uint64_t term; /* ANSWER: that the call carried */
+	uint64_t pause_ns;
 	const char *text;
 };
 

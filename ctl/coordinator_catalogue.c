@@ -98,6 +98,18 @@ int ftp_catalogue_add(struct ftp_catalogue *c, uint32_t node, uint32_t unit, uin
 	return 0;
 }
 
+void ftp_catalogue_know(struct ftp_catalogue *c, uint32_t unit, uint64_t step,
+	struct ftp_digest digest, uint64_t had)
+{
+	struct ftp_catalogue_snapshot *s = find(c, step);
+
+	ftp_assert(s && unit < c->n_units && !s->is_told[unit]);
+	s->is_told[unit] = true;
+	s->digest[unit] = digest;
+	s->had[unit] = had;
+	s->teller[unit] = had ? (uint32_t)__builtin_ctzll(had) : 0;
+}
+
 void ftp_catalogue_lose(struct ftp_catalogue *c, uint32_t node)
 {
 	for (int i = 0; i < FTP_CATALOGUE_MAX_SNAPSHOTS; i++)

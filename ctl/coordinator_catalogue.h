@@ -63,6 +63,10 @@ enum ftp_catalogue_outcome {	   /* positive ones of add() */
 int ftp_catalogue_add(struct ftp_catalogue *c, uint32_t node, uint32_t unit, uint64_t term,
 	uint64_t step, struct ftp_digest digest, uint32_t *teller);
 
+/* What the unit's state is in a snapshot that is known, as was told before; `had` held it then. */
+void ftp_catalogue_know(struct ftp_catalogue *c, uint32_t unit, uint64_t step,
+	struct ftp_digest digest, uint64_t had);
+
 /* The node holds nothing any more. */
 void ftp_catalogue_lose(struct ftp_catalogue *c, uint32_t node);
 

@@ -124,6 +124,7 @@ void ftp_coordinator_change_begin(struct ftp_coordinator *c, enum ftp_change_cau
 	struct ftp_actions *a)
 {
 	ftp_assert(c->change.phase == FTP_CHANGE_NONE);
+	ftp_coordinator_reach_forget(c);
 	renew(c, cause, reason);
 	ftp_coordinator_journal(c, now_ns, a);
 	ftp_coordinator_change_prepare(c, target, now_ns, a);
@@ -445,6 +446,7 @@ void ftp_coordinator_change_abandon(struct ftp_coordinator *c, enum ftp_evidence
 		(unsigned long long)x->plan.term, phases[x->phase].name, why,
 		(unsigned long long)c->plan.term);
 	give_up(c);
+	ftp_coordinator_reach_choose(c, ftp_coordinator_stages(&c->plan), now_ns, a);
 	for (uint32_t i = 0; i < c->n_nodes; i++)
 		c->nodes[i].draining &= c->nodes[i].leaving;
 	ftp_coordinator_event_change(c, now_ns, a);

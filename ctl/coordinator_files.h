@@ -19,11 +19,9 @@ int ftp_coordinator_files_open(struct ftp_coordinator_files *f, const struct ftp
 	uint64_t run, struct ftp_coordinator_past *past, bool *is_resumed, struct ftp_error *err);
 void ftp_coordinator_files_close(struct ftp_coordinator_files *f);
 
-void ftp_coordinator_files_row(struct ftp_coordinator_files *f, uint64_t step, double loss);
-void ftp_coordinator_files_cut(struct ftp_coordinator_files *f, uint64_t step);
-void ftp_coordinator_files_event(struct ftp_coordinator_files *f, const json_t *body);
-/* On the disk, and the losses before it. */
-void ftp_coordinator_files_journal(struct ftp_coordinator_files *f, const json_t *body);
+/* FTP_ACTION_ROW, CUT, EVENT, JOURNAL; after the last it is on the disk, and the losses before it.
+ */
+void ftp_coordinator_files_do(struct ftp_coordinator_files *f, const struct ftp_action *a);
 /* Lines are in their files, or negative errno with what failed since the last call. */
 int ftp_coordinator_files_flush(struct ftp_coordinator_files *f, struct ftp_error *err);
 

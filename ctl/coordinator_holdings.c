@@ -20,6 +20,8 @@ int ftp_coordinator_on_halted(struct ftp_coordinator *c, uint32_t node, const st
 	for (uint32_t i = 0; !rc && i < m->n; i++)
 		if (m->unit[i] >= c->settings.n_units)
 			rc = ftp_error_set(err, EPROTO, "unit[%u]: the model has none such", i);
+		else if (m->term[i] > FTP_PROTOCOL_MAX_TERM)
+			rc = ftp_error_set(err, EPROTO, "term[%u]: expected a term", i);
 	if (rc) {
 		free(m);
 		return rc;
@@ -30,12 +32,15 @@ int ftp_coordinator_on_halted(struct ftp_coordinator *c, uint32_t node, const st
 	return 0;
 }
 
-/* The newest step below the bound that any node holds anything of, and whose losses are known. */
-static uint64_t newest_below(const struct ftp_coordinator *c, uint64_t bound)
+/* The newest step below the bound that any of the nodes holds anything of, and whose losses are
+ * known. */
+static uint64_t newest_below(const struct ftp_coordinator *c, uint64_t nodes, uint64_t bound)
 {
 	uint64_t newest = 0;
 
 	for (uint32_t i = 0; i < c->n_nodes; i++) {
+		if (!(nodes & FTP_NODE_BIT(i)))
+			continue;
 		const struct ftp_inventory *m = c->recovery.inventories[i];
 
 		for (uint32_t k = 0; m && k < m->n; k++)
@@ -75,8 +80,9 @@ static bool add_entry(const struct ftp_coordinator *c, struct ftp_catalogue_snap
 	return agrees || (known && known->is_told[u]);
 }
 
-/* All that is held of the step; false: not every unit is. */
-static bool gather(const struct ftp_coordinator *c, uint64_t step, struct ftp_catalogue_snapshot *s)
+/* All that these nodes hold of the step; false: not every unit is. */
+static bool gather(const struct ftp_coordinator *c, uint64_t nodes, uint64_t step,
+	struct ftp_catalogue_snapshot *s)
 {
 	const struct ftp_catalogue_snapshot *known =
 		ftp_catalogue_find(&c->snapshots.catalogue, step);
@@ -89,7 +95,7 @@ static bool gather(const struct ftp_coordinator *c, uint64_t step, struct ftp_ca
 	for (uint32_t i = 0; i < c->n_nodes; i++) {
 		const struct ftp_inventory *m = c->recovery.inventories[i];
 
-		for (uint32_t k = 0; m && k < m->n; k++)
+		for (uint32_t k = 0; nodes & FTP_NODE_BIT(i) && m && k < m->n; k++)
 			if (m->step[k] == step && !add_entry(c, s, i, k))
 				return false;
 	}
@@ -99,14 +105,51 @@ static bool gather(const struct ftp_coordinator *c, uint64_t step, struct ftp_ca
 	return true;
 }
 
-/* Where to go on from: a snapshot that is held whole, or the beginning. */
+static uint64_t end_of(const struct ftp_coordinator *c)
+{
+	return c->last_row < c->last_step ? c->last_row + 1 : c->last_step;
+}
+
+uint64_t ftp_coordinator_holdings_newest(const struct ftp_coordinator *c)
+{
+	return newest_below(c, UINT64_MAX, end_of(c));
+}
+
+static uint64_t newest_whole(
+	const struct ftp_coordinator *c, uint64_t nodes, struct ftp_catalogue_snapshot *s)
+{
+	uint64_t step = newest_below(c, nodes, end_of(c));
+
+	while (step && !gather(c, nodes, step, s))
+		step = newest_below(c, nodes, step);
+	return step;
+}
+
 uint64_t ftp_coordinator_holdings_step(
 	const struct ftp_coordinator *c, struct ftp_catalogue_snapshot *s)
 {
-	uint64_t last = c->last_row < c->last_step ? c->last_row : c->last_step - 1;
-	uint64_t step = newest_below(c, last + 1);
+	uint64_t left_out = ftp_coordinator_reach_left_out(c);
+	uint64_t step = newest_whole(c, ~left_out, s);
 
-	while (step && !gather(c, step, s))
-		step = newest_below(c, step);
-	return step;
+	return step || !left_out ? step : newest_whole(c, UINT64_MAX, s);
+}
+
+uint64_t ftp_coordinator_holdings_known(const struct ftp_coordinator *c)
+{
+	const struct ftp_coordinator_snapshots *s = &c->snapshots;
+	uint64_t step = s->stable_step > s->global_step ? s->stable_step : s->global_step;
+
+	step = step > s->disk_step ? step : s->disk_step;
+	return step > s->known_step ? step : s->known_step;
+}
+
+/* That there is something to go back to must outlive this process; how new it is, the nodes tell.
+ * So one journal is enough. */
+void ftp_coordinator_holdings_stable(
+	struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a)
+{
+	if (c->snapshots.known_step)
+		return;
+	c->snapshots.known_step = c->snapshots.stable_step;
+	ftp_coordinator_journal(c, now_ns, a);
 }

@@ -6,6 +6,12 @@
 #include "ctl/coordinator_state.h"
 #include "ctl/jsonrpc.h"
 
+/* What it holds may be what the run waits for, and it is halted like all others. */
+static bool may_return(const struct ftp_coordinator *c, const struct ftp_join *join)
+{
+	return ftp_coordinator_waits(c) && join->newest_term <= c->last_term;
+}
+
 /* 0, or an errno with the reason that the node is told. */
 static int admit(const struct ftp_coordinator *c, const struct ftp_join *join, uint32_t node,
 	struct ftp_error *err)
@@ -21,7 +27,10 @@ static int admit(const struct ftp_coordinator *c, const struct ftp_join *join, u
 		c->state != FTP_RUN_TRAINING)
 		return ftp_error_set(err, EBUSY, "the run has begun: it is %s",
 			ftp_coordinator_state_name(c->state));
-	if (join->newest_term && c->state == FTP_RUN_TRAINING)
+	if (join->newest_term > FTP_PROTOCOL_MAX_TERM)
+		return ftp_error_set(
+			err, EINVAL, "%s comes with a term that cannot be", join->name);
+	if (join->newest_term && c->state == FTP_RUN_TRAINING && !may_return(c, join))
 		return ftp_error_set(err, EBUSY,
 			"%s comes back too late: training has gone on without it since term %llu; "
 			"start it anew",
@@ -90,7 +99,7 @@ void ftp_coordinator_join(struct ftp_coordinator *c, const struct ftp_event *e, 
 	struct ftp_coordinator_node *n;
 	struct ftp_error err;
 	uint32_t node;
-	bool profiled;
+	bool profiled, is_new;
 
 	if (ftp_coordinator_find_conn(c, e->conn) != FTP_NO_NODE) {
 		ftp_actions_refuse(a, FTP_JSONRPC_STATE, "this connection has joined already");
@@ -106,6 +115,7 @@ void ftp_coordinator_join(struct ftp_coordinator *c, const struct ftp_event *e, 
 		return;
 	}
 	n = &c->nodes[node];
+	is_new = !n->joined;
 	profiled = n->profiled; /* by an earlier process: better than nothing */
 	memset(n, 0, offsetof(struct ftp_coordinator_node, profile));
 	n->profiled = profiled;
@@ -121,6 +131,8 @@ void ftp_coordinator_join(struct ftp_coordinator *c, const struct ftp_event *e, 
 		(long long)join.pid, join.n_cores, join.isa, join.cpu);
 	ftp_actions_reply(a, ftp_joined_encode(&joined));
 	ftp_coordinator_event_node(c, "join", node, "pid", json_integer(join.pid), now_ns, a);
+	if (c->state == FTP_RUN_RESUMING && is_new) /* the run has never had it */
+		c->newcomers |= FTP_NODE_BIT(node);
 	if (c->state == FTP_RUN_TRAINING) {
 		ftp_coordinator_joined_late(c, node, now_ns, a);
 		return;

@@ -83,7 +83,7 @@ int ftp_coordinator_on_profile(struct ftp_coordinator *c, uint32_t node, const s
 	n->measuring = false;
 	if (rc)
 		return rc;
-	if (c->state == FTP_RUN_TRAINING && !(c->newcomers & FTP_NODE_BIT(node))) {
+	if (c->state == FTP_RUN_TRAINING && n->profiled && !(c->newcomers & FTP_NODE_BIT(node))) {
 		note_idle(c, node, &m);
 		ftp_coordinator_recovery_look(c, now_ns, a); /* it can halt now */
 		return 0;

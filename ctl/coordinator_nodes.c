@@ -161,8 +161,9 @@ static bool may_exit(const struct ftp_coordinator *c, int node, int64_t pid)
 {
 	const struct ftp_coordinator_node *n = &c->nodes[node];
 
-	return (c->state == FTP_RUN_TRAINING && (n->join.pid == pid ? n->leaving : n->joined)) ||
-	       (c->state == FTP_RUN_RESUMING && n->live && n->join.pid != pid);
+	if (n->join.pid == pid)
+		return c->state == FTP_RUN_TRAINING && n->leaving;
+	return c->state == FTP_RUN_RESUMING ? n->live : n->joined;
 }
 
 static void describe_exit(const struct ftp_exited *m, char *text, size_t bytes)
@@ -286,6 +287,7 @@ static void gone(struct ftp_coordinator *c, uint32_t node, const char *why, uint
 	struct ftp_actions *a)
 {
 	c->nodes[node].live = c->nodes[node].measuring = false;
+	ftp_coordinator_reach_gone(c, node);
 	c->newcomers &= ~FTP_NODE_BIT(node);
 	ftp_coordinator_snapshots_lose(c, node);
 	ftp_coordinator_event_node(c, "gone", node, "reason", json_string(why), now_ns, a);

@@ -184,7 +184,7 @@ uint64_t ftp_coordinator_usable(const struct ftp_coordinator *c)
 		if (c->nodes[i].live && !c->nodes[i].draining && !c->nodes[i].leaving &&
 			!c->nodes[i].measuring)
 			nodes |= FTP_NODE_BIT(i);
-	return nodes;
+	return nodes & ~ftp_coordinator_reach_left_out(c);
 }
 
 bool ftp_coordinator_in_force(
@@ -261,12 +261,20 @@ int ftp_coordinator_plan_cuts(const struct ftp_coordinator *c, const char *cuts,
 	return rc;
 }
 
+/* Who was not measured yet is left out if the others can do without: its turn comes once it is. */
 static int plan_best(
 	const struct ftp_coordinator *c, struct ftp_planner_plan *target, struct ftp_error *err)
 {
+	uint64_t nodes = ftp_coordinator_usable(c), measured = 0;
 	struct ftp_planner_answer answer;
-	int rc = ftp_coordinator_best(c, ftp_coordinator_usable(c), NULL, &answer, err);
+	int rc;
 
+	for (uint32_t i = 0; i < c->n_nodes; i++)
+		measured |= c->nodes[i].profiled ? nodes & FTP_NODE_BIT(i) : 0;
+	if (measured == nodes || !ftp_coordinator_with_data(c, measured))
+		rc = ftp_coordinator_best(c, nodes, NULL, &answer, err);
+	else
+		rc = ftp_coordinator_best(c, measured, NULL, &answer, err) ? -ENODATA : 0;
 	*target = answer.plan;
 	return rc;
 }

@@ -38,9 +38,12 @@ static void set_units(struct view *v, const struct ftp_coordinator *c)
 			p, u, c->settings.units[u].input_bytes, c->settings.units[u].state_bytes);
 }
 
+/* What is longer is refused by the planner. */
 static uint64_t scaled(uint64_t ns, double by)
 {
-	return (uint64_t)((double)ns * by + 0.5);
+	double scaled_ns = (double)ns * by + 0.5;
+
+	return scaled_ns < 0x1p62 ? (uint64_t)scaled_ns : UINT64_C(1) << 62;
 }
 
 static void set_node(struct view *v, const struct ftp_coordinator *c, uint32_t place)
@@ -110,7 +113,7 @@ static struct view *view_new(
 		.snapshots = c->config->snapshot.every > 0,
 		.global_snapshots = c->config->snapshot.every && c->config->snapshot.global_every,
 		.disk_snapshots = c->config->checkpoint.every > 0,
-		.current = c->plan.term ? &v->current : NULL};
+		.current = c->plan.n_stages ? &v->current : NULL};
 	v->problem.heirs = places_of(v, ftp_coordinator_with_data(c, UINT64_MAX));
 	v->problem.first = v->problem.heirs;
 	set_units(v, c);

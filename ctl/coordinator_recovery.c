@@ -100,6 +100,7 @@ static bool begin(struct ftp_coordinator *c, uint32_t node, const char *text, ui
 		r->from_step = c->last_row;
 		snprintf(r->sign, sizeof(r->sign), "%s", text);
 	}
+	ftp_coordinator_reach_forget(c);
 	r->is_on = true;
 	r->is_committed = r->is_settled = r->from_beginning = false;
 	r->n_failures = 0;
@@ -178,14 +179,17 @@ static void give_up(
 {
 	struct ftp_coordinator_recovery *r = &c->recovery;
 	const char *phase = ftp_coordinator_phase_name(c->change.phase);
+	char pairs[400];
 
+	if (ftp_coordinator_reach_describe(c, pairs, sizeof(pairs)))
+		why = pairs;
 	if (!ftp_coordinator_wait_absent(c)) {
 		ftp_coordinator_suspect(c, FTP_EVIDENCE_CERTAIN, now_ns, a,
 			"no recovery from %s: it failed %u times, at last while %s: %s",
 			c->change.reason, r->n_failures, phase, why);
 		return;
 	}
-	snprintf(r->failure, sizeof(r->failure), "it failed %u times, at last while %s: %.200s",
+	snprintf(r->failure, sizeof(r->failure), "it failed %u times, at last while %s: %.300s",
 		r->n_failures, phase, why);
 	r->failed_nodes = ftp_coordinator_usable(c);
 	r->n_failures = 0;
@@ -209,6 +213,13 @@ void ftp_coordinator_recover_again(
 	halt(c, now_ns, a);
 }
 
+/* Of the plan that is being prepared, which is in force nowhere. */
+static bool is_of_change(const struct ftp_coordinator *c, uint32_t node, uint64_t term)
+{
+	return ftp_coordinator_change_open(c) && term == c->change.plan.term &&
+	       c->change.members & FTP_NODE_BIT(node);
+}
+
 /* A node has lost a peer and has halted. Which of the two is to blame, halting will show. */
 int ftp_coordinator_on_lost(struct ftp_coordinator *c, uint32_t node, const json_t *body,
 	uint64_t now_ns, struct ftp_actions *a, struct ftp_error *err)
@@ -221,13 +232,17 @@ int ftp_coordinator_on_lost(struct ftp_coordinator *c, uint32_t node, const json
 		return rc;
 	if (m.node >= c->n_nodes)
 		return ftp_error_set(err, EPROTO, "lost a peer that is no node of the run");
+	ftp_coordinator_one_line(m.text);
+	if (is_of_change(c, node, m.term)) {
+		ftp_coordinator_reach_told(c, node, m.node, m.text, a);
+		return 0;
+	}
 	if (!ftp_coordinator_in_training(c, node, m.term, FTP_METHOD_LOST, a) || is_open(c))
 		return 0;
 	if (c->state == FTP_RUN_RESUMING) { /* it has not come back with its plan after all */
 		c->nodes[node].join.term = 0;
 		return 0;
 	}
-	ftp_coordinator_one_line(m.text);
 	snprintf(text, sizeof(text), "%s %s", c->config->nodes[node].name, m.text);
 	if (ftp_coordinator_recoverable(c))
 		ftp_coordinator_recover_all(c, text, now_ns, a);
@@ -286,15 +301,36 @@ static void wait_on(
 	ftp_coordinator_event(c, "waiting", json_pack("{s:s}", "why", why), now_ns, a);
 }
 
-static bool must_wait(struct ftp_coordinator *c, struct ftp_planner_plan *target)
+/* No plan without a link that is down: it ends here, unless somebody may still come. */
+static void end_without_link(struct ftp_coordinator *c, const char *pairs,
+	const struct ftp_error *err, uint64_t now_ns, struct ftp_actions *a)
+{
+	char why[600];
+
+	snprintf(why, sizeof(why), "%s, and without one of them there is no plan: %.150s", pairs,
+		err->text);
+	if (ftp_coordinator_wait_absent(c))
+		ftp_coordinator_wait_for_absent(c, why);
+	else
+		ftp_coordinator_suspect(c, FTP_EVIDENCE_CERTAIN, now_ns, a,
+			"no recovery from %s: %s", c->change.reason, why);
+}
+
+/* Or the run has ended. */
+static bool must_wait(struct ftp_coordinator *c, struct ftp_planner_plan *target, uint64_t now_ns,
+	struct ftp_actions *a)
 {
 	struct ftp_error err;
+	char pairs[400];
 
 	if (ftp_coordinator_wait_needed(c, c->change.step))
 		return true;
 	if (!choose_plan(c, target, &err))
 		return false;
-	ftp_coordinator_wait_for_absent(c, err.text);
+	if (ftp_coordinator_reach_describe(c, pairs, sizeof(pairs)))
+		end_without_link(c, pairs, &err, now_ns, a);
+	else
+		ftp_coordinator_wait_for_absent(c, err.text);
 	return true;
 }
 
@@ -324,8 +360,14 @@ static bool may_go_on(struct ftp_coordinator *c, struct ftp_catalogue_snapshot *
 
 	memcpy(said, c->recovery.waits_for, sizeof(said));
 	c->change.step = ftp_coordinator_holdings_step(c, snapshot);
-	if (!must_wait(c, target) || (keep_draining(c, a) && !must_wait(c, target)))
+	if (!must_wait(c, target, now_ns, a))
 		return true;
+	if (c->state != FTP_RUN_TRAINING)
+		return false;
+	if (keep_draining(c, a) && !must_wait(c, target, now_ns, a))
+		return true;
+	if (c->state != FTP_RUN_TRAINING)
+		return false;
 	if (able_to_halt(c) & ~c->change.members)
 		halt(c, now_ns, a); /* one that has joined meanwhile may have what is missing */
 	else
@@ -345,6 +387,7 @@ void ftp_coordinator_recovery_halted(
 		return;
 	}
 	note_trained(c);
+	ftp_coordinator_reach_choose(c, 0, now_ns, a);
 	if (!may_go_on(c, &snapshot, &target, now_ns, a))
 		return;
 	x->plan.recovery = 1;
@@ -421,6 +464,7 @@ void ftp_coordinator_recovery_commit(
 	struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a)
 {
 	cut_rows(c, c->plan.recovery_step, a);
+	c->snapshots.known_step = c->plan.recovery_step;
 	adopt(c);
 	if (c->plan.recovery_step < c->recovery.fatal_stable)
 		c->recovery.fatal_stable = c->plan.recovery_step;

@@ -40,7 +40,9 @@ static double row_rate(const struct ftp_coordinator *c)
 /* As the central node saw it. */
 static double train_seconds(const struct ftp_coordinator *c)
 {
-	return c->plan.term ? c->nodes[ftp_coordinator_central(c)].train_s : 0;
+	uint32_t central = ftp_coordinator_central(c);
+
+	return c->plan.term && central != FTP_NO_NODE ? c->nodes[central].train_s : 0;
 }
 
 double ftp_coordinator_samples_per_second(const struct ftp_coordinator *c)
@@ -191,7 +193,8 @@ static json_t *eta(const struct ftp_coordinator *c)
 
 enum ftp_coordinator_state ftp_coordinator_shown_state(const struct ftp_coordinator *c)
 {
-	return ftp_coordinator_waits(c) ? FTP_RUN_WAITING : c->state;
+	return ftp_coordinator_waits(c) || ftp_coordinator_resume_waits(c) ? FTP_RUN_WAITING
+									   : c->state;
 }
 
 json_t *ftp_coordinator_status(const struct ftp_coordinator *c, uint64_t now_ns)
@@ -209,7 +212,9 @@ json_t *ftp_coordinator_status(const struct ftp_coordinator *c, uint64_t now_ns)
 
 	ftp_assert(j);
 	json_object_set_new(j, "waiting_for",
-		ftp_coordinator_waits(c) ? json_string(c->recovery.waits_for) : json_null());
+		ftp_coordinator_waits(c) || ftp_coordinator_resume_waits(c)
+			? json_string(c->recovery.waits_for)
+			: json_null());
 	json_object_set_new(j, "isa", json_string(c->isa));
 	json_object_set_new(j, "batch", json_integer(c->config->training.batch));
 	json_object_set_new(j, "loss", number_if(c->last_row, c->last_loss));
@@ -236,12 +241,14 @@ json_t *ftp_coordinator_status(const struct ftp_coordinator *c, uint64_t now_ns)
 json_t *ftp_coordinator_summary(const struct ftp_coordinator *c)
 {
 	bool completed = c->outcome == FTP_END_COMPLETED;
+	uint32_t central = c->plan.term ? ftp_coordinator_central(c) : FTP_NO_NODE;
 	json_t *j = json_pack("{s:i, s:s, s:s, s:s, s:s, s:f}", "schema", SCHEMA, "run",
 		c->settings.id, "state", ftp_coordinator_outcome_name(c->outcome), "name",
 		c->config->cluster.name, "model", c->config->training.model, "width",
 		c->config->training.width);
 
 	ftp_assert(j);
+	central = central == FTP_NO_NODE ? 0 : central;
 	if (!completed)
 		json_object_set_new(j, "reason", json_string(c->reason));
 	json_object_set_new(
@@ -263,8 +270,7 @@ json_t *ftp_coordinator_summary(const struct ftp_coordinator *c)
 	json_object_set(j, "repartitions", c->changes);
 	json_object_set(j, "recoveries", c->recovery.history);
 	json_object_set_new(j, "nodes", nodes_document(c));
-	json_object_set_new(j, "cpu",
-		json_string(c->nodes[c->plan.term ? ftp_coordinator_central(c) : 0].join.cpu));
+	json_object_set_new(j, "cpu", json_string(c->nodes[central].join.cpu));
 	json_object_set_new(j, "versions", ftp_versions());
 	return j;
 }

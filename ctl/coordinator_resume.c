@@ -7,6 +7,7 @@
  * any that could have been used (a generation, the upper 32 bits), and the newest step that is held
  * whole, all of it by one term, is believed.
  */
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -14,21 +15,24 @@
 
 #define LL(x)	       ((unsigned long long)(x))
 #define GENERATION_BIT 32
+#define SECONDS_MOST   1e9
 
+/* Rows past the last step are nobody's. */
 static void restore_rows(struct ftp_coordinator *c, const struct ftp_coordinator_past *past)
 {
-	c->last_row = past->n_rows;
+	bool is_short = c->last_step && past->n_rows > c->last_step;
+
+	c->last_row = is_short ? c->last_step : past->n_rows;
 	memcpy(c->losses, past->losses, sizeof(c->losses));
 	if (c->last_row)
-		c->last_loss = c->losses[c->last_row % FTP_LATE_ROWS];
+		c->last_loss = past->n_rows - c->last_row < FTP_LATE_ROWS
+				       ? c->losses[c->last_row % FTP_LATE_ROWS]
+				       : NAN;
 }
 
-/* A name of the plan that the configuration has no more: its stages are nobody's. */
-static void check_plan(struct ftp_coordinator *c)
+static uint64_t since_start_ns(const struct ftp_coordinator_past *past)
 {
-	for (uint32_t i = 0; i < c->plan.n_stages; i++)
-		if (c->plan.stages[i].node == FTP_NO_NODE)
-			c->plan.n_stages = c->plan.n_leaving = 0;
+	return past->t_s < SECONDS_MOST ? (uint64_t)(past->t_s * (double)FTP_NS_PER_S) : 0;
 }
 
 void ftp_coordinator_resume_init(
@@ -37,14 +41,13 @@ void ftp_coordinator_resume_init(
 	struct ftp_coordinator_resume *r = &c->resume;
 
 	r->is_on = true;
-	r->is_lost = !past->journal && past->n_rows;
-	r->begin_ns = now_ns;
-	c->start_ns = now_ns - (uint64_t)(past->t_s * (double)FTP_NS_PER_S); /* may wrap */
+	r->begin_ns = c->last_row_ns = now_ns;
+	c->start_ns = now_ns - since_start_ns(past); /* may wrap */
 	c->train_start_ns = c->start_ns;
-	restore_rows(c, past);
 	if (past->journal)
 		ftp_coordinator_journal_read(c, past->journal);
-	check_plan(c);
+	restore_rows(c, past);
+	r->is_lost = past->n_rows && !c->plan.term; /* losses that no journal explains */
 	if (past->is_asked && c->outcome != FTP_END_COMPLETED) {
 		c->outcome = FTP_END_NONE;
 		c->reason[0] = 0;
@@ -54,10 +57,8 @@ void ftp_coordinator_resume_init(
 		c->state = FTP_RUN_FINISHING;
 		c->deadline_ns = now_ns;
 	} else if (c->plan.term) {
-		if (c->last_row > c->last_step)
-			c->last_row = c->last_step;
 		c->state = FTP_RUN_RESUMING;
-		c->rate[0].at_ns = c->last_row_ns = now_ns;
+		c->rate[0].at_ns = now_ns;
 		c->rate[0].row = c->last_row;
 		c->n_rate = 1;
 	}
@@ -192,20 +193,21 @@ static const char *why_back(const struct ftp_coordinator *c)
 		      : "a stage came back without its plan";
 }
 
+static uint64_t live_nodes(const struct ftp_coordinator *c)
+{
+	uint64_t nodes = 0;
+
+	for (uint32_t i = 0; i < c->n_nodes; i++)
+		nodes |= c->nodes[i].live ? FTP_NODE_BIT(i) : 0;
+	return nodes;
+}
+
 /* Without snapshots a run that nobody trains any more can still begin again. */
 static void go_back(struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a)
 {
-	uint64_t stages = ftp_coordinator_stages(&c->plan);
+	uint64_t stages = ftp_coordinator_stages(&c->plan), live = live_nodes(c);
 	bool trains = count_returned(c);
-	uint64_t live = 0;
 
-	for (uint32_t i = 0; i < c->n_nodes; i++)
-		live |= c->nodes[i].live ? FTP_NODE_BIT(i) : 0;
-	if (!live) {
-		ftp_coordinator_suspect(c, FTP_EVIDENCE_CERTAIN, now_ns, a,
-			"no node came back within %llu s", FTP_COORDINATOR_JOIN_NS / FTP_NS_PER_S);
-		return;
-	}
 	begin_training(c, now_ns);
 	tell(c, "goes back", now_ns, a);
 	for (uint32_t i = 0; i < c->n_nodes && c->state == FTP_RUN_TRAINING; i++)
@@ -235,7 +237,8 @@ static void decide(struct ftp_coordinator *c, uint64_t now_ns, struct ftp_action
 		go_on(c, now_ns, a);
 	else if (all_known && any)
 		go_back(c, now_ns, a);
-	else if (n_returned && c->deadline_ns > now_ns + FTP_COORDINATOR_RETURN_NS)
+	else if ((n_returned || (any && c->resume.is_overdue)) &&
+		 c->deadline_ns > now_ns + FTP_COORDINATOR_RETURN_NS)
 		c->deadline_ns = now_ns + FTP_COORDINATOR_RETURN_NS;
 }
 
@@ -278,8 +281,37 @@ void ftp_coordinator_resume_without(struct ftp_coordinator *c, uint32_t node,
 	decide(c, now_ns, a);
 }
 
+/* Servers take their time after a power cut. The words are said when they change. */
+static void wait_on(struct ftp_coordinator *c, bool is_said, uint64_t now_ns, struct ftp_actions *a)
+{
+	const char *why = c->recovery.waits_for;
+
+	c->deadline_ns = now_ns + FTP_COORDINATOR_LOOK_NS;
+	if (is_said)
+		return;
+	ftp_actions_log(a, FTP_LOG_WARNING, "the run waits: %s", why);
+	ftp_coordinator_event(c, "waiting", json_pack("{s:s}", "why", why), now_ns, a);
+}
+
+void ftp_coordinator_resume_await(struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a)
+{
+	c->resume.is_overdue = true;
+	wait_on(c, !ftp_coordinator_wait_for_all(c), now_ns, a);
+}
+
+bool ftp_coordinator_resume_waits(const struct ftp_coordinator *c)
+{
+	return c->resume.is_overdue &&
+	       (c->state == FTP_RUN_WAITING || (c->state == FTP_RUN_RESUMING && !live_nodes(c)));
+}
+
 void ftp_coordinator_resume_time(struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a)
 {
+	if (!live_nodes(c)) {
+		c->resume.is_overdue = true;
+		wait_on(c, !ftp_coordinator_wait_for_anybody(c), now_ns, a);
+		return;
+	}
 	(has_whole_plan(c, count_returned(c)) ? go_on : go_back)(c, now_ns, a);
 }
 

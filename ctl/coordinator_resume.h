@@ -12,6 +12,10 @@ struct ftp_coordinator_resume {
 	bool is_settled; /* it goes on, in whatever way */
 	uint64_t gone;	 /* nodes whose process is known to have ended */
 	uint64_t begin_ns;
+	bool is_overdue; /* RESUMING: nobody was there when it was time */
+	/* The plan in force when the journal was written; the node of a stage that the
+	 * configuration has no more is FTP_NO_NODE. */
+	struct ftp_plan former;
 };
 
 /* coordinator_journal.c: what outlives the process. */
@@ -29,6 +33,12 @@ void ftp_coordinator_resume_joined(
 void ftp_coordinator_resume_without(struct ftp_coordinator *c, uint32_t node,
 	enum ftp_evidence evidence, const char *text, uint64_t now_ns, struct ftp_actions *a);
 void ftp_coordinator_resume_time(struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a);
+/* WAITING: not all have joined in time. */
+void ftp_coordinator_resume_await(
+	struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a);
+/* Nodes are awaited without whom it cannot go on, for as long as it takes; c->recovery.waits_for
+ * says so. */
+bool ftp_coordinator_resume_waits(const struct ftp_coordinator *c);
 /* All nodes are there, and nobody knows the plan that was in force. */
 void ftp_coordinator_resume_lost(struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a);
 /* The stages have confirmed the plan in force, and told what they hold. */

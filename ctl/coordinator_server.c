@@ -18,6 +18,8 @@
 
 #define MAX_CONNS_TCP  128
 #define MAX_CONNS_UNIX 32
+/* Later than the next deadline: this process was stopped, or suspended, or waited for a disk. */
+#define PAUSE_NS (200 * FTP_NS_PER_MS)
 
 struct conn {
 	struct ftp_server *server;
@@ -114,24 +116,9 @@ static void do_close(struct ftp_server *s, struct ftp_action *a)
 		c->closing = true;
 }
 
-static void do_row(struct ftp_server *s, struct ftp_action *a)
+static void do_file(struct ftp_server *s, struct ftp_action *a)
 {
-	ftp_coordinator_files_row(&s->files, a->step, a->loss);
-}
-
-static void do_cut(struct ftp_server *s, struct ftp_action *a)
-{
-	ftp_coordinator_files_cut(&s->files, a->step);
-}
-
-static void do_journal(struct ftp_server *s, struct ftp_action *a)
-{
-	ftp_coordinator_files_journal(&s->files, a->body);
-}
-
-static void do_event(struct ftp_server *s, struct ftp_action *a)
-{
-	ftp_coordinator_files_event(&s->files, a->body);
+	ftp_coordinator_files_do(&s->files, a);
 }
 
 static void do_log(struct ftp_server *s, struct ftp_action *a)
@@ -163,10 +150,10 @@ static void (*const doers[])(struct ftp_server *s, struct ftp_action *a) = {
 	[FTP_ACTION_CALL] = do_call,
 	[FTP_ACTION_REPLY] = do_reply,
 	[FTP_ACTION_CLOSE] = do_close,
-	[FTP_ACTION_ROW] = do_row,
-	[FTP_ACTION_CUT] = do_cut,
-	[FTP_ACTION_JOURNAL] = do_journal,
-	[FTP_ACTION_EVENT] = do_event,
+	[FTP_ACTION_ROW] = do_file,
+	[FTP_ACTION_CUT] = do_file,
+	[FTP_ACTION_JOURNAL] = do_file,
+	[FTP_ACTION_EVENT] = do_file,
 	[FTP_ACTION_LOG] = do_log,
 	[FTP_ACTION_RAISE] = do_raise,
 	[FTP_ACTION_SUMMARY] = do_summary,
@@ -230,8 +217,7 @@ static int request(struct conn *c, const char *method, const json_t *params, jso
 	static int function(void *arg, struct ftp_jsonrpc *peer, uint64_t call,                    \
 		const json_t *params, json_t **result, struct ftp_error *err)                      \
 	{                                                                                          \
-		(void)peer;                                                                        \
-		(void)call;                                                                        \
+		(void)peer, (void)call;                                                            \
 		return request(arg, name, params, result, err);                                    \
 	}
 
@@ -382,6 +368,16 @@ static int timeout_ms(struct ftp_server *s)
 	return first_ns <= s->now_ns ? 0 : (int)((first_ns - s->now_ns) / FTP_NS_PER_MS) + 1;
 }
 
+/* Before what has come meanwhile: what nobody could hear is no silence of the nodes. */
+static void note_pause(struct ftp_server *s, uint64_t due_ns)
+{
+	const struct ftp_event e = {
+		.kind = FTP_EVENT_PAUSED, .pause_ns = s->now_ns > due_ns ? s->now_ns - due_ns : 0};
+
+	if (e.pause_ns > PAUSE_NS)
+		step(s, &e);
+}
+
 static void take_signal(struct ftp_server *s, int stop_fd)
 {
 	struct signalfd_siginfo info;
@@ -408,9 +404,13 @@ enum ftp_coordinator_outcome ftp_server_run(struct ftp_server *s, int stop_fd)
 
 	watch(s, EPOLL_CTL_ADD, stop_fd, EPOLLIN, &stop_fd);
 	while (!s->ended) {
-		int n = epoll_wait(s->epoll_fd, events, 32, timeout_ms(s));
+		int wait_ms = timeout_ms(s);
+		uint64_t due_ns =
+			wait_ms < 0 ? FTP_NS_NEVER : s->now_ns + (uint64_t)wait_ms * FTP_NS_PER_MS;
+		int n = epoll_wait(s->epoll_fd, events, 32, wait_ms);
 
 		s->now_ns = ftp_clock_now_ns();
+		note_pause(s, due_ns);
 		for (int i = 0; i < n; i++) {
 			if (events[i].data.ptr == &stop_fd)
 				take_signal(s, stop_fd);

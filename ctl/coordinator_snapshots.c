@@ -210,6 +210,7 @@ static void become_stable(struct ftp_coordinator *c, uint64_t now_ns, struct ftp
 	uint64_t before = s->stable_step;
 
 	s->stable_step = s->next;
+	ftp_coordinator_holdings_stable(c, now_ns, a);
 	ftp_coordinator_snapshots_forget(c, before);
 	if (s->event_ns && now_ns < s->event_ns + EVENT_NS)
 		return;

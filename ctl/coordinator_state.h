@@ -8,7 +8,9 @@
 #include "ctl/coordinator.h"
 #include "ctl/coordinator_change.h"
 #include "ctl/coordinator_disk.h"
+#include "ctl/coordinator_reach.h"
 #include "ctl/coordinator_resume.h"
+#include "ctl/coordinator_wait.h"
 #include "ctl/detector.h"
 #include "ctl/coordinator_catalogue.h"
 #include "ctl/planner.h"
@@ -52,6 +54,9 @@ struct ftp_coordinator_node {
 	} links[FTP_CONFIG_MAX_NODES];
 	uint32_t n_links;
 	uint64_t links_ns;
+	uint64_t unreached;	    /* nodes, and they not it, in the change under way */
+	uint64_t left_out_for;	    /* no new plan has it while any of these nodes is there */
+	uint64_t left_out_ns;	    /* since when */
 	char refusal[256];	    /* why its last attempt to join was refused; "" */
 	struct ftp_profile profile; /* the last field: outlives the node's process */
 };
@@ -59,7 +64,8 @@ struct ftp_coordinator_node {
 struct ftp_coordinator_snapshots {
 	struct ftp_catalogue catalogue;
 	uint64_t stable_step, global_step; /* the newest ones; 0: none, the seed's states serve */
-	uint64_t disk_step; /* the newest of which every unit is durable on some disk; 0: none */
+	uint64_t disk_step;  /* the newest of which every unit is durable on some disk; 0: none */
+	uint64_t known_step; /* as the journal has it: one as new as that was stable; 0: none was */
 	struct ftp_coordinator_disk disk;
 	uint64_t next; /* named to all nodes; 0: none yet; after the last step: none is taken */
 	bool is_global;
@@ -101,7 +107,7 @@ struct ftp_coordinator_recovery {
 	uint64_t term; /* that trained what it goes on from; 0: the beginning */
 	double parts_s[FTP_N_RECOVERY_PARTS];
 	uint32_t n_failures;   /* attempts that failed though nobody was lost */
-	char failure[300];     /* why there are no more attempts; "": there are */
+	char failure[400];     /* why there are no more attempts; "": there are */
 	uint64_t failed_nodes; /* that were there then */
 	bool from_beginning;   /* the operator gives up what is held */
 	char waits_for[600];   /* WAITING, or when it last was; one line */
@@ -418,21 +424,6 @@ void ftp_coordinator_recovery_look(
 	struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a);
 bool ftp_coordinator_waits(const struct ftp_coordinator *c);
 
-/* coordinator_holdings.c: what those who have halted hold. */
-int ftp_coordinator_on_halted(struct ftp_coordinator *c, uint32_t node, const struct ftp_event *e,
-	uint64_t now_ns, struct ftp_actions *a, struct ftp_error *err);
-/* Where to go on from: a snapshot that is held whole, which *s becomes, or the beginning. */
-uint64_t ftp_coordinator_holdings_step(
-	const struct ftp_coordinator *c, struct ftp_catalogue_snapshot *s);
-
-/* coordinator_wait.c: for whom a recovery waits. */
-/* Whether it must, with all halted; step: that it would go on from. If so says why, in
- * c->recovery. */
-bool ftp_coordinator_wait_needed(struct ftp_coordinator *c, uint64_t step);
-/* "for n1: ...": the run waits for want of a plan without those who are not there. */
-void ftp_coordinator_wait_for_absent(struct ftp_coordinator *c, const char *why);
-/* The nodes that could come and are not there. */
-uint64_t ftp_coordinator_wait_absent(const struct ftp_coordinator *c);
 void ftp_coordinator_recover_asked(struct ftp_coordinator *c, const struct ftp_event *e,
 	uint64_t now_ns, struct ftp_actions *a);		  /* run.recover */
 void ftp_coordinator_recovery_holders(struct ftp_coordinator *c); /* of c->change.plan */

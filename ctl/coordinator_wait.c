@@ -60,20 +60,14 @@ static void advise(
 }
 
 /* The newest snapshot that was ever stable; 0: there was none, and nothing is lost by beginning
- * anew. */
+ * anew. Without the journal what is held was once stable. */
 static uint64_t newest_known(const struct ftp_coordinator *c)
 {
-	const struct ftp_coordinator_snapshots *s = &c->snapshots;
-	uint64_t step = s->stable_step > s->global_step ? s->stable_step : s->global_step;
+	uint64_t step = ftp_coordinator_holdings_known(c), held = 0;
 
-	step = step > s->disk_step ? step : s->disk_step;
-	for (uint32_t i = 0; c->resume.is_lost && i < c->n_nodes; i++) {
-		const struct ftp_inventory *m = c->recovery.inventories[i];
-
-		for (uint32_t k = 0; m && k < m->n; k++) /* what is held was once known */
-			step = m->step[k] > step ? m->step[k] : step;
-	}
-	return step;
+	if (c->resume.is_lost)
+		held = ftp_coordinator_holdings_newest(c);
+	return held > step ? held : step;
 }
 
 static bool is_held(const struct ftp_coordinator *c, uint32_t unit, uint64_t step)
@@ -88,23 +82,62 @@ static bool is_held(const struct ftp_coordinator *c, uint32_t unit, uint64_t ste
 	return false;
 }
 
+/* The former stage that trained the unit, if the configuration has its node no more; else NULL. */
+static const struct ftp_plan_stage *removed_owner(const struct ftp_coordinator *c, uint32_t unit)
+{
+	const struct ftp_plan *p = &c->resume.former;
+
+	for (uint32_t i = 0; i < p->n_stages; i++)
+		if (unit >= p->stages[i].first_unit && unit < p->stages[i].end_unit &&
+			p->stages[i].node == FTP_NO_NODE)
+			return &p->stages[i];
+	return NULL;
+}
+
 /* "units 3-5 (n1, n2 had them)": as long as the same nodes had them. The first unit after. */
 static uint32_t say_units(const struct ftp_coordinator *c, struct line *l, uint32_t first,
 	const struct ftp_catalogue_snapshot *s, uint64_t *had)
 {
+	const struct ftp_plan_stage *removed = removed_owner(c, first);
 	uint32_t end = first + 1;
+	const char *them;
 	char who[200];
 
 	while (end < c->settings.n_units && s->had[end] == s->had[first] &&
-		!is_held(c, end, s->step))
+		removed_owner(c, end) == removed && !is_held(c, end, s->step))
 		end++;
 	ftp_coordinator_list(c, s->had[first], who, sizeof(who));
 	*had |= s->had[first];
+	them = end > first + 1 ? "them" : "it";
 	if (end > first + 1)
-		say(l, "units %u-%u (%s had them)", first, end - 1, who);
+		say(l, "units %u-%u", first, end - 1);
 	else
-		say(l, "unit %u (%s had it)", first, who);
+		say(l, "unit %u", first);
+	if (removed)
+		say(l, " (%s%s%s, which the configuration has no more, had %s)", who,
+			who[0] ? ", " : "", removed->name, them);
+	else if (who[0])
+		say(l, " (%s had %s)", who, them);
 	return end;
+}
+
+/* Nodes that the configuration has no more cannot come: those that had what is missing of a step.
+ */
+static void say_removed(const struct ftp_coordinator *c, struct line *l, uint64_t step)
+{
+	const struct ftp_plan_stage *last = NULL, *s;
+	const char *before = "; put ";
+
+	for (uint32_t u = 0; u < c->settings.n_units; u++) {
+		s = removed_owner(c, u);
+		if (!s || s == last || is_held(c, u, step))
+			continue;
+		say(l, "%s%s", before, s->name);
+		before = ", ";
+		last = s;
+	}
+	if (before[0] == ',')
+		say(l, " into the configuration again");
 }
 
 static void say_missing(struct ftp_coordinator *c, const struct ftp_catalogue_snapshot *s)
@@ -118,7 +151,7 @@ static void say_missing(struct ftp_coordinator *c, const struct ftp_catalogue_sn
 		end = u + 1;
 		if (is_held(c, u, s->step))
 			continue;
-		say(&l, "%s", had ? ", " : "");
+		say(&l, "%s", c->recovery.n_missing ? ", " : "");
 		end = say_units(c, &l, u, s, &had);
 		c->recovery.n_missing += end - u;
 	}
@@ -127,6 +160,7 @@ static void say_missing(struct ftp_coordinator *c, const struct ftp_catalogue_sn
 		ftp_coordinator_list(c, had & usable, who, sizeof(who));
 		say(&l, "; %s came back without", who);
 	}
+	say_removed(c, &l, s->step);
 	advise(c, &l, had, true);
 }
 
@@ -140,13 +174,37 @@ static void say_unknown(struct ftp_coordinator *c, uint64_t step)
 		"no snapshot is held whole by those who are here; the newest was that after step "
 		"%llu",
 		LL(step));
+	say_removed(c, &l, step);
 	advise(c, &l, ftp_coordinator_wait_absent(c), true);
+}
+
+/* A coordinator that has come back knows no digests of what was not on disks, but who had the
+ * units: the stages of the plan, and those after them. Of the newest step that anything is held of.
+ */
+static bool recall(const struct ftp_coordinator *c, uint64_t step, struct ftp_catalogue_snapshot *s)
+{
+	const struct ftp_plan *p = &c->resume.former;
+	uint64_t held = ftp_coordinator_holdings_newest(c);
+
+	*s = (struct ftp_catalogue_snapshot){.step = held ? held : step};
+	for (uint32_t i = 0; i < p->n_stages; i++) {
+		uint32_t nodes[] = {p->stages[i].node, p->stages[(i + 1) % p->n_stages].node};
+
+		for (uint32_t u = p->stages[i].first_unit; u < p->stages[i].end_unit; u++)
+			for (int k = 0; k < 2; k++)
+				if (nodes[k] != FTP_NO_NODE)
+					s->had[u] |= FTP_NODE_BIT(nodes[k]);
+	}
+	return p->n_stages && p->n_units == c->settings.n_units;
 }
 
 static void say_states(struct ftp_coordinator *c, uint64_t step)
 {
 	const struct ftp_catalogue_snapshot *s = ftp_catalogue_find(&c->snapshots.catalogue, step);
+	struct ftp_catalogue_snapshot recalled;
 
+	if (!s && recall(c, step, &recalled))
+		s = &recalled;
 	if (s)
 		say_missing(c, s);
 	if (!s || !c->recovery.n_missing)
@@ -178,10 +236,47 @@ void ftp_coordinator_wait_for_absent(struct ftp_coordinator *c, const char *why)
 
 static void say_nobody(struct ftp_coordinator *c)
 {
+	uint64_t absent = ftp_coordinator_wait_absent(c), measured = 0;
 	struct line l = begin(c);
+	char who[200];
 
-	say(&l, "no node is left");
-	advise(c, &l, ftp_coordinator_wait_absent(c), false);
+	for (uint32_t i = 0; i < c->n_nodes; i++)
+		measured |= c->nodes[i].live && c->nodes[i].measuring ? FTP_NODE_BIT(i) : 0;
+	ftp_coordinator_list(c, measured, who, sizeof(who));
+	if (measured)
+		say(&l, "%s is still being measured, and no other node is here", who);
+	else
+		say(&l, "no node is %s", c->state == FTP_RUN_RESUMING ? "here yet" : "left");
+	advise(c, &l, absent, false);
+}
+
+bool ftp_coordinator_wait_for_anybody(struct ftp_coordinator *c)
+{
+	char said[sizeof(c->recovery.waits_for)];
+
+	memcpy(said, c->recovery.waits_for, sizeof(said));
+	say_nobody(c);
+	return strcmp(said, c->recovery.waits_for);
+}
+
+bool ftp_coordinator_wait_for_all(struct ftp_coordinator *c)
+{
+	char said[sizeof(c->recovery.waits_for)], who[200];
+	uint64_t absent = ftp_coordinator_wait_absent(c);
+	const char *refusal = "";
+	struct line l;
+
+	memcpy(said, c->recovery.waits_for, sizeof(said));
+	l = begin(c);
+	for (uint32_t i = 0; i < c->n_nodes; i++)
+		if (absent & FTP_NODE_BIT(i) && c->nodes[i].refusal[0])
+			refusal = c->nodes[i].refusal;
+	ftp_coordinator_list(c, absent, who, sizeof(who));
+	say(&l, "%s: all nodes are needed, and %s did not join%s%s",
+		c->resume.is_lost ? "the journal of the run is lost" : "the run had not begun", who,
+		refusal[0] ? ": " : "", refusal);
+	advise(c, &l, absent, false);
+	return strcmp(said, c->recovery.waits_for);
 }
 
 bool ftp_coordinator_wait_needed(struct ftp_coordinator *c, uint64_t step)

@@ -25,6 +25,7 @@ static bool is_auto(const struct ftp_coordinator *c)
 static void measure(
 	struct ftp_coordinator *c, uint32_t node, uint64_t now_ns, struct ftp_actions *a)
 {
+	c->newcomers |= c->nodes[node].profiled ? 0 : FTP_NODE_BIT(node);
 	c->nodes[node].measuring = true;
 	c->nodes[node].measured_ns = now_ns;
 	ftp_coordinator_profile(c, node, now_ns + FTP_COORDINATOR_PROFILE_NS, a);
@@ -81,6 +82,9 @@ static void plan_for_newcomers(struct ftp_coordinator *c, uint64_t now_ns, struc
 	uint64_t ready = c->newcomers & ftp_coordinator_usable(c);
 	char who[200];
 
+	for (uint32_t i = 0; i < c->n_nodes; i++)
+		if (is_auto(c) && !c->nodes[i].profiled)
+			ready &= ~FTP_NODE_BIT(i);
 	if (!ready)
 		return;
 	c->newcomers &= ~ready;
@@ -163,12 +167,15 @@ static void measure_idle(struct ftp_coordinator *c, uint64_t now_ns, struct ftp_
 	uint64_t idle = ftp_coordinator_usable(c) & ~ftp_coordinator_stages(&c->plan);
 
 	for (uint32_t i = 0; i < c->n_nodes; i++)
-		if (idle & FTP_NODE_BIT(i) && now_ns >= c->nodes[i].measured_ns + MEASURE_IDLE_NS)
+		if (idle & FTP_NODE_BIT(i) &&
+			(!c->nodes[i].profiled ||
+				now_ns >= c->nodes[i].measured_ns + MEASURE_IDLE_NS))
 			measure(c, i, now_ns, a);
 }
 
 void ftp_coordinator_watch(struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a)
 {
+	ftp_coordinator_reach_again(c, now_ns);
 	if (may_change(c, FTP_CAUSE_JOIN))
 		plan_for_newcomers(c, now_ns, a);
 	if (is_auto(c) && may_change(c, FTP_CAUSE_SLOWNESS))

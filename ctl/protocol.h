@@ -25,9 +25,10 @@
  * who are left then takes the way of any plan but for the hold: it says itself after which step it
  * goes on, and every unit's holder has it as of that step in its store (or it is drawn from the
  * seed). A node that loses a peer of the plan in force halts by itself, says so with node.lost, and
- * waits. Where those who are left cannot go on, all stay halted, and node.halt comes again, under a
- * new term, whenever a node has joined, and now and then: a halted node that hears nothing for long
- * ends.
+ * waits. With node.lost it also names each peer of a plan that it prepares and does not hear: two
+ * nodes that are there may not reach each other. Where those who are left cannot go on, all stay
+ * halted, and node.halt comes again, under a new term, whenever a node has joined, and now and
+ * then: a halted node that hears nothing for long ends.
  *
  * A coordinator that is killed comes back, and nodes train on meanwhile: a node that loses the
  * connection joins again with the incarnation and the term that it has. Where all stages of the
@@ -93,6 +94,8 @@
 
 #define FTP_PROTOCOL_VERSION   4
 #define FTP_PROTOCOL_MAX_UNITS 256
+/* Terms of any history are far below: whatever follows one still fits a JSON integer. */
+#define FTP_PROTOCOL_MAX_TERM (UINT64_C(1) << 62)
 
 #define FTP_METHOD_JOIN	       "node.join"    /* node -> coordinator, call */
 #define FTP_METHOD_PROFILE     "node.profile" /* coordinator -> node, calls */
@@ -296,8 +299,10 @@ struct ftp_inventory { /* complete unit states in the node's store */
 	struct ftp_digest digest[FTP_INVENTORY_MAX];
 };
 
-struct ftp_lost { /* notification: this node lost a peer of the plan in force, and has halted */
-	uint64_t term;
+/* Notification: this node lost a peer of the plan in force, and has halted; or of the plan that it
+ * prepares it does not hear a peer, and will answer that. */
+struct ftp_lost {
+	uint64_t term; /* of that plan */
 	uint32_t node; /* the peer, of the config */
 	char text[256];
 };

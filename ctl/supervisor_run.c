@@ -71,12 +71,16 @@ static void on_node_end(struct ftp_supervisor *s, const struct ftp_child *c, con
 {
 	struct ftp_exited m = {
 		.pid = c->pid, .code = (uint32_t)c->code, .signal = (uint32_t)c->signal};
+	struct ftp_exited *missed = &s->missed[ftp_config_find_node(s->params->config, c->name)];
 
 	snprintf(m.who, sizeof(m.who), "%.32s", c->name);
 	ftp_rundir_last_words(s->params->dir, c->name, m.reason, sizeof(m.reason));
 	if (s->params->coordinator) {
-		if (!coordinator_runs(s) || ask(s, FTP_METHOD_EXITED, ftp_exited_encode(&m), NULL))
-			s->missed[ftp_config_find_node(s->params->config, c->name)] = m;
+		/* The first of several: those after it had no part in the plan. */
+		if ((!coordinator_runs(s) ||
+			    ask(s, FTP_METHOD_EXITED, ftp_exited_encode(&m), NULL)) &&
+			!missed->who[0])
+			*missed = m;
 		if (s->check_ns == FTP_NS_NEVER)
 			s->check_ns = ftp_clock_now_ns() + FTP_SUPERVISOR_END_NS;
 	} else if (!s->reason[0] && (c->signal || c->code)) {
@@ -85,26 +89,32 @@ static void on_node_end(struct ftp_supervisor *s, const struct ftp_child *c, con
 	}
 }
 
-/* Some time after a node's end the run has ended, is ending, or goes on without it. */
-static void check_run(struct ftp_supervisor *s)
+/* false: there is no coordinator that could say so. */
+static bool ask_whether_over(struct ftp_supervisor *s, bool *is_over)
 {
 	static const char *const over[] = {"finishing", "ended"};
 	json_t *status = NULL;
 	const char *state;
-	bool ends;
+
+	*is_over = false;
+	if (!coordinator_runs(s) || ask(s, FTP_METHOD_STATUS, NULL, &status))
+		return false;
+	state = json_string_value(json_object_get(status, "state"));
+	for (size_t i = 0; i < sizeof(over) / sizeof(*over); i++)
+		*is_over |= !state || !strcmp(state, over[i]);
+	json_decref(status);
+	return true;
+}
+
+/* Some time after a node's end the run has ended, is ending, or goes on without it. */
+static void check_run(struct ftp_supervisor *s)
+{
+	bool is_over;
 
 	s->check_ns = FTP_NS_NEVER;
-	if (!coordinator_runs(s) || ask(s, FTP_METHOD_STATUS, NULL, &status)) {
-		/* It is being started again, or will be. */
+	if (!ask_whether_over(s, &is_over)) /* it is being started again, or will be */
 		s->check_ns = ftp_clock_now_ns() + FTP_SUPERVISOR_END_NS;
-		return;
-	}
-	ends = false;
-	state = json_string_value(json_object_get(status, "state"));
-	for (size_t i = 0; !ends && i < sizeof(over) / sizeof(*over); i++)
-		ends = !state || !strcmp(state, over[i]);
-	json_decref(status);
-	if (ends)
+	else if (is_over)
 		enter(s, FTP_SUPERVISOR_ENDING, FTP_SUPERVISOR_END_NS);
 }
 
@@ -195,10 +205,15 @@ static void restart_nodes(struct ftp_supervisor *s)
 {
 	uint64_t now_ns = ftp_clock_now_ns();
 	struct ftp_error err;
+	bool is_over;
 
 	for (uint32_t i = 0; i < s->params->config->n_nodes; i++) {
 		if (s->restarts[i].at_ns > now_ns)
 			continue;
+		if (ask_whether_over(s, &is_over) && is_over) {
+			s->restarts[i].at_ns = FTP_NS_NEVER;
+			continue;
+		}
 		if (ftp_supervisor_children_start_node(s, i, &err)) {
 			ftp_log_error("%s", err.text);
 			ftp_backoff_ended(&s->restarts[i], now_ns);
@@ -238,6 +253,8 @@ static void watch_coordinator(struct ftp_supervisor *s)
 
 	if (!coordinator_runs(s) || s->coordinator.ask_ns > now_ns)
 		return;
+	if (now_ns > s->coordinator.ask_ns + FTP_SUPERVISOR_ASK_EVERY_NS)
+		s->coordinator.answered_ns = now_ns; /* we did not ask ourselves */
 	if (!ask(s, FTP_METHOD_STATUS, NULL, NULL))
 		s->coordinator.answered_ns = now_ns;
 	now_ns = ftp_clock_now_ns();

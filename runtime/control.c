@@ -248,9 +248,11 @@ static void on_lost(struct ftp_control *c, struct ftp_outcome *o)
 	struct ftp_lost m = {.term = o->term, .node = o->peer};
 
 	snprintf(m.text, sizeof(m.text), "%s", o->text);
-	c->is_halted = true;
-	c->next_term = 0;
-	ftp_control_send_progress(c);
+	if (o->term != c->next_term) { /* of the plan in force */
+		c->is_halted = true;
+		c->next_term = 0;
+		ftp_control_send_progress(c);
+	}
 	if (c->is_joined)
 		ftp_jsonrpc_notify(c->rpc, FTP_METHOD_LOST, ftp_lost_encode(&m));
 }

@@ -64,7 +64,7 @@ enum ftp_outcome_kind {
 	FTP_OUTCOME_PROBED,
 	FTP_OUTCOME_ANSWERED, /* to the open call of its kind */
 	FTP_OUTCOME_HELD,
-	FTP_OUTCOME_LOST, /* it lost a peer, and halted */
+	FTP_OUTCOME_LOST, /* it lost a peer, and halted; or does not hear one of the next plan */
 	FTP_OUTCOME_INVENTORY,
 	FTP_OUTCOME_STEP,      /* last stage: one row of loss.csv */
 	FTP_OUTCOME_EVALUATED, /* last stage */

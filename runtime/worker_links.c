@@ -27,6 +27,8 @@ static void lose_peer(struct ftp_worker *w, bool of_next, const struct ftp_netlo
 	if (ftp_transition_is_done_with(&w->transition, of_next, e->peer) || w->finished)
 		return;
 	if (of_next) {
+		if (e->event.reason == FTP_CONNECTION_IDLE_TIMEOUT)
+			ftp_worker_plan_unreached(w, e->peer, reason_text(e->event.reason));
 		snprintf(text, sizeof(text), "lost %s: %s", name, reason_text(e->event.reason));
 		ftp_worker_plan_fails(w, text);
 		return;

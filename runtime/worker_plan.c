@@ -369,9 +369,19 @@ static bool take_built(struct ftp_worker *w)
 	return true;
 }
 
+void ftp_worker_plan_unreached(struct ftp_worker *w, int member, const char *text)
+{
+	const struct ftp_outcome o = {.kind = FTP_OUTCOME_LOST,
+		.term = w->next->plan->term,
+		.peer = ftp_plan_member(w->next->plan, (uint32_t)member)->node,
+		.text = strdup(text)};
+
+	ftp_worker_report(w, &o);
+}
+
 static bool await_peers(struct ftp_worker *w, uint64_t now_ns)
 {
-	char text[256];
+	char text[256], silence[64];
 	size_t at = 0;
 
 	if (!w->unheard) {
@@ -380,12 +390,16 @@ static bool await_peers(struct ftp_worker *w, uint64_t now_ns)
 	}
 	if (now_ns < w->connect_deadline_ns)
 		return false;
-	for (int i = 0; i < ftp_moves_n_members(w->next->plan) && at + 80 < sizeof(text); i++)
-		if (w->unheard & UINT64_C(1) << i)
-			at += (size_t)snprintf(text + at, sizeof(text) - at, "%s%s", at ? ", " : "",
-				ftp_plan_member(w->next->plan, (uint32_t)i)->name);
-	snprintf(text + at, sizeof(text) - at, " did not answer this stage within %llu s",
+	snprintf(silence, sizeof(silence), "did not answer this stage within %llu s",
 		CONNECT_DEADLINE_NS / FTP_NS_PER_S);
+	for (int i = 0; i < ftp_moves_n_members(w->next->plan) && at + 80 < sizeof(text); i++) {
+		if (!(w->unheard & UINT64_C(1) << i))
+			continue;
+		ftp_worker_plan_unreached(w, i, silence);
+		at += (size_t)snprintf(text + at, sizeof(text) - at, "%s%s", at ? ", " : "",
+			ftp_plan_member(w->next->plan, (uint32_t)i)->name);
+	}
+	snprintf(text + at, sizeof(text) - at, " %s", silence);
 	ftp_worker_plan_fails(w, text);
 	return true;
 }

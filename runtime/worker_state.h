@@ -80,6 +80,8 @@ void ftp_worker_plan_tear_down(struct ftp_worker *w);
 
 void ftp_worker_plan_happen(struct ftp_worker *w, const struct ftp_transition_event *e);
 void ftp_worker_plan_fails(struct ftp_worker *w, const char *why); /* the next one */
+/* The next plan's member is silent: the coordinator is to know which, before the plan fails. */
+void ftp_worker_plan_unreached(struct ftp_worker *w, int member, const char *text);
 
 /* worker_links.c: serves both plans' links; true: something moved. */
 bool ftp_worker_links_serve(struct ftp_worker *w, uint64_t now_ns);

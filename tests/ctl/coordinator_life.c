@@ -57,6 +57,19 @@ static void answer(struct life *l, unsigned conn, const char *method, json_t *bo
 	life_answer(l, conn, method, body, life_take_call(l, conn, method));
 }
 
+void life_add_node(struct life *l)
+{
+	unsigned i = l->config.n_nodes++;
+
+	snprintf(l->names[i], sizeof(l->names[i]), "n%u", i + 1);
+	l->nodes[i].name = l->names[i];
+	l->nodes[i].host = "127.0.0.1";
+	l->nodes[i].memory_bytes = 1 << 30;
+	l->nodes[i].emulate.slowdown = 1;
+	l->slow[i] = 1;
+	memset(l->stored[i], 0, sizeof(l->stored[i]));
+}
+
 static void on_life(struct life *l, const char *args)
 {
 	struct ftp_coordinator_settings core = {.config = &l->config,
@@ -67,21 +80,17 @@ static void on_life(struct life *l, const char *args)
 		.units = l->units};
 	char option[8] = "";
 
-	ftp_assert(sscanf(args, "%u %15s %15s %" SCNu64 " %7s", &l->config.n_nodes, l->cuts, l->isa,
+	unsigned n_nodes;
+
+	ftp_assert(sscanf(args, "%u %15s %15s %" SCNu64 " %7s", &n_nodes, l->cuts, l->isa,
 			   &l->config.training.steps, option) >= 4);
 	core.drill = !strcmp(option, "drill");
 	if (!strcmp(option, "1f1b"))
 		l->config.training.schedule = FTP_SCHEDULE_1F1B;
 	for (unsigned i = 0; i < LIFE_UNITS; i++)
 		l->units[i] = (struct ftp_coordinator_unit){1 << 20, 1000000, 1000};
-	for (unsigned i = 0; i < l->config.n_nodes; i++) {
-		snprintf(l->names[i], sizeof(l->names[i]), "n%u", i + 1);
-		l->nodes[i].name = l->names[i];
-		l->nodes[i].host = "127.0.0.1";
-		l->nodes[i].memory_bytes = 1 << 30;
-		l->nodes[i].emulate.slowdown = 1;
-		l->slow[i] = 1;
-	}
+	while (l->config.n_nodes < n_nodes)
+		life_add_node(l);
 	l->config.nodes = l->nodes;
 	l->config.cluster.name = "test";
 	l->config.training.model = "lenet5";
@@ -358,6 +367,23 @@ static void on_wait(struct life *l, const char *args)
 	life_wait(l, (uint64_t)atoi(args));
 }
 
+static void on_pause(struct life *l, const char *args)
+{
+	const struct ftp_event e = {
+		.kind = FTP_EVENT_PAUSED, .pause_ns = (uint64_t)atoi(args) * FTP_NS_PER_MS};
+
+	l->now_ns += e.pause_ns;
+	life_step(l, &e, false);
+}
+
+static void on_memory(struct life *l, const char *args)
+{
+	unsigned node, mib;
+
+	ftp_assert(sscanf(args, "n%u %u", &node, &mib) == 2);
+	l->nodes[node - 1].memory_bytes = (uint64_t)mib << 20;
+}
+
 static void on_pace(struct life *l, const char *args)
 {
 	l->pace_ms = (uint64_t)atoi(args);
@@ -398,6 +424,8 @@ static const struct {
 	{"raw", on_raw},
 	{"wait", on_wait},
 	{"stall", on_stall},
+	{"pause", on_pause},
+	{"memory", on_memory},
 	{"pace", on_pace},
 	{"slow", on_slow},
 	{"plan", life_on_plan},
@@ -415,6 +443,7 @@ static const struct {
 	{"complain", on_lost_peer},
 	{"forget", life_on_forget},
 	{"restart", life_on_restart},
+	{"tamper", life_on_tamper},
 	{"rejoin", life_on_rejoin},
 	{"away", life_on_away},
 	{"repartition", life_on_repartition},
@@ -449,6 +478,7 @@ char *life_trace(const char *text)
 			run_line(&l, line);
 	life_free_calls(&l);
 	json_decref(l.journal);
+	json_decref(l.tampered);
 	ftp_coordinator_free(l.core);
 	ftp_actions_free(&l.actions);
 	fclose(l.trace);

@@ -24,7 +24,8 @@ void life_take_journal(struct life *l, struct ftp_action *a)
 
 		json_decref(l->journal);
 		l->journal = json_incref(a->body);
-		ftp_assert(!ftp_coordinator_journal_check(l->journal, l->settings.run, &err));
+		if (ftp_coordinator_journal_check(l->journal, l->settings.run, &err))
+			fprintf(l->trace, "  journal: %s\n", err.text);
 	}
 }
 
@@ -36,6 +37,61 @@ void life_check_call(const struct life *l, const struct ftp_action *a)
 		ftp_assert(a->term == number(l->journal, "plan_term"));
 }
 
+/* The configuration has this node no more; those after it move up. */
+static void remove_node(struct life *l, unsigned node)
+{
+	unsigned n_after = l->config.n_nodes - node - 1;
+
+	memmove(l->names[node], l->names[node + 1], n_after * sizeof(l->names[0]));
+	memmove(l->stored[node], l->stored[node + 1], n_after * sizeof(l->stored[0]));
+	memmove(&l->slow[node], &l->slow[node + 1], n_after * sizeof(l->slow[0]));
+	l->config.n_nodes--;
+}
+
+static void reconfigure(struct life *l, const char *args)
+{
+	unsigned n;
+
+	if (sscanf(args, "with %u", &n) == 1)
+		for (ftp_assert(n <= LIFE_MAX_NODES); l->config.n_nodes < n;)
+			life_add_node(l);
+	else if (sscanf(args, "without n%u", &n) == 1)
+		remove_node(l, n - 1);
+}
+
+/* Where the last key of the path belongs. */
+static json_t *find(json_t *at, char *path, char **last)
+{
+	char *save, *key = strtok_r(path, ".", &save);
+
+	for (*last = key; (key = strtok_r(NULL, ".", &save)); *last = key)
+		at = json_is_array(at) ? json_array_get(at, (size_t)atoi(*last))
+				       : json_object_get(at, *last);
+	return at;
+}
+
+void life_on_tamper(struct life *l, const char *args)
+{
+	json_t *journal = json_deep_copy(l->tampered ? l->tampered : l->journal), *at, *value;
+	char path[64], text[200], *last;
+	struct ftp_error err;
+
+	ftp_assert(journal && sscanf(args, "%63s %199[^\n]", path, text) == 2);
+	value = json_loads(text, JSON_DECODE_ANY, NULL);
+	ftp_assert(value);
+	at = find(journal, path, &last);
+	if (json_is_array(at) ? json_array_set_new(at, (size_t)atoi(last), value)
+			      : json_object_set_new(at, last, value))
+		fprintf(l->trace, "  there is no such field\n");
+	if (!ftp_coordinator_journal_check(journal, l->settings.run, &err)) {
+		json_decref(l->tampered);
+		l->tampered = journal;
+		return;
+	}
+	json_decref(journal);
+	fprintf(l->trace, "  refused: %s\n", err.text);
+}
+
 void life_on_restart(struct life *l, const char *args)
 {
 	struct ftp_coordinator_settings settings = l->settings;
@@ -43,9 +99,13 @@ void life_on_restart(struct life *l, const char *args)
 	life_free_calls(l);
 	ftp_coordinator_free(l->core);
 	memset(l->conn, 0, sizeof(l->conn));
-	l->past.journal = strcmp(args, "lost") ? l->journal : NULL;
+	reconfigure(l, args);
+	l->past.journal = !strcmp(args, "lost") ? NULL : l->tampered ? l->tampered : l->journal;
+	l->past.is_asked = !strcmp(args, "asked");
 	settings.past = &l->past;
 	l->core = ftp_coordinator_new(&settings, l->now_ns);
+	json_decref(l->tampered);
+	l->tampered = NULL;
 }
 
 void life_on_away(struct life *l, const char *args)

@@ -33,7 +33,8 @@ struct life {
 	bool refused;	   /* the latest request */
 	uint64_t told_row; /* by the latest answer to a join */
 	struct ftp_coordinator_settings settings;
-	json_t *journal; /* the latest */
+	json_t *journal;  /* the latest */
+	json_t *tampered; /* of which a restart makes a journal; NULL: of the latest */
 	struct ftp_coordinator_past past;
 	FILE *trace;
 
@@ -86,6 +87,8 @@ uint64_t life_take_call(struct life *l, unsigned conn, const char *method);
 void life_take_journal(struct life *l, struct ftp_action *a);
 void life_check_call(const struct life *l, const struct ftp_action *a);
 void life_on_restart(struct life *l, const char *args);
+void life_on_tamper(struct life *l, const char *args);
+void life_add_node(struct life *l); /* to the configuration */
 void life_on_rejoin(struct life *l, const char *args);
 void life_on_away(struct life *l, const char *args);
 bool life_serve(struct life *l, uint32_t which); /* false: no call waits */

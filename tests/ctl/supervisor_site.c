@@ -53,7 +53,7 @@ static void site_write_config(struct site *s, int port, const char *training)
 	f = fopen(path, "w");
 	fprintf(f,
 		"cluster: {data_dir: %s/data, coordinator: {listen: \"127.0.0.1:%d\"}}\n"
-		"nodes: [{name: n1}, {name: n2}]\n"
+		"nodes: [{name: n1, restart: never}, {name: n2, restart: never}]\n"
 		"metrics: {listen: \"off\"}\n"
 		"training: {model: lenet5, dataset: {kind: idx, path: /tmp}, batch: 64, %s}\n"
 		"snapshot: {every: 0}\n",

@@ -10,10 +10,11 @@
 #include "tests/base/check.h"
 #include "tests/ctl/coordinator_life.h"
 
-#define N_LIVES (CHECK_IS_SANITIZED ? 750u : 3000u) /* random ones */
+#define N_LIVES	   (CHECK_IS_SANITIZED ? 750u : 3000u) /* random ones */
+#define N_TAMPERED (CHECK_IS_SANITIZED ? 150u : 600u)
 
 #define MAX_LIVES 256
-#define N_SWEEPS  2
+#define N_SWEEPS  3
 
 static const char *lives_dir;
 
@@ -171,6 +172,8 @@ static void step__random_lives(void **state)
 
 		if (!ends_well(trace))
 			fail_msg("this life has no end:\n%s", trace);
+		if (strstr(trace, "\n  journal: "))
+			fail_msg("a journal that would not be believed:\n%s", trace);
 		for (size_t i = 0; i < sizeof(ends) / sizeof(*ends); i++)
 			n[i] += strstr(trace, ends[i].text) != NULL;
 		free(trace);
@@ -180,6 +183,96 @@ static void step__random_lives(void **state)
 		print_message("%u of %u %s\n", n[i], N_LIVES, ends[i].what);
 	for (size_t i = 0; i < sizeof(ends) / sizeof(*ends); i++)
 		assert_true(n[i] > N_LIVES / 100); /* the draw gets far enough to matter */
+}
+
+/* One field of the journal gets a value that it may have nowhere. */
+static int draw_tamper(char *line, size_t bytes, uint64_t key, uint64_t *at)
+{
+	static const char *const paths[] = {"last_term", "old_term", "plan_term", "plan_step",
+		"last_step", "isa", "train_s", "outcome", "reason", "params_digest", "fatal_step",
+		"fatal_stable", "n_fatal", "n_recoveries", "n_committed", "n_abandoned",
+		"n_lost_steps", "n_cut_rows", "dataset", "n_train", "n_test", "stable_step",
+		"disk_step", "disk_term", "digest", "digest.0", "forgotten_term", "begun_term",
+		"begun_step", "begun_term.0", "begun_step.0", "plan", "plan.term", "plan.last_step",
+		"plan.n_eval", "plan.recovery", "plan.recovery_step", "plan.stages",
+		"plan.stages.0.name", "plan.stages.0.node", "plan.stages.1.first_unit",
+		"plan.stages.0.incarnation", "plan.leaving", "plan.holder", "plan.holder.1",
+		"evaluation", "evaluation.step", "nodes", "nodes.0", "nodes.1.join",
+		"nodes.1.join.name", "nodes.1.join.isa", "nodes.1.join.dataset", "nodes.0.profile",
+		"nodes.0.profile.forward_ns.0", "nodes.0.profile.fixed_bytes.1", "nodes.2.links",
+		"nodes.1.memory_bytes", "nodes.0.train_s", "nodes.1.slowness", "plans", "changes",
+		"recoveries"};
+	static const char *const values[] = {"0", "1", "2", "3", "4", "9", "39", "40", "41", "-1",
+		"4294967295", "4294967296", "9007199254740000", "4611686018427300000",
+		"9223372036854775807", "0.5", "1e300", "null", "\"\"", "\"n1\"", "\"avx512\"",
+		"\"00000000000000000000000000000000\"", "\"0000000000000001\"", "[]", "[0]", "[7]",
+		"[0,1]", "{}", "true"};
+	size_t path = ftp_prng_below(key, (*at)++, sizeof(paths) / sizeof(*paths));
+	size_t value = ftp_prng_below(key, (*at)++, sizeof(values) / sizeof(*values));
+
+	return snprintf(line, bytes, "tamper %s %s\n", paths[path], values[value]);
+}
+
+static char *draw_tampered_life(uint64_t seed, uint64_t life)
+{
+	static const char *const cuts[] = {"equal", "auto", "1,3"};
+	static const char *const coming[] = {"join 1%u n%u\n", "rejoin 1%u n%u\n"};
+	uint64_t key = ftp_prng_key(seed, FTP_PRNG_TEST, 1 << 20 | life), at = 0;
+	char *script = calloc(1, 1 << 14);
+	size_t n, bytes = 1 << 14;
+
+	n = (size_t)snprintf(script, bytes,
+		"life 3 %s auto 40\nsnapshots 2 4\ncheckpoints 4\ndata all\n"
+		"join 1 n1\njoin 2 n2\njoin 3 n3\nserve all\ntrain %u\nserve all\n",
+		cuts[life % 3], (unsigned)ftp_prng_below(key, at++, 41));
+	if (ftp_prng_below(key, at++, 2))
+		n += (size_t)snprintf(
+			script + n, bytes - n, "lost 3\nexited n3 9 0\nserve all\ntrain 3\n");
+	for (uint64_t i = 1 + ftp_prng_below(key, at++, 4); i--;)
+		n += (size_t)draw_tamper(script + n, bytes - n, key, &at);
+	n += (size_t)snprintf(script + n, bytes - n, "restart%s\nstatus\n",
+		ftp_prng_below(key, at++, 2) ? " asked" : "");
+	for (unsigned node = 1; node <= 3; node++) {
+		unsigned how = (unsigned)ftp_prng_below(key, at++, 5);
+
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+		if (how)
+			n += (size_t)snprintf(script + n, bytes - n, coming[how & 1], node, node);
+#pragma GCC diagnostic pop
+	}
+	for (int i = 0; i < 40; i++) {
+		n += (size_t)draw_line(script + n, bytes - n, key, &at);
+		n += (size_t)snprintf(script + n, bytes - n, "\n");
+	}
+	snprintf(script + n, bytes - n, "wait 400000\nwait 10000\nstop\nwait 10000\n");
+	return script;
+}
+
+/* Whatever a journal says: it is refused, or the run goes on, waits, or ends. */
+static void step__tampered_journals(void **state)
+{
+	unsigned n_refused = 0, n_went_on = 0;
+	uint64_t seed = check_seed();
+
+	(void)state;
+	for (uint64_t life = 0; life < N_TAMPERED; life++) {
+		char *script = draw_tampered_life(seed, life), *trace = life_trace(script);
+		const char *restart = strstr(trace, "\nrestart");
+		const char *bad = strstr(trace, "\n  journal: ");
+
+		if (!strstr(trace, "\n  end "))
+			fail_msg("life %d has no end:\n%s%s", (int)life, script, restart);
+		if (bad)
+			fail_msg("life %d: it would not believe%.200s\n%s", (int)life, bad, script);
+		n_refused += strstr(trace, "\n  refused: ") != NULL;
+		n_went_on += strstr(restart, "\n  event resume ") != NULL;
+		free(trace);
+		free(script);
+	}
+	print_message("%u of %u refused a journal, %u went on with one\n", n_refused, N_TAMPERED,
+		n_went_on);
+	assert_true(n_refused > N_TAMPERED / 4 && n_went_on > N_TAMPERED / 4);
 }
 
 /* n3 leaves the plan, or comes into it. */
@@ -265,6 +358,7 @@ static int is_life(const struct dirent *d)
 int main(int argc, char **argv)
 {
 	struct CMUnitTest tests[N_SWEEPS + MAX_LIVES] = {cmocka_unit_test(step__random_lives),
+		cmocka_unit_test(step__tampered_journals),
 		cmocka_unit_test(step__a_node_lost_at_every_message)};
 	struct dirent **files;
 	int failed, n = argc == 2 ? scandir(argv[1], &files, is_life, alphasort) : -1;

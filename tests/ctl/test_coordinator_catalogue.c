@@ -185,6 +185,27 @@ static void begin__drops_the_abandoned_history(void **state)
 	assert_null(ftp_catalogue_find(&c, 10));
 }
 
+/* A state that was told in an earlier life: nobody holds it, and nothing else will do. */
+static void know__holds_nothing(void **state)
+{
+	struct ftp_digest right = {1, 2}, wrong = {1, 3};
+	struct ftp_catalogue c;
+	uint32_t teller;
+
+	(void)state;
+	ftp_catalogue_init(&c, 1);
+	ftp_catalogue_begin(&c, 1, 0);
+	ftp_catalogue_expect(&c, 1, 10);
+	ftp_catalogue_know(&c, 0, 10, right, 6);
+	assert_false(ftp_catalogue_is_stable(&c, 10, 1));
+	assert_int_equal(ftp_catalogue_find(&c, 10)->had[0], 6);
+	assert_int_equal(
+		ftp_catalogue_add(&c, 0, 0, 1, 10, wrong, &teller), FTP_CATALOGUE_CONFLICT);
+	assert_int_equal(teller, 1);
+	assert_int_equal(ftp_catalogue_add(&c, 0, 0, 1, 10, right, &teller), 0);
+	assert_true(ftp_catalogue_is_stable(&c, 10, 1));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -195,6 +216,7 @@ int main(void)
 		cmocka_unit_test(is_valid__table),
 		cmocka_unit_test(is_valid__what_is_too_old_to_know_is_not),
 		cmocka_unit_test(begin__drops_the_abandoned_history),
+		cmocka_unit_test(know__holds_nothing),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

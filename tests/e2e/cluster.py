@@ -10,6 +10,7 @@ import socket
 import subprocess
 import tempfile
 import time
+import unittest
 import urllib.request
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -21,6 +22,17 @@ MARK = "FTP_E2E"  # in the environment of every process of a cluster
 
 LENET5 = {"training.model": "lenet5", "training.batch": 64, "training.micro_batches": 4,
           "training.steps": 12}
+
+
+# What three nodes go on with whoever of them is lost: snapshots, and what is on disks.
+DURABLE = {"training.model": "mobilenetv2", "training.width": 0.25, "training.batch": 32,
+           "training.micro_batches": 4, "training.cuts": "6,13", "training.steps": 300,
+           "snapshot.every": 10, "snapshot.global_every": 30, "checkpoint.every": 20}
+
+
+def never(*names):
+    """Settings: who dies stays dead."""
+    return {f"nodes.{name}.restart": "never" for name in names}
 
 
 def free_ports(n):
@@ -209,6 +221,47 @@ class Cluster:
     def scrape(self, port):
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
             return answer.read().decode()
+
+
+class Undisturbed(unittest.TestCase):
+    """Runs that must end as one does that nothing happened to."""
+    maxDiff = None
+    SETS = DURABLE
+
+    @classmethod
+    def setUpClass(cls):
+        seed = int(os.environ.get("FTP_SEED", "0")) or random.randrange(1 << 30)
+        print(f"FTP_SEED={seed}")
+        cls.random = random.Random(seed)
+        with Cluster(3, {**cls.SETS, "snapshot.every": 0, "checkpoint.every": 0}) as c:
+            cls.expected = (c.train()["params_digest"], c.loss().decode())
+
+    def check_end(self, c):
+        c.followers[-1][0].wait(timeout=120)
+        self.assertEqual(c.followers[-1][0].returncode, 0, c.said()[-3000:])
+        self.assertEqual((c.summary()["params_digest"], c.loss().decode()), self.expected)
+        c.assert_nothing_left()
+
+    def kill(self, c, names):
+        """At the same moment, which is returned."""
+        pids = [pid for name in names for pid in c.pids_of(name)]
+        self.assertEqual(len(pids), len(names))
+        for pid in pids:
+            os.kill(pid, signal.SIGKILL)
+        return time.monotonic()
+
+    def wait_until_it_waits(self, c):
+        """The status of a run that waits."""
+        return wait_for("the wait", lambda: (s := c.status()) and s["state"] == "waiting" and s, 10)
+
+
+def kill_everything(cluster):
+    """Whether nobody was left; what is forked between the look and the kill, the next look finds."""
+    pids = cluster.pids_of("everything")
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    return not pids
 
 
 def holders():

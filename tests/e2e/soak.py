@@ -133,8 +133,7 @@ class Cycle:
         self.survivor = self.random.choice(NODES) if "central" in kinds else CENTRAL
         self.sets = dict(SETS)
         for node in self.others:
-            if self.random.random() < 0.6:
-                self.sets[f"nodes.{node}.restart"] = "on-failure"
+            self.sets[f"nodes.{node}.restart"] = "on-failure" if self.random.random() < 0.6 else "never"
         self.faults = sorted((self.random.randrange(1, N_STEPS * 4 // 5), self.random.choice(kinds))
                              for _ in range(self.random.randint(1, MAX_FAULTS)))
         self.struck = []

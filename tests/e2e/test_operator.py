@@ -4,7 +4,7 @@ import os
 import signal
 import unittest
 
-from cluster import LENET5, Cluster, wait_for
+from cluster import LENET5, Cluster, never, wait_for
 
 ENDLESS = {**LENET5, "training.steps": 10000000}
 
@@ -73,7 +73,7 @@ class Operator(unittest.TestCase):
 
     def test_fail_and_why(self):
         """Each failure of a drill is found, survived or not, and told."""
-        with Cluster(3, {**ENDLESS, "snapshot.every": 10}) as c:
+        with Cluster(3, {**ENDLESS, **never("n2", "n3"), "snapshot.every": 10}) as c:
             self.start(c, "--drill")
             self.expect(c, 0, "drill: n2 fails (kill)", "fail", "n2")
             wait_for("the first recovery", lambda: c.events("recovery"), 20)
@@ -110,7 +110,7 @@ class Operator(unittest.TestCase):
 
     def test_idle_node_comes_and_goes(self):
         """A node in no stage may be killed, and come back; the run knows no difference."""
-        with Cluster(3, ENDLESS) as c:
+        with Cluster(3, {**ENDLESS, **never("n3")}) as c:
             self.start(c)
             self.expect(c, 0, "n3 is drained", "drain", "n3")
             self.expect(c, 0, "has joined", "join", "n3")
