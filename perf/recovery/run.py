@@ -104,11 +104,13 @@ class Run:
 
     def is_whole(self):
         plan = self.events.last("plan")
-        if not plan or len(plan["stages"]) < len(self.names):
-            return False
+        return plan and len(plan["stages"]) == len(self.names)
+
+    def is_stable(self):
+        """A snapshot of this plan."""
         status = self.cluster.status()
         return (status and not status["change"] and
-                status["snapshot"]["stable_step"] > plan["step"])
+                status["snapshot"]["stable_step"] > self.events.last("plan")["step"])
 
     def edge(self):
         """(when, step) of a step's end."""
@@ -116,10 +118,11 @@ class Run:
         return self.wait("a step", lambda: (n := self.cluster.loss().count(b"\n")) > begin and
                          (time.monotonic(), n), 0.005)
 
-    def step_s(self, draw):
-        """Waits for a random moment between two snapshots; the time of a step meanwhile."""
+    def settle(self, draw):
+        """Waits for all nodes, a snapshot, and a random moment before the next one; a step's time meanwhile."""
+        self.wait("all nodes in the plan", self.is_whole, 0.1)
         begin = self.edge()
-        self.wait("some steps", lambda: self.cluster.loss().count(b"\n") >= begin[1] + PERIOD // 2)
+        self.wait("a snapshot", self.is_stable, 0.1)
         end = self.edge()
         step_s = (end[0] - begin[0]) / (end[1] - begin[1])
         time.sleep(draw.random() * PERIOD * step_s)
@@ -191,8 +194,7 @@ RUNS = {"kill": Killed, "stop": Stopped, "silent": Silent}
 
 
 def fault(run, name, draw):
-    run.wait("all nodes in the plan and a snapshot", run.is_whole, 0.1)
-    step_s = run.step_s(draw)
+    step_s = run.settle(draw)
     struck = run.strike(name)
     recovery = run.wait("the recovery", lambda: run.events.since(struck, "recovery"))
     failure = run.events.since(struck, "failure")

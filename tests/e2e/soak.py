@@ -9,6 +9,7 @@ the parameters and the losses of a run that nothing happened to.
 run directory is kept in build/soak. --sum: adds up what several printed with --json. Exit 0: no cycle failed.
 """
 import argparse
+import gzip
 import json
 import os
 import random
@@ -17,14 +18,16 @@ import signal
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 
-from cluster import BUILD, Cluster, wait_for
+from cluster import BUILD, FASHION_MNIST, Cluster, wait_for
 
 N_STEPS = 200
 SETS = {"training.model": "mobilenetv2", "training.width": 0.25, "training.batch": 32,
         "training.micro_batches": 4, "training.cuts": "6,13", "training.steps": N_STEPS,
         "snapshot.every": 10, "snapshot.global_every": 30, "checkpoint.every": 20}
+N_SAMPLES = {"train": 4096, "t10k": 256}  # reading all and testing with all would take most of a cycle
 NODES = ["n1", "n2", "n3"]
 CENTRAL = "n1"
 MAX_FAULTS = 3
@@ -132,14 +135,14 @@ FAULTS = {"kill": fail_kill, "two": fail_two, "all_but_one": fail_all_but_one, "
 
 
 class Cycle:
-    def __init__(self, seed, kinds):
+    def __init__(self, seed, kinds, sets):
         self.seed = seed
         self.random = random.Random(seed)
         self.kinds = kinds
         # Until its loss is survived, the central node is nobody's victim.
         self.others = NODES if "central" in kinds else [n for n in NODES if n != CENTRAL]
         self.survivor = self.random.choice(NODES) if "central" in kinds else CENTRAL
-        self.sets = dict(SETS)
+        self.sets = dict(sets)
         for node in self.others:
             if self.random.random() < 0.6:
                 self.sets[f"nodes.{node}.restart"] = "on-failure"
@@ -230,8 +233,18 @@ class Cycle:
             return self.cluster.events("recovery")
 
 
-def undisturbed():
-    with Cluster(3, SETS) as c:
+def cut_dataset(directory):
+    """Its first samples."""
+    for part, n in N_SAMPLES.items():
+        for name, head, sample in (("images-idx3", 16, 784), ("labels-idx1", 8, 1)):
+            with gzip.open(os.path.join(FASHION_MNIST, f"{part}-{name}-ubyte.gz")) as f:
+                data = f.read(head + n * sample)
+            with open(os.path.join(directory, f"{part}-{name}-ubyte"), "wb") as f:
+                f.write(data[:4] + n.to_bytes(4, "big") + data[8:])
+
+
+def undisturbed(sets):
+    with Cluster(3, sets) as c:
         return (c.train()["params_digest"], c.loss())
 
 
@@ -275,9 +288,9 @@ def tell(result, as_json):
         print(f"  {name:<12} {v['median']:8.1f} {v['worst']:8.1f}")
 
 
-def run_cycle(seed, kinds, expected):
+def run_cycle(seed, kinds, sets, expected):
     """Its result, as one of many."""
-    cycle = Cycle(seed, kinds)
+    cycle = Cycle(seed, kinds, sets)
     begin = time.monotonic()
     recoveries, failed = [], []
     try:
@@ -292,6 +305,21 @@ def run_cycle(seed, kinds, expected):
     return {"cycles": 1, "seconds": seconds, "waits": cycle.n_waits, "failed": failed,
             "faults": {kind: cycle.struck.count(kind) for kind in kinds},
             "recoveries": [{key: r[key] for key in [*PARTS, "lost_steps"]} for r in recoveries]}
+
+
+def run_cycles(options, kinds):
+    begin = time.monotonic()
+    results = []
+    print(f"soak: seeds {options.seed} to {options.seed + options.n - 1}", file=sys.stderr)
+    with tempfile.TemporaryDirectory(prefix="ftp-soak-") as directory:
+        cut_dataset(directory)
+        sets = {**SETS, "training.dataset.path": directory}
+        expected = undisturbed(sets)
+        for seed in range(options.seed, options.seed + options.n):
+            if time.monotonic() - begin > options.seconds:
+                break
+            results.append(run_cycle(seed, kinds, sets, expected))
+    return results
 
 
 def main():
@@ -309,16 +337,7 @@ def main():
         if kind not in FAULTS:
             parser.error(f"no fault '{kind}'; there are: {', '.join(FAULTS)}")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # clusters are closed
-    results = read(options.sum)
-    if not options.sum:
-        begin = time.monotonic()
-        print(f"soak: seeds {options.seed} to {options.seed + options.n - 1}", file=sys.stderr)
-        expected = undisturbed()
-        for seed in range(options.seed, options.seed + options.n):
-            if time.monotonic() - begin > options.seconds:
-                break
-            results.append(run_cycle(seed, kinds, expected))
-    result = add_up(results)
+    result = add_up(read(options.sum) or run_cycles(options, kinds))
     tell(result, options.json)
     return 1 if result["failed"] else 0
 
