@@ -2,6 +2,7 @@
 
 #include <errno.h>
 
+#include "runtime/base/clock.h"
 #include "runtime/base/log.h"
 
 /* Rows come after the commit of a plan, and end with its last step. */
@@ -85,8 +86,13 @@ static void do_cut(struct ftp_coordinator_files *f, const struct ftp_action *a)
 		fail(f, &err);
 }
 
+/* The core knows no wall clock; people do. */
 static void do_event(struct ftp_coordinator_files *f, const struct ftp_action *a)
 {
+	char time[40];
+
+	ftp_clock_wall_text(time, sizeof(time));
+	json_object_set_new(a->body, "time", json_string(time));
 	ftp_rundir_add_event(f->events, a->body);
 	f->has_lines = true;
 }

@@ -19,8 +19,8 @@ int ftp_coordinator_files_open(struct ftp_coordinator_files *f, const struct ftp
 	uint64_t run, struct ftp_coordinator_past *past, bool *is_resumed, struct ftp_error *err);
 void ftp_coordinator_files_close(struct ftp_coordinator_files *f);
 
-/* FTP_ACTION_ROW, CUT, EVENT, JOURNAL; after the last it is on the disk, and the losses before it.
- */
+/* FTP_ACTION_ROW, CUT, EVENT (gets the wall clock's "time"), JOURNAL: that is on the disk then, and
+ * the losses before it. */
 void ftp_coordinator_files_do(struct ftp_coordinator_files *f, const struct ftp_action *a);
 /* Lines are in their files, or negative errno with what failed since the last call. */
 int ftp_coordinator_files_flush(struct ftp_coordinator_files *f, struct ftp_error *err);
