@@ -45,6 +45,7 @@ struct ftp_worker {
 	struct ftp_snapshots *snapshots;
 	struct ftp_replicas_stats replica_stats;
 	struct ftp_checkpointer *checkpointer; /* NULL: no checkpoints */
+	uint64_t n_disk_changes;	       /* that the metrics know of */
 	struct ftp_spsc news, persisted;
 	bool has_news;	     /* that the control thread was not woken for */
 	uint64_t overdue_ns; /* when what there is to do for snapshots has waited long enough; 0 */
