@@ -353,7 +353,10 @@ static void read_plan(struct ftp_coordinator *c)
 		p->stages[i].node =
 			node != FTP_NO_NODE && c->nodes[node].joined ? node : FTP_NO_NODE;
 	}
-	p->n_leaving = 0; /* whoever left has left */
+	p->n_leaving = 0; /* whoever left has left, and held what has its place by now */
+	for (uint32_t u = 0; u < p->n_units; u++)
+		if (p->holder[u] >= p->n_stages)
+			p->holder[u] = FTP_PLAN_INITIAL;
 	if (p->term && p->n_units != c->settings.n_units)
 		p->n_stages = 0;
 }
