@@ -114,7 +114,8 @@ static void on_finished(struct ftp_control *c, struct ftp_outcome *o)
 {
 	struct ftp_finished *f = &c->finished;
 
-	*f = (struct ftp_finished){.term = c->standing.term, .step = o->step, .train_s = o->train_s};
+	*f = (struct ftp_finished){
+		.term = c->standing.term, .step = o->step, .train_s = o->train_s};
 	if (o->text)
 		memcpy(f->params_digest, o->text, sizeof(f->params_digest));
 	ftp_control_send_progress(c);

@@ -76,8 +76,7 @@ int ftp_control_connect(struct ftp_control *c, struct ftp_error *err)
 /* A plan that was never answered to be prepared will not be committed. */
 static void forget_preparing(struct ftp_control *c)
 {
-	const struct ftp_command cmd = {
-		.kind = FTP_COMMAND_ABANDON, .term = c->standing.next_term};
+	const struct ftp_command cmd = {.kind = FTP_COMMAND_ABANDON, .term = c->standing.next_term};
 
 	if (!ftp_worker_command(c->params->worker, &cmd))
 		c->standing.calls[FTP_CALL_ABANDON] = FTP_STANDING_ORPHAN;

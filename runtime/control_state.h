@@ -10,10 +10,10 @@
 
 struct ftp_control {
 	const struct ftp_control_params *params;
-	struct ftp_jsonrpc *rpc;	   /* NULL: there is no connection */
-	bool is_joined;			   /* over it: only then is anything told */
+	struct ftp_jsonrpc *rpc; /* NULL: there is no connection */
+	bool is_joined;		 /* over it: only then is anything told */
 	struct ftp_standing standing;
-	uint64_t retry_ns, give_up_ns;	   /* until it has joined again; give_up 0: it has */
+	uint64_t retry_ns, give_up_ns;	/* until it has joined again; give_up 0: it has */
 	struct ftp_evaluated evaluated; /* the last one; step 0: none */
 	struct ftp_finished finished;	/* likewise */
 	struct ftp_ledger ledger;	/* between notifications of progress */

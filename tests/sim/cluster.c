@@ -39,8 +39,8 @@ void sim_cluster_puts(struct sim_cluster *c, const struct sim_node *n, uint64_t 
 			c->on_disk[n->index][s] = 0;
 }
 
-void sim_cluster_put(
-	struct sim_cluster *c, const struct sim_node *n, uint32_t unit, uint64_t step, uint64_t term)
+void sim_cluster_put(struct sim_cluster *c, const struct sim_node *n, uint32_t unit, uint64_t step,
+	uint64_t term)
 {
 	if (c->oracle.steps[step].term == term)
 		c->on_disk[n->index][step] |= (uint16_t)(1 << unit);

@@ -43,9 +43,9 @@ enum sim_plant {
 	SIM_PLANT_NONE,
 	SIM_PLANT_NO_TERM_CHECK,    /* whatever a node tells or answers is of the term awaited */
 	SIM_PLANT_NO_HISTORY_CHECK, /* the coordinator believes states of abandoned histories */
-	SIM_PLANT_STALE_REPLICA, /* nodes keep such states, and say that the term of now made them
-				  */
-	SIM_PLANT_FREED_EARLY,	 /* a node frees the stable snapshot when the next one is named */
+	SIM_PLANT_STALE_REPLICA,   /* nodes keep such states, and say that the term of now made them
+				    */
+	SIM_PLANT_FREED_EARLY,	   /* a node frees the stable snapshot when the next one is named */
 	SIM_PLANT_NO_SYNC,	   /* of a put's data, before the manifest that lists it */
 	SIM_PLANT_NO_JOURNAL_SYNC, /* the power may take the coordinator's last word */
 	SIM_N_PLANTS,
@@ -78,10 +78,10 @@ struct sim_spec {
 	uint32_t n_faults;
 	uint64_t checkpoint_every; /* steps; 0: nothing is put on disks */
 	uint32_t checkpoint_keep;
-	uint32_t n_nodes_first;	       /* of the config, until a fault changes it; 0: n_nodes */
-	uint64_t restart_ns;	       /* a killed node is started again within; 0: never */
+	uint32_t n_nodes_first;		 /* of the config, until a fault changes it; 0: n_nodes */
+	uint64_t restart_ns;		 /* a killed node is started again within; 0: never */
 	uint64_t coordinator_restart_ns; /* likewise, and somewhat later in any case */
-	bool keeps_stale;    /* nodes hold on to states of abandoned histories, as a disk does */
+	bool keeps_stale; /* nodes hold on to states of abandoned histories, as a disk does */
 	enum sim_plant plant;
 	bool always_counts; /* moments are counted from the start */
 	bool logs;	    /* the coordinator's log is part of the trace */
@@ -104,7 +104,7 @@ struct sim_cluster {
 	struct ftp_coordinator_unit units[ORACLE_MAX_UNITS];
 	struct ftp_coordinator_settings core;
 	struct sim_process *site;
-	struct sim_coordinator *coordinator;   /* the latest process, as of each name below */
+	struct sim_coordinator *coordinator; /* the latest process, as of each name below */
 	struct sim_node *nodes[SIM_MAX_NODES];
 	struct sim_files files;
 	struct simulated_disk *disks[SIM_MAX_NODES]; /* NULL: none */
@@ -135,11 +135,11 @@ struct sim_cluster {
 	uint32_t n_struck_coordinator, n_struck_central;
 	uint32_t recovered_at; /* the moment when the first recovery had ended; 0: none has */
 	uint64_t stable_step;  /* the newest, of the history that counts, for any coordinator */
-	uint64_t cut_row; /* the last one before rows were cut */
+	uint64_t cut_row;      /* the last one before rows were cut */
 	uint64_t halt_term, halted[SIM_MAX_NODES]; /* the latest, and who was there: incarnations */
-	uint64_t wait_ns;      /* since when the run waits; 0: it does not */
-	char waited_for[600];  /* in its words */
-	bool is_recover_asked; /* since then */
+	uint64_t wait_ns;			   /* since when the run waits; 0: it does not */
+	char waited_for[600];			   /* in its words */
+	bool is_recover_asked;			   /* since then */
 };
 
 /* Runs to the end. false: an invariant broke; c->oracle.failure says which. c is to be freed. */
@@ -173,8 +173,8 @@ void sim_cluster_opened(struct sim_cluster *c, const struct sim_node *n);
 /* A put begins: of what was put before, what is pinned is sure to be kept. */
 void sim_cluster_puts(struct sim_cluster *c, const struct sim_node *n, uint64_t pinned_step);
 /* The disk has acknowledged it. */
-void sim_cluster_put(
-	struct sim_cluster *c, const struct sim_node *n, uint32_t unit, uint64_t step, uint64_t term);
+void sim_cluster_put(struct sim_cluster *c, const struct sim_node *n, uint32_t unit, uint64_t step,
+	uint64_t term);
 /* Each unit's state of that step was stored by some node that counts. */
 bool sim_cluster_is_held(const struct sim_cluster *c, uint64_t step,
 	bool (*counts)(const struct sim_cluster *c, uint32_t node));

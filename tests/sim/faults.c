@@ -65,8 +65,8 @@ static bool drop(struct sim_cluster *c, const struct sim_fault *f, struct sim_co
 {
 	if (!conn)
 		return false;
-	sim_say(&c->world, "***", "the connection of %s and %s breaks",
-		conn->ends[0].process->name, conn->ends[1].process->name);
+	sim_say(&c->world, "***", "the connection of %s and %s breaks", conn->ends[0].process->name,
+		conn->ends[1].process->name);
 	hit(c, conn->ends[0].process);
 	hit(c, conn->ends[1].process);
 	count(c, f);

@@ -1,6 +1,7 @@
 /* What outlives the coordinator's process, after ctl/coordinator_files.h: its losses and its
  * journal. Losses that were not flushed go with the process, those that were not synced may go with
- * the power. The losses themselves are known (tests/sim/oracle.h): a file is the number of its rows.
+ * the power. The losses themselves are known (tests/sim/oracle.h): a file is the number of its
+ * rows.
  */
 #ifndef FTP_TESTS_SIM_FILES_H
 #define FTP_TESTS_SIM_FILES_H

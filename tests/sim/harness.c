@@ -8,15 +8,15 @@
 #define DEFAULT_SEEDS 300
 #define LL(x)	      ((unsigned long long)(x))
 
-struct harness_options harness_options = {
-	.sweep = -1, .drop = -1, .every = 4};
+struct harness_options harness_options = {.sweep = -1, .drop = -1, .every = 4};
 char harness_label[200];
 
 static struct {
 	uint64_t began_ns;
 	uint64_t n_cases, n_messages, n_events, n_committed, n_abandoned, n_completed, n_failed,
-		n_indirect, n_recovered, n_waits, n_restarted, n_coordinators, n_struck[SIM_N_FAULTS],
-		n_struck_in[FTP_N_CHANGE_PHASES], n_struck_coordinator, n_struck_central;
+		n_indirect, n_recovered, n_waits, n_restarted, n_coordinators,
+		n_struck[SIM_N_FAULTS], n_struck_in[FTP_N_CHANGE_PHASES], n_struck_coordinator,
+		n_struck_central;
 } sum;
 
 static void on_abort(int signal_number)

@@ -97,8 +97,7 @@ static void finish(struct sim_node *n)
 {
 	struct ftp_finished *f = &n->said_finished;
 
-	*f = (struct ftp_finished){
-		.term = n->standing.term, .step = n->cluster->oracle.last_step};
+	*f = (struct ftp_finished){.term = n->standing.term, .step = n->cluster->oracle.last_step};
 	if (n->now->member == 0) {
 		n->cluster->oracle.is_gathered = true;
 		strcpy(f->params_digest, "0123456789abcdef0123456789abcdef");

@@ -22,7 +22,7 @@ struct sim_stored { /* a unit's state after a step, in a node's store */
 	uint64_t step, term, state;
 };
 
-struct sim_put { /* of a snapshot, on the way to the disk */
+struct sim_put {	     /* of a snapshot, on the way to the disk */
 	uint64_t term, step; /* step 0: none */
 	bool is_begun;
 	uint32_t n;
@@ -45,7 +45,7 @@ struct sim_node {
 	struct ftp_ledger ledger;
 	double compute_s;
 	struct ftp_transition transition;
-	uint64_t n_stages;			/* ever made */
+	uint64_t n_stages; /* ever made */
 	struct sim_stage *now, *next;
 	uint64_t n_moved;    /* units received for next */
 	uint64_t ready_term; /* the newest whose transfer it has answered */

@@ -44,8 +44,7 @@ static struct ftp_checkpoint_event await(struct sim_node *n)
 static const struct ftp_checkpoint_name *record_at(const struct sim_node *n, uint32_t i)
 {
 	enum ftp_checkpoint_record_state state;
-	const struct ftp_checkpoint_record *r =
-		ftp_checkpoint_record_at(n->disk.store, i, &state);
+	const struct ftp_checkpoint_record *r = ftp_checkpoint_record_at(n->disk.store, i, &state);
 
 	return state == FTP_CHECKPOINT_GOOD ? &r->name : NULL;
 }
@@ -196,8 +195,8 @@ void sim_node_disk_turn(struct sim_node *n)
 	struct ftp_checkpoint_event e;
 	struct ftp_disk_op op;
 
-	if (n->disk.put.step && !n->disk.put.is_begun &&
-		!ftp_checkpoint_is_busy(n->disk.store) && !begin(n))
+	if (n->disk.put.step && !n->disk.put.is_begun && !ftp_checkpoint_is_busy(n->disk.store) &&
+		!begin(n))
 		return;
 	for (int i = 0; i < OPS_A_TURN && ftp_checkpoint_next(n->disk.store, &op); i++)
 		seam(n)->ops->submit(seam(n), &op);

@@ -47,7 +47,7 @@ void sim_node_connect(struct sim_node *n)
 	uint64_t now_ns = world_of(n)->now_ns;
 
 	if (n->give_up_ns == FTP_NS_NEVER)
-		n->give_up_ns = now_ns + (n->standing.run ? PATIENCE_NS : FIRST_NS);
+		n->give_up_ns = now_ns + FIRST_NS;
 	if (now_ns >= n->give_up_ns) {
 		sim_milestone(world_of(n), n->process, "gives the coordinator up");
 		sim_node_leave(n, 1, "the coordinator has not come back");
@@ -58,14 +58,15 @@ void sim_node_connect(struct sim_node *n)
 		return;
 	}
 	if (s->n_conns == SIM_MAX_CONNS) {
-		oracle_fail(
-			&n->cluster->oracle, "%s joins again and again", n->process->name);
+		oracle_fail(&n->cluster->oracle, "%s joins again and again", n->process->name);
 		return;
 	}
 	n->rpc = (struct sim_rpc){.world = world_of(n),
 		.process = n->process,
 		.conn = sim_coordinator_accept(s, n->process)};
 	n->is_linked = true;
+	if (!n->standing.run)
+		n->give_up_ns = FTP_NS_NEVER;
 	join(n);
 }
 
@@ -105,6 +106,8 @@ void sim_node_lose_coordinator(struct sim_node *n, const char *why)
 	if (!n->process->alive)
 		return;
 	n->is_linked = n->is_joined = false;
+	if (n->give_up_ns == FTP_NS_NEVER)
+		n->give_up_ns = world_of(n)->now_ns + PATIENCE_NS;
 	if (ftp_standing_lose_coordinator(&n->standing))
 		forget_preparing(n);
 	sim_timer(world_of(n), n->process, world_of(n)->now_ns + RETRY_NS, SIM_CONNECT, 0);

@@ -83,6 +83,7 @@ static void start_coordinator(struct sim_cluster *c)
 	free(past);
 	c->is_site_new = false;
 	c->asked = -1;
+	c->cut_row = 0;
 	for (uint32_t i = 0; i < c->spec.n_nodes; i++) {
 		if (c->missed[i].who[0])
 			tell_exited(c, &c->missed[i]);
@@ -150,8 +151,9 @@ void sim_site_end(struct sim_cluster *c, struct sim_process *p)
 
 	sim_process_end(&c->world, p);
 	if (was_alive && n && c->disks[n->index])
-		replace(c, n->index, simulated_disk_after_kill(c->disks[n->index],
-					     sim_draw(&c->world, UINT64_MAX)));
+		replace(c, n->index,
+			simulated_disk_after_kill(
+				c->disks[n->index], sim_draw(&c->world, UINT64_MAX)));
 }
 
 void sim_site_exited(struct sim_cluster *c, const struct sim_node *n, uint32_t code,
@@ -273,8 +275,7 @@ void sim_site_cut_power(struct sim_cluster *c, const struct sim_fault *f)
 {
 	sim_process_end(&c->world, c->coordinator->process);
 	c->coordinator->outcome = FTP_END_NONE; /* what counts is what the files say */
-	sim_files_cut_power(
-		&c->files, sim_draw(&c->world, sim_files_choices(&c->files)),
+	sim_files_cut_power(&c->files, sim_draw(&c->world, sim_files_choices(&c->files)),
 		c->spec.plant == SIM_PLANT_NO_JOURNAL_SYNC);
 	if (f->n_nodes)
 		c->config.n_nodes = f->n_nodes;

@@ -13,16 +13,16 @@ static bool is_enough(uint64_t n)
 {
 	const struct harness_options *o = &harness_options;
 
-	return o->n_seconds && !o->has_seed ? harness_seconds() >= (double)o->n_seconds / DRAW_N_KINDS
-					    : n >= o->n_seeds;
+	return o->n_seconds && !o->has_seed
+		       ? harness_seconds() >= (double)o->n_seconds / DRAW_N_KINDS
+		       : n >= o->n_seeds;
 }
 
 static const char *const names[] = {[DRAW_CHANGES] = "random",
 	[DRAW_SNAPSHOTS] = "random with snapshots",
 	[DRAW_STORM] = "storm",
 	[DRAW_SITE] = "site"};
-static const char *const flags[] = {
-	[DRAW_CHANGES] = "",
+static const char *const flags[] = {[DRAW_CHANGES] = "",
 	[DRAW_SNAPSHOTS] = "--snapshots ",
 	[DRAW_STORM] = "--storm ",
 	[DRAW_SITE] = "--site "};

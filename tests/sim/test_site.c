@@ -29,10 +29,8 @@ static struct sim_spec scenario(bool is_1f1b)
 		.restart_ns = 300 * FTP_NS_PER_MS,
 		.coordinator_restart_ns = 100 * FTP_NS_PER_MS,
 		.n_orders = 1,
-		.orders = {{.kind = SIM_REPARTITION,
-			.step = 4,
-			.cuts = "3,5",
-			.nodes = "n1,n2,n3"}},
+		.orders =
+			{{.kind = SIM_REPARTITION, .step = 4, .cuts = "3,5", .nodes = "n1,n2,n3"}},
 		.always_counts = true};
 }
 
@@ -151,11 +149,10 @@ static char *trace_of(size_t life, bool *is_as_told)
 	spec.trace = open_memstream(&text, &bytes);
 	assert_non_null(spec.trace);
 	spec.traces_window = true;
-	*is_as_told = sim_cluster_run(&c, &spec, false) &&
-		      c.coordinator->outcome == FTP_END_COMPLETED &&
-		      (lives[life].waited_for[0]
-				      ? strstr(c.waited_for, lives[life].waited_for) != NULL
-				      : !c.n_waits);
+	*is_as_told =
+		sim_cluster_run(&c, &spec, false) && c.coordinator->outcome == FTP_END_COMPLETED &&
+		(lives[life].waited_for[0] ? strstr(c.waited_for, lives[life].waited_for) != NULL
+					   : !c.n_waits);
 	if (!*is_as_told)
 		print_message("%s: %s%s\n", lives[life].name, c.oracle.failure, c.waited_for);
 	sim_cluster_free(&c);

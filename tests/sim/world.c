@@ -17,8 +17,8 @@ enum message_kind { DATA, MET, LOST };
 
 struct sim_message {
 	enum message_kind kind;
-	const char *why; /* LOST */
-	char *what;	 /* NULL: not notable */
+	const char *why;  /* LOST */
+	char *what;	  /* NULL: not notable */
 	json_t *document; /* NULL: data */
 	struct sim_message *next;
 	max_align_t data[];

@@ -74,8 +74,8 @@ struct sim_world {
 	uint32_t n_queued, room;
 	struct sim_process *processes;
 	struct sim_conn *conns;
-	FILE *trace;   /* NULL: none */
-	bool is_heard; /* somebody reads what is said, in the trace or as a moment */
+	FILE *trace;	  /* NULL: none */
+	bool is_heard;	  /* somebody reads what is said, in the trace or as a moment */
 	bool writes_text; /* documents travel as text */
 	/* Something notable is about to happen: to be counted, to be the moment of a fault. true:
 	 * the message is lost, and its connection breaks. */
