@@ -244,6 +244,18 @@ static void survive_one(const struct victim *v, uint64_t draw, struct totals *to
 		totals->max_down_ns = down_ns;
 }
 
+/* DPDK's interrupt thread closes a dead peer's descriptors a moment after the port is closed: what
+ * counts is that they come down to what they were after the first kills. */
+static void wait_for_descriptors(int limit)
+{
+	uint64_t end_ns = ftp_clock_now_ns() + DOWN_LIMIT_NS;
+	int n;
+
+	while ((n = count_entries("/proc/self/fd", "")) > limit && ftp_clock_now_ns() < end_ns)
+		ftp_clock_sleep_ns(FTP_NS_PER_MS);
+	assert_in_range(n, 1, limit);
+}
+
 static void kill__the_survivor_lives_in_both_roles(void **state)
 {
 	struct victim victims[N_AHEAD];
@@ -260,7 +272,7 @@ static void kill__the_survivor_lives_in_both_roles(void **state)
 		if (i == N_WARM_UP)
 			n_fds = count_entries("/proc/self/fd", "");
 		if (i > N_WARM_UP)
-			assert_int_equal(count_entries("/proc/self/fd", ""), n_fds);
+			wait_for_descriptors(n_fds);
 	}
 	printf("%u kills, %u as server and %u as client: %llu packets, %llu of them after the "
 	       "kill; "
