@@ -2,6 +2,7 @@
 
 #include <errno.h>
 
+#include "runtime/base/clock.h"
 #include "runtime/base/log.h"
 
 /* NULL: lost, or there was none yet. */
@@ -66,8 +67,13 @@ void ftp_coordinator_files_cut(struct ftp_coordinator_files *f, uint64_t step)
 		fail(f, &err);
 }
 
-void ftp_coordinator_files_event(struct ftp_coordinator_files *f, const json_t *body)
+/* The core knows no wall clock; people do. */
+void ftp_coordinator_files_event(struct ftp_coordinator_files *f, json_t *body)
 {
+	char time[40];
+
+	ftp_clock_wall_text(time, sizeof(time));
+	json_object_set_new(body, "time", json_string(time));
 	ftp_rundir_add_event(f->events, body);
 	f->has_lines = true;
 }

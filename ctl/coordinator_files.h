@@ -21,7 +21,8 @@ void ftp_coordinator_files_close(struct ftp_coordinator_files *f);
 
 void ftp_coordinator_files_row(struct ftp_coordinator_files *f, uint64_t step, double loss);
 void ftp_coordinator_files_cut(struct ftp_coordinator_files *f, uint64_t step);
-void ftp_coordinator_files_event(struct ftp_coordinator_files *f, const json_t *body);
+/* Gives it the wall clock's "time". */
+void ftp_coordinator_files_event(struct ftp_coordinator_files *f, json_t *body);
 /* On the disk, and the losses before it. */
 void ftp_coordinator_files_journal(struct ftp_coordinator_files *f, const json_t *body);
 /* Lines are in their files, or negative errno with what failed since the last call. */

@@ -26,6 +26,7 @@ enum family {
 	CHECKPOINT_AGE,
 	CHECKPOINTS,
 	NODE_UP,
+	SILENCE,
 	SLOWNESS,
 	BUSY,
 	FAILURES,
@@ -70,6 +71,8 @@ static const struct ftp_metric_family families[N_FAMILIES] = {
 	[SLOWNESS] = {"ftp_node_slowness", FTP_METRIC_GAUGE,
 		"Lasting ratio of the node's compute time to what it was measured to."},
 	[NODE_UP] = {"ftp_node_up", FTP_METRIC_GAUGE, "1 while the node is connected."},
+	[SILENCE] = {"ftp_node_silence_ratio", FTP_METRIC_GAUGE,
+		"The node's longest silence over what was allowed then; 1: it counts as lost."},
 	[BUSY] = {"ftp_stage_busy_ratio", FTP_METRIC_GAUGE,
 		"Share of its time that the stage computes."},
 	[FAILURES] = {"ftp_failures_total", FTP_METRIC_COUNTER,
@@ -123,7 +126,7 @@ struct ftp_coordinator_metrics {
 	struct ftp_metric *loss, *accuracy;			    /* from the first value on */
 	struct ftp_metric *states[FTP_N_RUN_STATES];
 	struct ftp_metric *failures[FTP_EVIDENCE_CERTAIN + 1];
-	struct ftp_metric *slowness[FTP_CONFIG_MAX_NODES];
+	struct ftp_metric *slowness[FTP_CONFIG_MAX_NODES], *silence[FTP_CONFIG_MAX_NODES];
 	struct ftp_metric *up[FTP_CONFIG_MAX_NODES], *busy[FTP_CONFIG_MAX_NODES];
 };
 
@@ -188,6 +191,7 @@ static void register_all(struct ftp_coordinator_metrics *m, const struct ftp_con
 	for (uint32_t i = 0; i < config->n_nodes; i++) {
 		snprintf(stage, sizeof(stage), "%u", i);
 		m->up[i] = series(m, NODE_UP, "node", config->nodes[i].name);
+		m->silence[i] = series(m, SILENCE, "node", config->nodes[i].name);
 		m->slowness[i] = series(m, SLOWNESS, "node", config->nodes[i].name);
 		m->busy[i] = series(m, BUSY, "stage", stage);
 	}
@@ -282,6 +286,7 @@ void ftp_coordinator_metrics_update(
 			c->outcome == FTP_END_FAILED && c->evidence == (enum ftp_evidence)i);
 	for (uint32_t i = 0; i < c->n_nodes; i++) {
 		ftp_metric_set(m->up[i], c->nodes[i].live);
+		ftp_metric_set(m->silence[i], c->nodes[i].detector.narrowest);
 		ftp_metric_set(m->slowness[i], c->nodes[i].slowness.value);
 		ftp_metric_set(m->busy[i],
 			i < c->plan.n_stages

@@ -14,6 +14,9 @@ void ftp_detector_restart(struct ftp_detector *d, uint64_t now_ns)
 
 void ftp_detector_heard(struct ftp_detector *d, uint64_t now_ns)
 {
+	double share = (double)(now_ns - d->heard_ns) / (double)ftp_detector_wait_ns(d);
+
+	d->narrowest = share > d->narrowest ? share : d->narrowest;
 	d->interval_ns[d->n++ % FTP_DETECTOR_WINDOW] = now_ns - d->heard_ns;
 	d->heard_ns = now_ns;
 }

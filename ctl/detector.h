@@ -22,7 +22,8 @@
 struct ftp_detector {
 	uint64_t heard_ns;
 	uint64_t interval_ns[FTP_DETECTOR_WINDOW];
-	uint32_t n; /* intervals since the start */
+	uint32_t n;	  /* intervals since the start */
+	double narrowest; /* the largest silence / the longest allowed then; 1: taken for lost */
 };
 
 /* Its silence counts from now on; what is known of its heartbeats stays. */

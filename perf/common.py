@@ -20,11 +20,21 @@ def log(*words):
     print(*words, file=sys.stderr, flush=True)
 
 
-def busy_seconds():
-    """CPU time of the whole machine, without idle and waiting for disks."""
+def machine_seconds(columns):
+    """CPU time of the whole machine by columns of /proc/stat's first line, its name being 0."""
     with open("/proc/stat", encoding="utf-8") as f:
         field = f.readline().split()
-    return sum(int(field[i]) for i in (1, 2, 3, 6, 7, 8)) / TICK
+    return sum(int(field[i]) for i in columns) / TICK
+
+
+def busy_seconds():
+    """Without idle and waiting for disks."""
+    return machine_seconds((1, 2, 3, 6, 7, 8))
+
+
+def interrupt_seconds():
+    """Hard and soft ones: no process's, whoever causes them."""
+    return machine_seconds((6, 7))
 
 
 def process_seconds(pids):
@@ -41,15 +51,14 @@ def process_seconds(pids):
 
 
 class Window:
-    """A stretch of time, and the share of a core that strangers used in it."""
+    """A stretch of time, and the share of a core that strangers used in it. own: our processes, or what
+    tells the CPU time of all of them, those that have ended included."""
 
-    def __init__(self, pids):
-        self.pids = list(pids)
+    def __init__(self, own):
+        pids = [] if callable(own) else list(own)
+        self.own = own if callable(own) else lambda: process_seconds(pids) + time.process_time()
         self.begin = time.monotonic()
         self.before = busy_seconds() - self.own()
-
-    def own(self):
-        return process_seconds(self.pids) + time.process_time()
 
     def foreign(self):
         wall = max(time.monotonic() - self.begin, 1e-9)

@@ -6,6 +6,7 @@ the same steps, which must give the same parameters. Then pairs of runs, one wit
 and global ones every 50, which go to the disks every --disk steps, one without, in an order that alternates, under one plan; each is measured between
 two steps. The ratio of each pair, and the mean with its 95 % interval."""
 import argparse
+import json
 import math
 import os
 import statistics
@@ -93,8 +94,9 @@ def interval(ratios):
     return mean, t * statistics.stdev(logs) / math.sqrt(len(logs))
 
 
-def play(schedule, pairs, seconds):
-    sets = check(settings(schedule))
+def play(schedule, pairs, seconds, cuts):
+    sets = settings(schedule)
+    sets = {**sets, "training.cuts": cuts} if cuts else check(sets)
     rounds = []
     for i in range(pairs):
         pair = {}
@@ -104,13 +106,32 @@ def play(schedule, pairs, seconds):
         rounds.append(pair)
         common.log(f"pair {i + 1} of {pairs}: on {pair['on']['samples_per_second']:.0f}, off "
                    f"{pair['off']['samples_per_second']:.0f} samples/s, ratio {pair['ratio']:.4f}")
+    return {"schedule": schedule, "cuts": sets["training.cuts"], "rounds": rounds}
+
+
+def summarize(played):
+    rounds = played["rounds"]
     mean, half = interval([p["ratio"] for p in rounds])
-    return {"schedule": schedule, "cuts": sets["training.cuts"], "ratio": math.exp(mean),
-            "overhead": 1 - math.exp(mean), "overhead_low": 1 - math.exp(mean + half),
-            "overhead_high": 1 - math.exp(mean - half),
-            "export_ms": statistics.median(p["on"]["export_ms"] for p in rounds),
-            "noisy": max(p[k]["foreign"] for p in rounds for k in ("on", "off")) >
-            common.FOREIGN_LIMIT, "rounds": rounds}
+    result = {"ratio": math.exp(mean), "overhead": 1 - math.exp(mean),
+              "overhead_low": 1 - math.exp(mean + half), "overhead_high": 1 - math.exp(mean - half),
+              "export_ms": statistics.median(p["on"]["export_ms"] for p in rounds),
+              "noisy": max(p[k]["foreign"] for p in rounds for k in ("on", "off")) >
+              common.FOREIGN_LIMIT}
+    result["misses"] = [] if result["overhead_high"] <= TARGET else ["overhead_high"]
+    return {**played, **result}
+
+
+def merge(names):
+    """One document's rounds of several, all under the same plan."""
+    documents = []
+    for name in names:
+        with open(name, encoding="utf-8") as f:
+            documents.append(json.load(f))
+    same = {k: documents[0][k] for k in ("schedule", "cuts", "disk_every")}
+    for d in documents:
+        if any(d[k] != same[k] for k in same):
+            raise SystemExit(f"{d['command']}: not under {same}")
+    return {**same, "rounds": [r for d in documents for r in d["rounds"]]}
 
 
 def main():
@@ -120,15 +141,18 @@ def main():
     parser.add_argument("--seconds", type=float, default=10, help="of each measurement")
     parser.add_argument("--disk", type=int, default=50, help="steps between checkpoints, at least")
     parser.add_argument("--schedule", choices=["flush", "1f1b"], default="flush")
+    parser.add_argument("--cuts", help="of the plan; the results' equality is not checked again")
+    parser.add_argument("--merge", nargs="+", metavar="FILE", help="only put documents together")
     parser.add_argument("--json", action="store_true", help="print a document")
     o = parser.parse_args()
     ON["checkpoint.every"] = o.disk
-    result = play(o.schedule, o.pairs, o.seconds)
-    result["misses"] = [] if result["overhead_high"] <= TARGET else ["overhead_high"]
+    played = merge(o.merge) if o.merge else {
+        "disk_every": o.disk, **play(o.schedule, o.pairs, o.seconds, o.cuts)}
+    result = summarize(played)
     if o.json:
-        common.print_json(common.document("snapshot", target=TARGET, disk_every=o.disk, **result))
+        common.print_json(common.document("snapshot", target=TARGET, **result))
     else:
-        print(f"{o.schedule}, cuts {result['cuts']}, {o.pairs} pairs: overhead "
+        print(f"{result['schedule']}, cuts {result['cuts']}, {len(result['rounds'])} pairs: overhead "
               f"{100 * result['overhead']:.2f} % ({100 * result['overhead_low']:.2f} to "
               f"{100 * result['overhead_high']:.2f} %, target at most {100 * TARGET:.1f}); a copy "
               f"takes {result['export_ms']:.2f} ms between two steps"

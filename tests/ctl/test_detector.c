@@ -89,6 +89,22 @@ static void deadline_ns__counts_from_the_last_sign_of_life(void **state)
 	assert_int_equal(ftp_detector_wait_ns(&d), FTP_DETECTOR_LEAST_NS);
 }
 
+static void heard__keeps_the_narrowest_escape(void **state)
+{
+	struct ftp_detector d = {0};
+
+	(void)state;
+	ftp_detector_restart(&d, 1);
+	beat(&d, d.heard_ns, 20, 0);
+	ftp_detector_heard(&d, d.heard_ns + FTP_DETECTOR_LEAST_NS / 2);
+	beat(&d, d.heard_ns, 20, 0);
+	assert_float_equal(d.narrowest, 0.5, 1e-9);
+	ftp_detector_restart(
+		&d, d.heard_ns + 2 * FTP_DETECTOR_LEAST_NS); /* no silence of its own */
+	beat(&d, d.heard_ns, 20, 0);
+	assert_float_equal(d.narrowest, 0.5, 1e-9);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -97,6 +113,7 @@ int main(void)
 		cmocka_unit_test(wait_ns__a_few_late_beats_change_nothing),
 		cmocka_unit_test(wait_ns__is_bounded),
 		cmocka_unit_test(deadline_ns__counts_from_the_last_sign_of_life),
+		cmocka_unit_test(heard__keeps_the_narrowest_escape),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

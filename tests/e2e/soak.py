@@ -3,11 +3,13 @@
 the parameters and the losses of a run that nothing happened to.
 
     soak.py [N] [--seed S] [--faults KIND,...] [--seconds T] [--json]
+    soak.py --sum FILE...
 
 --faults: the kinds to draw from; see FAULTS. A cycle that fails says how to run it alone, and its
-run directory is kept in build/soak. Exit 0: no cycle failed.
+run directory is kept in build/soak. --sum: adds up what several printed with --json. Exit 0: no cycle failed.
 """
 import argparse
+import gzip
 import json
 import os
 import random
@@ -16,14 +18,16 @@ import signal
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 
-from cluster import BUILD, Cluster, wait_for
+from cluster import BUILD, FASHION_MNIST, Cluster, wait_for
 
-N_STEPS = 300
+N_STEPS = 200
 SETS = {"training.model": "mobilenetv2", "training.width": 0.25, "training.batch": 32,
         "training.micro_batches": 4, "training.cuts": "6,13", "training.steps": N_STEPS,
-        "snapshot.every": 10, "snapshot.global_every": 30}
+        "snapshot.every": 10, "snapshot.global_every": 30, "checkpoint.every": 20}
+N_SAMPLES = {"train": 4096, "t10k": 256}  # reading all and testing with all would take most of a cycle
 NODES = ["n1", "n2", "n3"]
 CENTRAL = "n1"
 MAX_FAULTS = 3
@@ -53,18 +57,16 @@ def fail_all_but_one(cycle):
     kill(cycle, [n for n in NODES if n != cycle.survivor])
 
 
-def fail_stop(cycle):
+def stop(cycle, kind):
     """As good as dead; it may wake up later, when the others have gone on without it."""
-    node = cycle.random.choice(cycle.others)
-    pids = cycle.cluster.pids_of(node)
-    kill(cycle, [node], signal.SIGSTOP)
+    kill(cycle, [kind], signal.SIGSTOP)
     time.sleep(cycle.random.choice([0.05, 0.3, 1.5]))
     if cycle.random.random() < 0.7:
-        for pid in pids:
-            try:
-                os.kill(pid, signal.SIGCONT)
-            except ProcessLookupError:
-                pass
+        kill(cycle, [kind], signal.SIGCONT)
+
+
+def fail_stop(cycle):
+    stop(cycle, cycle.random.choice(cycle.others))
 
 
 def fail_drill(cycle):
@@ -94,24 +96,34 @@ def fail_central(cycle):
 
 
 def fail_coordinator(cycle):
-    kill(cycle, ["coordinator"], cycle.random.choice([signal.SIGKILL, signal.SIGKILL, signal.SIGSTOP]))
+    if cycle.random.random() < 0.7:
+        kill(cycle, ["coordinator"])
+    else:
+        stop(cycle, "coordinator")
+
+
+def kill_everything(cycle):
+    """What is forked between the look and the kill, the next look finds."""
+    def nobody_is_left():
+        kill(cycle, ["everything"])
+        return not cycle.cluster.pids_of("everything")
+    wait_for("the end of all processes", nobody_is_left, 10)
+    cycle.cluster.followers[-1][0].wait(timeout=10)
 
 
 def again(cycle):
-    cycle.cluster.followers[-1][0].wait(timeout=10)
-    wait_for("the end of all processes", lambda: not cycle.cluster.pids_of("everything"), 10)
-    cycle.cluster.follow(cycle.sets, "--drill")
+    cycle.cluster.follow(None, "--drill")
 
 
 def fail_site(cycle):
     """The plug is pulled; then it is started again."""
-    kill(cycle, ["everything"])
+    kill_everything(cycle)
     again(cycle)
 
 
 def fail_wiped(cycle):
     """The same, and one node's checkpoint is gone."""
-    kill(cycle, ["everything"])
+    kill_everything(cycle)
     shutil.rmtree(cycle.cluster.latest(f"checkpoint/{cycle.random.choice(NODES)}"), ignore_errors=True)
     again(cycle)
 
@@ -120,18 +132,17 @@ FAULTS = {"kill": fail_kill, "two": fail_two, "all_but_one": fail_all_but_one, "
           "drill": fail_drill, "slow": fail_slow, "repartition": fail_repartition,
           "central": fail_central, "coordinator": fail_coordinator, "site": fail_site,
           "wiped": fail_wiped}
-DEFAULT = ["kill", "two", "all_but_one", "stop", "drill", "slow", "repartition", "central"]
 
 
 class Cycle:
-    def __init__(self, seed, kinds):
+    def __init__(self, seed, kinds, sets):
         self.seed = seed
         self.random = random.Random(seed)
         self.kinds = kinds
         # Until its loss is survived, the central node is nobody's victim.
         self.others = NODES if "central" in kinds else [n for n in NODES if n != CENTRAL]
         self.survivor = self.random.choice(NODES) if "central" in kinds else CENTRAL
-        self.sets = dict(SETS)
+        self.sets = dict(sets)
         for node in self.others:
             if self.random.random() < 0.6:
                 self.sets[f"nodes.{node}.restart"] = "on-failure"
@@ -222,8 +233,18 @@ class Cycle:
             return self.cluster.events("recovery")
 
 
-def undisturbed():
-    with Cluster(3, SETS) as c:
+def cut_dataset(directory):
+    """Its first samples."""
+    for part, n in N_SAMPLES.items():
+        for name, head, sample in (("images-idx3", 16, 784), ("labels-idx1", 8, 1)):
+            with gzip.open(os.path.join(FASHION_MNIST, f"{part}-{name}-ubyte.gz")) as f:
+                data = f.read(head + n * sample)
+            with open(os.path.join(directory, f"{part}-{name}-ubyte"), "wb") as f:
+                f.write(data[:4] + n.to_bytes(4, "big") + data[8:])
+
+
+def undisturbed(sets):
+    with Cluster(3, sets) as c:
         return (c.train()["params_digest"], c.loss())
 
 
@@ -237,53 +258,88 @@ def figures(recoveries):
             for name, v in found.items()}
 
 
+def add_up(results):
+    """One result of several."""
+    total = {"cycles": 0, "seconds": 0, "waits": 0, "failed": [], "recoveries": []}
+    for r in results:
+        total = {key: total[key] + r[key] for key in total}
+    kinds = {kind for r in results for kind in r["faults"]}
+    return {**total, "faults": {k: sum(r["faults"].get(k, 0) for r in results) for k in FAULTS if k in kinds}}
+
+
+def read(names):
+    results = []
+    for name in names:
+        with open(name, encoding="utf-8") as f:
+            results.append(json.load(f))
+    return results
+
+
+def tell(result, as_json):
+    if as_json:
+        print(json.dumps(result))
+        return
+    n = len(result["recoveries"])
+    print(f"{result['cycles']} cycles in {result['seconds']:.0f} s, {len(result['failed'])} failed "
+          f"{result['failed'] or ''}")
+    print("faults:", ", ".join(f"{kind} {n}" for kind, n in result["faults"].items()))
+    print(f"{result['waits']} waits, {n} recoveries; milliseconds (steps: number), median and worst:")
+    for name, v in figures(result["recoveries"]).items():
+        print(f"  {name:<12} {v['median']:8.1f} {v['worst']:8.1f}")
+
+
+def run_cycle(seed, kinds, sets, expected):
+    """Its result, as one of many."""
+    cycle = Cycle(seed, kinds, sets)
+    begin = time.monotonic()
+    recoveries, failed = [], []
+    try:
+        recoveries = cycle.run(expected)
+        outcome = f"{len(recoveries)} recoveries, {cycle.n_waits} waits"
+    except (AssertionError, OSError, subprocess.SubprocessError) as e:
+        failed = [seed]
+        outcome = f"FAILED: {e}\n  again: tests/e2e/soak.py 1 --seed {seed} --faults {','.join(kinds)}"
+    seconds = round(time.monotonic() - begin, 1)
+    told = ", ".join(f"{kind} at {at}" for at, kind in cycle.faults)
+    print(f"soak: {seed}: {told}: {outcome}, {seconds} s", file=sys.stderr, flush=True)
+    return {"cycles": 1, "seconds": seconds, "waits": cycle.n_waits, "failed": failed,
+            "faults": {kind: cycle.struck.count(kind) for kind in kinds},
+            "recoveries": [{key: r[key] for key in [*PARTS, "lost_steps"]} for r in recoveries]}
+
+
+def run_cycles(options, kinds):
+    begin = time.monotonic()
+    results = []
+    print(f"soak: seeds {options.seed} to {options.seed + options.n - 1}", file=sys.stderr)
+    with tempfile.TemporaryDirectory(prefix="ftp-soak-") as directory:
+        cut_dataset(directory)
+        sets = {**SETS, "training.dataset.path": directory}
+        expected = undisturbed(sets)
+        for seed in range(options.seed, options.seed + options.n):
+            if time.monotonic() - begin > options.seconds:
+                break
+            results.append(run_cycle(seed, kinds, sets, expected))
+    return results
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("n", nargs="?", type=int, default=10)
     parser.add_argument("--seed", type=int, default=random.randrange(1 << 30))
-    parser.add_argument("--faults", default=",".join(DEFAULT))
+    parser.add_argument("--faults", default=",".join(FAULTS))
     parser.add_argument("--seconds", type=float, default=float("inf"),
                         help="begin no other cycle after that time")
     parser.add_argument("--json", action="store_true")
+    parser.add_argument("--sum", nargs="+", metavar="FILE", default=[])
     options = parser.parse_args()
     kinds = options.faults.split(",")
     for kind in kinds:
         if kind not in FAULTS:
             parser.error(f"no fault '{kind}'; there are: {', '.join(FAULTS)}")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # clusters are closed
-    begin = time.monotonic()
-    print(f"soak: seeds {options.seed} to {options.seed + options.n - 1}", file=sys.stderr)
-    expected = undisturbed()
-    recoveries, failed, counts = [], [], dict.fromkeys(kinds, 0)
-    n = 0
-    for seed in range(options.seed, options.seed + options.n):
-        if time.monotonic() - begin > options.seconds:
-            break
-        n += 1
-        cycle = Cycle(seed, kinds)
-        try:
-            mine = cycle.run(expected)
-            recoveries += mine
-            outcome = f"{len(mine)} recoveries, {cycle.n_waits} waits"
-        except (AssertionError, OSError, subprocess.SubprocessError) as e:
-            failed.append(seed)
-            outcome = (f"FAILED: {e}\n  again: tests/e2e/soak.py 1 --seed {seed} "
-                       f"--faults {options.faults}")
-        for kind in cycle.struck:
-            counts[kind] += 1
-        told = ", ".join(f"{kind} at {at}" for at, kind in cycle.faults)
-        print(f"soak: {seed}: {told}: {outcome}", file=sys.stderr, flush=True)
-    result = {"cycles": n, "failed": failed, "seconds": round(time.monotonic() - begin, 1),
-              "faults": counts, "recoveries": len(recoveries), "milliseconds": figures(recoveries)}
-    if options.json:
-        print(json.dumps(result, indent=2))
-    else:
-        print(f"{n} cycles in {result['seconds']} s, {len(failed)} failed {failed or ''}")
-        print("faults:", ", ".join(f"{kind} {n}" for kind, n in counts.items()))
-        print(f"{len(recoveries)} recoveries; milliseconds (steps: number), median and worst:")
-        for name, v in result["milliseconds"].items():
-            print(f"  {name:<12} {v['median']:8.1f} {v['worst']:8.1f}")
-    return 1 if failed else 0
+    result = add_up(read(options.sum) or run_cycles(options, kinds))
+    tell(result, options.json)
+    return 1 if result["failed"] else 0
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import unittest
 from cluster import LENET5, ROOT, Cluster, wait_for
 
 COORDINATOR = ["ftp_build_info", "ftp_steps_total", "ftp_samples_total", "ftp_loss",
-               "ftp_samples_per_second", "ftp_plan_term", "ftp_node_up",
+               "ftp_samples_per_second", "ftp_plan_term", "ftp_node_up", "ftp_node_silence_ratio",
                "ftp_snapshot_step", "ftp_snapshot_age_steps", "ftp_snapshots_skipped_total"]
 # Whatever their full names are: what the operator asks about.
 NODE_SUBJECTS = ["compute", "wait", "bytes", "retransmit", "cop(y|ied|ies)", "reorder", "memory", "snapshots",

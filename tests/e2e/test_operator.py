@@ -89,6 +89,8 @@ class Operator(unittest.TestCase):
             losses = [x for x in document["chapters"] if x["kind"] == "loss"]
             self.assertEqual([x["node"] for x in losses], [["n2"], ["n3"]])
             self.assertTrue(all(x["resumed"] for x in losses))
+            for x in document["chapters"]:
+                self.assertRegex(x["time"], r"^\d{4}(-\d\d){2}T(\d\d:){2}\d\d\.\d{3}Z$")
             self.assertTrue(document["live"])
             self.expect(c, 1, "not in the run", "fail", "n2")
             self.expect(c, 0, "step done", "why", "--flight", "n1")
