@@ -374,6 +374,8 @@ void ftp_coordinator_journal_read(struct ftp_coordinator *c, const json_t *journ
 		read_node(c, entry);
 	read_plan(c);
 	read_disk(c, h);
+	if (c->plan.recovery && !c->snapshots.disk_step)
+		c->snapshots.disk.back_step = c->plan.recovery_step;
 	free(h);
 	json_array_extend(c->plans, json_object_get(journal, "plans"));
 	json_array_extend(c->changes, json_object_get(journal, "changes"));

@@ -223,6 +223,7 @@ static void check_terms(struct sim_cluster *c)
 		const struct ftp_transition *t = &c->nodes[i]->transition;
 
 		if (!c->nodes[i]->process->alive ||
+			c->nodes[i]->hangs || /* it trains nothing, and does not know it */
 			(t->now != FTP_NOW_TRAINING && t->now != FTP_NOW_HOLDING) ||
 			sim_cluster_is_ghost(c, c->nodes[i]))
 			continue;
@@ -362,10 +363,14 @@ static void judge(struct sim_cluster *c)
 				oracle_fail(o, "step %llu was not trained by every stage",
 					(unsigned long long)step);
 	} else if (c->spec.snapshot_every && c->now_term && s->outcome == FTP_END_FAILED &&
-		   !strstr(s->reason, "was not passed in")) {
+		   !strstr(s->reason, "was not passed in") &&
+		   !strstr(s->reason, "no node came back")) {
 		oracle_fail(o, "nodes can be lost, but the run failed: %s", s->reason);
 	} else if (!c->spec.snapshot_every && c->n_coordinators && s->outcome == FTP_END_FAILED) {
 		return; /* nodes that halt by and by, with nothing to go back to, lose each other */
+	} else if (c->spec.snapshot_every && (strstr(s->reason, "was not passed in") ||
+						     strstr(s->reason, "no node came back"))) {
+		return; /* whoever they were */
 	} else if (c->is_worker_hit && strstr(s->reason, "no stage has computed anything")) {
 		return; /* nobody can say which stage hangs */
 	} else if (s->outcome == FTP_END_FAILED && !names_a_victim(c, s->reason, 0)) {

@@ -37,6 +37,8 @@ void sim_operator_attend(struct sim_cluster *c)
 {
 	const struct ftp_coordinator *core = c->coordinator->core;
 
+	if (sim_process_is_frozen(&c->world, c->coordinator->process))
+		return;
 	if (!c->coordinator->process->alive || !ftp_coordinator_waits(core)) {
 		if (!c->coordinator->process->alive || !ftp_coordinator_recovering(core))
 			c->wait_ns = 0;

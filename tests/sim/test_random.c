@@ -1,6 +1,7 @@
 /* Random runs with random orders and faults: no invariant breaks, whatever happens when (options:
  * tests/sim/harness.h). Then the same with a mistake planted in the cluster: each is found, or the
  * invariants are worth less than they seem. */
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,10 +10,21 @@
 
 #define PLANT_SEEDS 2000 /* until it is found */
 
+static volatile sig_atomic_t is_ended;
+
+/* What has been run so far is still reported. */
+static void on_term(int signal_number)
+{
+	(void)signal_number;
+	is_ended = true;
+}
+
 static bool is_enough(uint64_t n)
 {
 	const struct harness_options *o = &harness_options;
 
+	if (is_ended)
+		return true;
 	return o->n_seconds && !o->has_seed
 		       ? harness_seconds() >= (double)o->n_seconds / DRAW_N_KINDS
 		       : n >= o->n_seeds;
@@ -111,6 +123,7 @@ int main(int argc, char **argv)
 	};
 
 	harness_read_options(argc, argv);
+	signal(SIGTERM, on_term);
 	if (harness_options.has_seed)
 		cmocka_set_test_filter(harness_options.site	   ? "site__*"
 				       : harness_options.storm	   ? "storm__*"
