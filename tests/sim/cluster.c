@@ -130,9 +130,11 @@ static void committed(struct sim_cluster *c, uint64_t term)
 		oracle_fail(&c->oracle, "term %llu is committed, but is not in force",
 			(unsigned long long)term);
 	for (uint32_t i = 0; i < plan->n_stages + plan->n_leaving; i++) {
-		const struct sim_node *n = c->nodes[ftp_plan_member(plan, i)->node];
+		const struct ftp_plan_stage *m = ftp_plan_member(plan, i);
+		const struct sim_node *n = c->nodes[m->node];
 
-		if (n->ready_term != term)
+		/* Its process may have died since, and another one begun. */
+		if (n->ready_term != term && n->incarnation == m->incarnation)
 			oracle_fail(&c->oracle,
 				"term %llu is committed, but %s has not all it needs",
 				(unsigned long long)term, n->process->name);
