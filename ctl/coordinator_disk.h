@@ -11,9 +11,9 @@
 
 struct ftp_coordinator_disk {
 	uint64_t named_step; /* the last one that was put, or where that began */
-	/* What the plan in force went back to, while no snapshot that counts is known to be durable:
-	 * what disks have of it may be all that is left, and later states there are of an abandoned
-	 * history. 0: none */
+	/* What the plan in force went back to, while no snapshot that counts is known to be
+	 * durable: what disks have of it may be all that is left, and later states there are of an
+	 * abandoned history. 0: none */
 	uint64_t back_step;
 	uint64_t n_durable, n_failed;
 	bool is_failing; /* the last one did not become durable */

@@ -47,9 +47,9 @@
  * Disks. Now and then node.retain also names a stable snapshot to put on the disks: every node puts
  * all complete states of it that it holds, its own and replicas, and tells with node.persisted what
  * is durable, or why nothing is. It names no other one before all nodes have told, or are lost, or
- * a minute has passed. The newest snapshot of which every unit is durable somewhere is pinned; after
- * a return to before it, what was gone back to, until another one is.
- * What a node has on its disk is part of its inventory, from its start on.
+ * a minute has passed. The newest snapshot of which every unit is durable somewhere is pinned;
+ * after a return to before it, what was gone back to, until another one is. What a node has on its
+ * disk is part of its inventory, from its start on.
  *
  *   method           params               answer
  *   node.join        ftp_join             ftp_joined, or an error that says why not: the node ends

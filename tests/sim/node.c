@@ -185,46 +185,6 @@ static void end_task(struct sim_node *n, uint64_t serial)
 	sim_node_stepped(n, step);
 }
 
-/* Unless the connection that it was asked over is gone. result is taken. */
-static void answer_once(struct sim_node *n, uint64_t *call, const char *method, json_t *result)
-{
-	if (*call != FTP_STANDING_ORPHAN)
-		sim_rpc_answer(&n->rpc, *call, method, 0, result, "");
-	else
-		json_decref(result);
-	*call = 0;
-}
-
-static void answer_profile(struct sim_node *n)
-{
-	struct ftp_profile *m = calloc(1, sizeof(*m));
-
-	ftp_assert(m);
-	m->n_units = n->cluster->spec.n_units;
-	for (uint32_t u = 0; u < m->n_units; u++) {
-		m->forward_ns[u] = sim_cluster_unit_ns(n->cluster, u);
-		m->backward_ns[u] = 2 * m->forward_ns[u];
-		m->update_ns[u] = m->forward_ns[u] / 5;
-		m->version_bytes[u] = m->fixed_bytes[u] = m->slot_bytes[u] = 1 << 20;
-	}
-	answer_once(n, &n->standing.profile_call, FTP_METHOD_PROFILE, ftp_profile_encode(m));
-	free(m);
-}
-
-static void answer_probe(struct sim_node *n)
-{
-	struct ftp_links m = {.n_peers = 0};
-
-	for (uint32_t i = 0; i < n->cluster->config.n_nodes; i++) {
-		if (i == n->index)
-			continue;
-		m.peer[m.n_peers] = i;
-		m.rtt_ns[m.n_peers] = 100000;
-		m.bytes_per_s[m.n_peers++] = 100000000;
-	}
-	answer_once(n, &n->standing.probe_call, FTP_METHOD_PROBE, ftp_links_encode(&m));
-}
-
 static void on_timer(void *self, int kind, uint64_t tag)
 {
 	struct sim_node *n = self;
@@ -252,10 +212,10 @@ static void on_timer(void *self, int kind, uint64_t tag)
 		end_task(n, tag);
 		break;
 	case SIM_PROFILED:
-		answer_profile(n);
+		sim_node_answer_profile(n);
 		break;
 	case SIM_PROBED:
-		answer_probe(n);
+		sim_node_answer_probe(n);
 		break;
 	}
 	turn(n);

@@ -105,6 +105,9 @@ void sim_node_disk_fetch(struct sim_node *n, uint32_t unit, uint64_t step);
 void sim_node_connect(struct sim_node *n); /* tries to, and again later */
 void sim_node_joined(struct sim_node *n, const struct sim_rpc_message *m);
 void sim_node_lose_coordinator(struct sim_node *n, const char *why);
+/* What was measured, if the coordinator that asked is still there. */
+void sim_node_answer_profile(struct sim_node *n);
+void sim_node_answer_probe(struct sim_node *n);
 /* Notifies, where there is a coordinator. body is taken. */
 void sim_node_say(struct sim_node *n, const char *method, json_t *body);
 

@@ -1,5 +1,6 @@
 /* A node's connection to the coordinator, after runtime/control_link.c: when it is lost the worker
  * trains on, and the node joins again as what it is. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "tests/sim/cluster.h"
@@ -111,4 +112,44 @@ void sim_node_lose_coordinator(struct sim_node *n, const char *why)
 	if (ftp_standing_lose_coordinator(&n->standing))
 		forget_preparing(n);
 	sim_timer(world_of(n), n->process, world_of(n)->now_ns + RETRY_NS, SIM_CONNECT, 0);
+}
+
+/* Unless the connection that it was asked over is gone. result is taken. */
+static void answer_once(struct sim_node *n, uint64_t *call, const char *method, json_t *result)
+{
+	if (*call != FTP_STANDING_ORPHAN)
+		sim_rpc_answer(&n->rpc, *call, method, 0, result, "");
+	else
+		json_decref(result);
+	*call = 0;
+}
+
+void sim_node_answer_profile(struct sim_node *n)
+{
+	struct ftp_profile *m = calloc(1, sizeof(*m));
+
+	ftp_assert(m);
+	m->n_units = n->cluster->spec.n_units;
+	for (uint32_t u = 0; u < m->n_units; u++) {
+		m->forward_ns[u] = sim_cluster_unit_ns(n->cluster, u);
+		m->backward_ns[u] = 2 * m->forward_ns[u];
+		m->update_ns[u] = m->forward_ns[u] / 5;
+		m->version_bytes[u] = m->fixed_bytes[u] = m->slot_bytes[u] = 1 << 20;
+	}
+	answer_once(n, &n->standing.profile_call, FTP_METHOD_PROFILE, ftp_profile_encode(m));
+	free(m);
+}
+
+void sim_node_answer_probe(struct sim_node *n)
+{
+	struct ftp_links m = {.n_peers = 0};
+
+	for (uint32_t i = 0; i < n->cluster->config.n_nodes; i++) {
+		if (i == n->index)
+			continue;
+		m.peer[m.n_peers] = i;
+		m.rtt_ns[m.n_peers] = 100000;
+		m.bytes_per_s[m.n_peers++] = 100000000;
+	}
+	answer_once(n, &n->standing.probe_call, FTP_METHOD_PROBE, ftp_links_encode(&m));
 }

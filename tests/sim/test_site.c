@@ -74,8 +74,11 @@ static const struct {
 	{"power cut, n3 does not come back",
 		{.kind = SIM_POWER, .outage_ns = 10000000, .spread_ns = 300000000, .absent = 4}},
 	{"coordinator killed", {.kind = SIM_KILL, .victim = SIM_COORDINATOR}},
+	{"coordinator killed, and the next one too", {.kind = SIM_KILL, .victim = SIM_COORDINATOR}},
 };
 #define N_SWEEPS (sizeof(sweeps) / sizeof(*sweeps))
+#define TWICE	 (N_SWEEPS - 1)
+#define LATER	 40 /* moments */
 
 static void sweep__every_moment(void **state)
 {
@@ -91,7 +94,6 @@ static void sweep__every_moment(void **state)
 		spec.faults[0].moment = find_moment(&spec, "coordinator -> n3: node.retain", 8);
 		spec.n_faults = 1;
 		n = run_dry(&spec, &moments);
-		spec.n_faults = 2;
 		for (uint32_t i = 0; i < n * N_SWEEPS; i++) {
 			uint32_t at = i / N_SWEEPS, kind = i % N_SWEEPS;
 			long id = (long)i * N_SCHEDULES + schedule;
@@ -102,6 +104,9 @@ static void sweep__every_moment(void **state)
 				continue;
 			spec.faults[1] = sweeps[kind].fault;
 			spec.faults[1].moment = at;
+			spec.faults[2] = sweeps[kind].fault;
+			spec.faults[2].moment = at + LATER;
+			spec.n_faults = kind == TWICE ? 3 : 2;
 			snprintf(harness_label, sizeof(harness_label),
 				"--sweep %ld: %s at moment %u, %.80s\n", id, sweeps[kind].name, at,
 				moments[at].what);
