@@ -9,8 +9,8 @@
 
 #define N_SCHEDULES 2
 
-/* Three nodes. Each state is on two disks: its stage's and the next one's. The plan changes once,
- * and n3 is killed once. */
+/* Three nodes. Each state is on two disks: its stage's and the next one's. The plan changes once.
+ */
 static struct sim_spec scenario(bool is_1f1b)
 {
 	return (struct sim_spec){.seed = 1,
@@ -90,7 +90,11 @@ static void sweep__every_moment(void **state)
 		struct sim_moment *moments;
 		uint32_t n;
 
-		spec.faults[0] = (struct sim_fault){.kind = SIM_KILL, .victim = 2};
+		if (schedule) { /* n3 gives its units and leaves the plan */
+			strcpy(spec.orders[0].cuts, "3");
+			strcpy(spec.orders[0].nodes, "n1,n2");
+		}
+		spec.faults[0] = (struct sim_fault){.kind = SIM_KILL, .victim = 2 - schedule};
 		spec.faults[0].moment = find_moment(&spec, "coordinator -> n3: node.retain", 8);
 		spec.n_faults = 1;
 		n = run_dry(&spec, &moments);
