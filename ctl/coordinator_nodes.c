@@ -163,7 +163,7 @@ static bool may_exit(const struct ftp_coordinator *c, int node, int64_t pid)
 
 	if (n->join.pid == pid)
 		return c->state == FTP_RUN_TRAINING && n->leaving;
-	return c->state == FTP_RUN_RESUMING ? n->live : n->joined;
+	return c->state < FTP_RUN_TRAINING ? n->live : n->joined;
 }
 
 static void describe_exit(const struct ftp_exited *m, char *text, size_t bytes)
