@@ -48,6 +48,7 @@ def check(sets):
             digests.append(summary["params_digest"])
     if digests[0] != digests[1]:
         raise SystemExit(f"snapshots change the result: {digests}")
+    common.log(f"the same parameters with and without, cuts {sets['training.cuts']}")
     return sets
 
 

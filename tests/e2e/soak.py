@@ -303,7 +303,7 @@ def run_cycle(seed, kinds, sets, expected):
     print(f"soak: {seed}: {told}: {outcome}, {seconds} s", file=sys.stderr, flush=True)
     return {"cycles": 1, "seconds": seconds, "waits": cycle.n_waits, "failed": failed,
             "faults": {kind: cycle.struck.count(kind) for kind in kinds},
-            "recoveries": [{key: r[key] for key in [*PARTS, "lost_steps"]} for r in recoveries]}
+            "recoveries": [{key: r[key] for key in [*PARTS, "lost_steps", "lost"]} for r in recoveries]}
 
 
 def run_cycles(options, kinds):
