@@ -96,9 +96,13 @@ struct ftp_config_training {
 	uint64_t eval_every; /* steps; 0: only at the end */
 };
 
+#define FTP_CONFIG_AUTO UINT64_MAX /* "auto": as often as the limits allow */
+
 struct ftp_config_snapshot {
-	uint64_t every;	       /* steps; 0: off */
-	uint64_t global_every; /* by the first snapshot after so many steps; 0: off */
+	uint64_t every;	       /* steps, or FTP_CONFIG_AUTO; 0: off */
+	uint64_t global_every; /* by the first one after so many steps, or likewise; 0: off */
+	uint64_t max_bandwidth_bytes; /* per second, from one node to another; 0: no limit */
+	double max_share;	      /* of a stage's time, where every is auto; 0: no limit */
 };
 
 enum ftp_config_direct { FTP_DIRECT_AUTO, FTP_DIRECT_ON, FTP_DIRECT_OFF };

@@ -81,6 +81,20 @@ static int check_integer(const struct rule *r, struct ftp_yaml *y, struct ftp_er
 		expected, EINVAL, "expected a whole number from %.0f to %.0f", r->min, r->max);
 }
 
+/* The struct has a number for the word. */
+static int check_steps(const struct rule *r, struct ftp_yaml *y, struct ftp_error *expected)
+{
+	char text[32];
+
+	snprintf(text, sizeof(text), "%" PRIu64, FTP_CONFIG_AUTO);
+	if (!strcmp(y->text, "auto"))
+		ftp_yaml_set_text(y, text);
+	else if (check_integer(r, y, expected))
+		return ftp_error_set(expected, EINVAL,
+			"expected auto or a whole number from %.0f to %.0f", r->min, r->max);
+	return 0;
+}
+
 static int check_float(const struct rule *r, struct ftp_yaml *y, struct ftp_error *expected)
 {
 	size_t n = strlen(y->text);
@@ -250,8 +264,10 @@ static const struct rule rules[] = {
 	{.path = "training.lr.warmup", .check = check_integer, .max = 1e12},
 	{.path = "training.lr.step_every", .check = check_integer, .max = 1e12},
 	{.path = "training.eval_every", .check = check_integer, .max = 1e12},
-	{.path = "snapshot.every", .check = check_integer, .max = 1e12},
-	{.path = "snapshot.global_every", .check = check_integer, .max = 1e12},
+	{.path = "snapshot.every", .check = check_steps, .max = 1e12},
+	{.path = "snapshot.global_every", .check = check_steps, .max = 1e12},
+	{.path = "snapshot.max_bandwidth", .check = check_units, .units = FTP_UNITS_RATE},
+	{.path = "snapshot.max_share", .check = check_float, .max = 1},
 	{.path = "checkpoint.every", .check = check_integer, .max = 1e12},
 	{.path = "checkpoint.keep", .check = check_integer, .min = 2, .max = 8},
 	{.path = "checkpoint.max_bytes", .check = check_units, .units = FTP_UNITS_SIZE},
@@ -316,7 +332,10 @@ static int print_one(void *arg, const char *path, struct ftp_yaml *y)
 	char text[64];
 
 	(void)path;
-	if (r->check == check_units)
+	if (r->check == check_steps)
+		snprintf(text, sizeof(text), "%s",
+			strtoull(y->text, NULL, 10) == FTP_CONFIG_AUTO ? "auto" : y->text);
+	else if (r->check == check_units)
 		ftp_units_print(r->units, strtoull(y->text, NULL, 10), text, sizeof(text));
 	else
 		print_float(y->text, text, sizeof(text));
@@ -327,7 +346,8 @@ static int print_one(void *arg, const char *path, struct ftp_yaml *y)
 void ftp_config_rules_print(struct ftp_yaml *root)
 {
 	for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++) {
-		if (rules[i].check == check_units || rules[i].check == check_float)
+		if (rules[i].check == check_units || rules[i].check == check_float ||
+			rules[i].check == check_steps)
 			ftp_yaml_each(root, rules[i].path, print_one, (void *)&rules[i]);
 	}
 }

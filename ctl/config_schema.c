@@ -131,6 +131,9 @@ static const cyaml_schema_field_t training_fields[] = {
 static const cyaml_schema_field_t snapshot_fields[] = {
 	CYAML_FIELD_UINT("every", REQUIRED, struct ftp_config_snapshot, every),
 	CYAML_FIELD_UINT("global_every", REQUIRED, struct ftp_config_snapshot, global_every),
+	CYAML_FIELD_UINT(
+		"max_bandwidth", REQUIRED, struct ftp_config_snapshot, max_bandwidth_bytes),
+	CYAML_FIELD_FLOAT("max_share", REQUIRED, struct ftp_config_snapshot, max_share),
 	CYAML_FIELD_END,
 };
 
@@ -201,7 +204,7 @@ const char ftp_config_defaults[] =
 	"  optimizer: {kind: sgd, momentum: 0.9, weight_decay: 0, nesterov: false}\n"
 	"  lr: {kind: constant, base: 0.05, gamma: 0.1, final: 0, warmup: 0, step_every: 0}\n"
 	"  eval_every: 0\n"
-	"snapshot: {every: 10, global_every: 50}\n"
+	"snapshot: {every: 10, global_every: 50, max_bandwidth: 0, max_share: 0.02}\n"
 	"checkpoint: {every: 50, keep: 2, max_bytes: 0, direct: auto}\n"
 	"net: {port: auto, mtu: 0, wire: f32, protect: none, eal: '', hugepages: false}\n"
 	"metrics: {listen: '127.0.0.1:9470'}\n"

@@ -22,6 +22,8 @@ enum family {
 	PARTS,
 	SNAPSHOT_STEP,
 	SNAPSHOT_AGE,
+	SNAPSHOT_AGE_SECONDS,
+	SNAPSHOT_PERIOD,
 	SNAPSHOTS_SKIPPED,
 	CHECKPOINT_AGE,
 	CHECKPOINTS,
@@ -62,8 +64,13 @@ static const struct ftp_metric_family families[N_FAMILIES] = {
 		"Step of the newest snapshot of its kind that could be gone back to."},
 	[SNAPSHOT_AGE] = {"ftp_snapshot_age_steps", FTP_METRIC_GAUGE,
 		"Steps since the newest stable snapshot."},
+	[SNAPSHOT_AGE_SECONDS] = {"ftp_snapshot_age_seconds", FTP_METRIC_GAUGE,
+		"Time that those steps took: what a return to it would take back."},
+	[SNAPSHOT_PERIOD] = {"ftp_snapshot_period_steps", FTP_METRIC_GAUGE,
+		"Steps from one snapshot to the next; chosen by limits where snapshot.every is "
+		"auto."},
 	[SNAPSHOTS_SKIPPED] = {"ftp_snapshots_skipped_total", FTP_METRIC_COUNTER,
-		"Multiples of snapshot.every after which no snapshot became stable."},
+		"Snapshots that were due and did not become stable."},
 	[CHECKPOINT_AGE] = {"ftp_checkpoint_age_steps", FTP_METRIC_GAUGE,
 		"Steps since the newest snapshot that is on the nodes' disks whole."},
 	[CHECKPOINTS] = {"ftp_checkpoints_total", FTP_METRIC_COUNTER,
@@ -120,8 +127,8 @@ struct ftp_coordinator_metrics {
 	struct ftp_metric *committed, *abandoned, *parts[FTP_N_CHANGE_PARTS];
 	struct ftp_metric *recoveries, *recovery_s[FTP_N_RECOVERY_PARTS], *lost_steps, *missing;
 	struct ftp_histogram recovery_parts[FTP_N_RECOVERY_PARTS];
-	uint32_t n_recoveries;					    /* that are in it */
-	struct ftp_metric *stable, *global, *age, *skipped;	    /* NULL: no snapshots */
+	uint32_t n_recoveries;						     /* that are in it */
+	struct ftp_metric *stable, *global, *age, *age_s, *period, *skipped; /* NULL: none */
 	struct ftp_metric *disk, *disk_age, *durable, *not_durable; /* NULL: no checkpoints */
 	struct ftp_metric *loss, *accuracy;			    /* from the first value on */
 	struct ftp_metric *states[FTP_N_RUN_STATES];
@@ -176,6 +183,8 @@ static void register_all(struct ftp_coordinator_metrics *m, const struct ftp_con
 		m->stable = series(m, SNAPSHOT_STEP, "kind", "stable");
 		m->global = series(m, SNAPSHOT_STEP, "kind", "global");
 		m->age = series(m, SNAPSHOT_AGE, NULL, NULL);
+		m->age_s = series(m, SNAPSHOT_AGE_SECONDS, NULL, NULL);
+		m->period = series(m, SNAPSHOT_PERIOD, NULL, NULL);
 		m->skipped = series(m, SNAPSHOTS_SKIPPED, NULL, NULL);
 	}
 	if (config->checkpoint.every) {
@@ -235,6 +244,8 @@ static void update_snapshots(struct ftp_coordinator_metrics *m, const struct ftp
 	ftp_metric_set(m->stable, (double)s->stable_step);
 	ftp_metric_set(m->global, (double)s->global_step);
 	ftp_metric_set(m->age, (double)ftp_coordinator_snapshots_age(c));
+	ftp_metric_set(m->age_s, ftp_coordinator_age_seconds(c));
+	ftp_metric_set(m->period, (double)ftp_coordinator_period(c));
 	ftp_metric_set(m->skipped, (double)s->n_skipped);
 	if (!m->disk)
 		return;

@@ -61,6 +61,7 @@ static int take_rows(struct ftp_coordinator *c, uint32_t node, const struct ftp_
 		row = ftp_actions_add(a, FTP_ACTION_ROW);
 		row->step = c->last_row = m->row_step[i];
 		row->loss = c->last_loss = m->row_loss[i];
+		ftp_coordinator_period_row(c, row->step, now_ns);
 		c->losses[row->step % FTP_LATE_ROWS] = row->loss;
 	}
 	if (c->last_row > before) {

@@ -57,7 +57,10 @@ void ftp_coordinator_snapshots_begin(struct ftp_coordinator *c)
 		ftp_coordinator_snapshots_forget(c, global);
 	}
 	ftp_coordinator_disk_begin(c);
-	s->next = 0;
+	ftp_coordinator_period_begin(c);
+	s->next = s->period.next_ns = 0;
+	if (!s->stable_step)
+		s->period.stable_ns = 0;
 	s->at = s->named_step = c->plan_step;
 }
 
@@ -76,6 +79,7 @@ void ftp_coordinator_snapshots_adopt(
 				ftp_catalogue_add(&s->catalogue, i, u, snapshot->term,
 					snapshot->step, snapshot->digest[u], &teller);
 	s->stable_step = snapshot->step;
+	s->period.stable_ns = 0;
 	ftp_coordinator_snapshots_forget(c, before);
 }
 
@@ -104,18 +108,24 @@ static uint64_t margin_steps(const struct ftp_coordinator *c)
 /* After the last step there is nothing to go back for. */
 static uint64_t choose(const struct ftp_coordinator *c)
 {
-	uint64_t every = c->config->snapshot.every;
+	uint64_t every = ftp_coordinator_period(c), due = c->snapshots.named_step + every;
 	uint64_t known = c->snapshots.at > c->last_row ? c->snapshots.at : c->last_row;
-	uint64_t step = (known + 1 + margin_steps(c) + every - 1) / every * every;
+	uint64_t step = known + 1 + margin_steps(c);
 
+	if (!ftp_coordinator_period_is_auto(c))
+		step = (step + every - 1) / every * every;
+	else if (step < due)
+		step = due;
 	return step < c->last_step ? step : c->last_step + 1;
 }
 
 static bool is_due_globally(const struct ftp_coordinator *c, uint64_t step)
 {
-	uint64_t every = c->config->snapshot.global_every;
+	uint64_t every = ftp_coordinator_global_period(c), last = c->snapshots.global_step;
 
-	return every && step / every > c->snapshots.global_step / every;
+	if (!every || every == c->config->snapshot.global_every)
+		return every && step / every > last / every;
+	return step >= last + every;
 }
 
 /* The central node keeps the newest global snapshot as well: without it a chain with two holes
@@ -146,19 +156,30 @@ static void retain(struct ftp_coordinator *c, uint64_t now_ns, struct ftp_action
 	}
 }
 
+/* Before the next one, which is named now. */
+static uint64_t n_skipped(const struct ftp_coordinator_snapshots *s, uint64_t every, bool is_auto)
+{
+	return (is_auto ? (s->next - s->named_step) / every
+			: s->next / every - s->named_step / every) -
+	       1;
+}
+
 void ftp_coordinator_snapshots_name(
 	struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a)
 {
 	struct ftp_coordinator_snapshots *s = &c->snapshots;
-	uint64_t every = c->config->snapshot.every;
+	uint64_t every;
 
 	if (!is_on(c))
 		return;
+	ftp_coordinator_period_look(c, a);
+	every = ftp_coordinator_period(c);
 	s->next = choose(c);
+	s->period.next_ns = 0;
 	if (s->next > c->last_step) {
 		s->is_global = false;
 	} else {
-		s->n_skipped += s->next / every - s->named_step / every - 1;
+		s->n_skipped += n_skipped(s, every, ftp_coordinator_period_is_auto(c));
 		s->is_global = is_due_globally(c, s->next);
 		s->named_step = s->next;
 		ftp_catalogue_expect(&s->catalogue, c->plan.term, s->next);
@@ -210,6 +231,8 @@ static void become_stable(struct ftp_coordinator *c, uint64_t now_ns, struct ftp
 	uint64_t before = s->stable_step;
 
 	s->stable_step = s->next;
+	s->period.stable_ns = s->period.next_ns;
+	ftp_coordinator_period_taken(c);
 	ftp_coordinator_snapshots_forget(c, before);
 	if (s->event_ns && now_ns < s->event_ns + EVENT_NS)
 		return;
@@ -276,6 +299,7 @@ static int take(struct ftp_coordinator *c, uint32_t node, const struct ftp_store
 		if (m->unit[i] >= c->plan.n_units)
 			return ftp_error_set(err, EPROTO, "a snapshot of no unit of the model");
 	ftp_coordinator_snapshots_at(c, m->at);
+	ftp_coordinator_period_cost(c, node, m->cost_ns);
 	if (!m->n_units) {
 		s->is_spoiled = true;
 		s->spoiled_nodes |= FTP_NODE_BIT(node);
@@ -314,8 +338,10 @@ json_t *ftp_coordinator_snapshots_document(const struct ftp_coordinator *c)
 
 	if (!c->config->snapshot.every)
 		return json_null();
-	return json_pack("{s:I, s:I, s:I, s:I, s:o}", "stable_step", (json_int_t)s->stable_step,
-		"global_step", (json_int_t)s->global_step, "age_steps",
-		(json_int_t)ftp_coordinator_snapshots_age(c), "skipped", (json_int_t)s->n_skipped,
-		"disk", ftp_coordinator_disk_document(c));
+	return json_pack("{s:I, s:I, s:I, s:f, s:I, s:I, s:o}", "stable_step",
+		(json_int_t)s->stable_step, "global_step", (json_int_t)s->global_step, "age_steps",
+		(json_int_t)ftp_coordinator_snapshots_age(c), "age_seconds",
+		ftp_coordinator_age_seconds(c), "period_steps",
+		(json_int_t)ftp_coordinator_period(c), "skipped", (json_int_t)s->n_skipped, "disk",
+		ftp_coordinator_disk_document(c));
 }

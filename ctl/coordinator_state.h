@@ -8,6 +8,7 @@
 #include "ctl/coordinator.h"
 #include "ctl/coordinator_change.h"
 #include "ctl/coordinator_disk.h"
+#include "ctl/coordinator_period.h"
 #include "ctl/coordinator_resume.h"
 #include "ctl/detector.h"
 #include "ctl/coordinator_catalogue.h"
@@ -69,7 +70,8 @@ struct ftp_coordinator_snapshots {
 	uint64_t at;				  /* the newest step that any stage has finished */
 	uint64_t named_step; /* the last next that was a step, or where the plan began */
 	uint64_t margin_ns;  /* to the next step, at least */
-	uint64_t n_skipped;  /* multiples of snapshot.every */
+	uint64_t n_skipped;  /* that were due */
+	struct ftp_coordinator_period period;
 	uint64_t event_ns;
 };
 

@@ -30,24 +30,29 @@ static int export(json_t **out, const struct ftp_rundir *d, const char *path, st
 	return rc;
 }
 
+static void print_problems(const json_t *problems)
+{
+	const json_t *line;
+	size_t i;
+
+	json_array_foreach ((json_t *)problems, i, line)
+		fprintf(stderr, "ftpctl: %s\n", json_string_value(line));
+}
+
 int ftp_ftpctl_export(const struct ftp_options *o)
 {
 	struct ftp_rundir d = {.path = ""};
 	char path[FTP_PATHS_MAX];
 	json_t *document = NULL;
 	struct ftp_error err;
-	int rc = ftp_ftpctl_find_dir(&d, o);
+	int rc = ftp_ftpctl_find_output(&d, path, DEFAULT_NAME, o);
 
 	if (rc)
 		return rc;
-	if (o->output)
-		rc = ftp_paths_absolute(o->output, path, sizeof(path), &err);
-	else
-		ftp_rundir_file(&d, DEFAULT_NAME, path);
-	if (!rc)
-		rc = export(&document, &d, path, &err);
+	rc = export(&document, &d, path, &err);
 	if (rc)
 		return ftp_ftpctl_fail(o, (enum ftp_exit)ftp_options_exit(rc), err.text);
+	print_problems(json_object_get(document, "problems"));
 	json_object_set_new(document, "ok", json_true());
 	json_object_set_new(document, "id", json_string(d.id));
 	if (o->json) {

@@ -30,16 +30,11 @@ int ftp_ftpctl_report(const struct ftp_options *o)
 	char path[FTP_PATHS_MAX];
 	struct ftp_rundir d = {.path = ""};
 	struct ftp_error err;
-	int rc = ftp_ftpctl_find_dir(&d, o);
+	int rc = ftp_ftpctl_find_output(&d, path, DEFAULT_NAME, o);
 
 	if (rc)
 		return rc;
-	if (o->output)
-		rc = ftp_paths_absolute(o->output, path, sizeof(path), &err);
-	else
-		ftp_rundir_file(&d, DEFAULT_NAME, path);
-	if (!rc)
-		rc = write_page(&d, path, &err);
+	rc = write_page(&d, path, &err);
 	if (rc)
 		return ftp_ftpctl_fail(o, (enum ftp_exit)ftp_options_exit(rc), err.text);
 	if (o->json)

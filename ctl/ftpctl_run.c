@@ -76,6 +76,21 @@ int ftp_ftpctl_find_dir(struct ftp_rundir *d, const struct ftp_options *o)
 	return ftp_ftpctl_fail(o, FTP_EXIT_FAILURE, text);
 }
 
+int ftp_ftpctl_find_output(struct ftp_rundir *d, char path[FTP_PATHS_MAX], const char *name,
+	const struct ftp_options *o)
+{
+	struct ftp_error err;
+	int rc = ftp_ftpctl_find_dir(d, o);
+
+	if (rc)
+		return rc;
+	if (!o->output)
+		ftp_rundir_file(d, name, path);
+	else if (ftp_paths_absolute(o->output, path, FTP_PATHS_MAX, &err))
+		return ftp_ftpctl_fail(o, FTP_EXIT_USAGE, err.text);
+	return 0;
+}
+
 int ftp_ftpctl_find_live(struct ftp_ftpctl_run *r, const struct ftp_options *o)
 {
 	int rc = ftp_ftpctl_find_run(r, o);

@@ -25,6 +25,11 @@ int ftp_ftpctl_find_live(struct ftp_ftpctl_run *r, const struct ftp_options *o);
  * or a directory. 0, or an exit code when it has been said why not. */
 int ftp_ftpctl_find_dir(struct ftp_rundir *d, const struct ftp_options *o);
 
+/* The same, and where what the verb makes of it goes: to -o FILE, else to `name` in the directory.
+ */
+int ftp_ftpctl_find_output(struct ftp_rundir *d, char path[FTP_PATHS_MAX], const char *name,
+	const struct ftp_options *o);
+
 /* Calls the run's coordinator. params is taken, *result is the caller's. Negative errno with the
  * reason; -EPROTO: the coordinator refuses. */
 int ftp_ftpctl_ask(const struct ftp_ftpctl_run *r, const char *method, json_t *params,

@@ -52,9 +52,12 @@ static void print_snapshot(const json_t *status)
 
 	if (!json_is_object(s))
 		return;
-	printf("snapshot: stable at step %lld, %lld steps ago; with the central node at %lld\n",
+	printf("snapshot: stable at step %lld, %lld steps or %.1f s ago, one every %lld steps; "
+	       "with the central node at %lld\n",
 		(long long)ftp_document_integer(s, "stable_step"),
 		(long long)ftp_document_integer(s, "age_steps"),
+		ftp_document_number_or_0(s, "age_seconds"),
+		(long long)ftp_document_integer(s, "period_steps"),
 		(long long)ftp_document_integer(s, "global_step"));
 	s = json_object_get(s, "disk");
 	if (json_is_object(s))

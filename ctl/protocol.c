@@ -256,6 +256,7 @@ static const struct ftp_field ftp_stored_fields[] = {
 	FIELD(ftp_stored, at, FTP_FIELD_U64),
 	VALUES(ftp_stored, unit, n_units, FTP_FIELD_U32),
 	VALUES(ftp_stored, digest, n_units, FTP_FIELD_DIGEST),
+	FIELD(ftp_stored, cost_ns, FTP_FIELD_U64),
 	{.name = NULL},
 };
 MESSAGE(ftp_stored)

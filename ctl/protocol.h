@@ -279,6 +279,7 @@ struct ftp_stored { /* notification: this node holds these units' states after s
 	uint32_t n_units;    /* 0: it heard of the step too late, and has no snapshot of its own */
 	uint32_t unit[FTP_PROTOCOL_MAX_UNITS];
 	struct ftp_digest digest[FTP_PROTOCOL_MAX_UNITS];
+	uint64_t cost_ns; /* of the worker's time, for snapshots, since it told that last */
 };
 
 struct ftp_halt {

@@ -199,7 +199,8 @@ void ftp_assembly_start(
 		.stage = a->stage,
 		.net = a->net,
 		.store = store,
-		.stats = stats};
+		.stats = stats,
+		.max_bytes_per_s = a->spec.config->snapshot.max_bandwidth_bytes};
 
 	if (!a->places)
 		return;

@@ -34,6 +34,7 @@ int ftp_checkpoint_new(struct ftp_checkpoint **out, const struct ftp_checkpoint_
 	ftp_assert(c->spec.segment_unit_bytes % FTP_DISK_BLOCK == 0);
 	c->buffers = disk->buffers;
 	c->new_segment = FTP_CHECKPOINT_MAX_SEGMENTS;
+	c->digest = ftp_digest_begin();
 	ftp_checkpoint_enter(c, PHASE_OPEN_MANIFEST);
 	return 0;
 }
@@ -43,8 +44,7 @@ void ftp_checkpoint_free(struct ftp_checkpoint *c)
 	if (!c)
 		return;
 	ftp_assert(!c->n_in_flight);
-	if (c->reading.digest)
-		ftp_digest_end(c->reading.digest);
+	ftp_digest_end(c->digest);
 	free(c);
 }
 
@@ -99,6 +99,8 @@ enum ftp_checkpoint_outcome ftp_checkpoint_failure(const struct ftp_checkpoint *
 {
 	bool is_full = c->error == -ENOSPC || c->error == -EDQUOT || c->error == -EFBIG;
 
+	if (c->is_cancelled)
+		return FTP_CHECKPOINT_CANCELLED;
 	return is_full ? FTP_CHECKPOINT_NO_SPACE : FTP_CHECKPOINT_IO_ERROR;
 }
 
@@ -115,6 +117,7 @@ void ftp_checkpoint_tell(struct ftp_checkpoint *c, enum ftp_checkpoint_activity 
 		.text = c->event_text,
 		.bytes = activity == FTP_CHECKPOINT_PUT ? c->put_bytes : 0};
 	c->error = 0;
+	c->is_cancelled = false;
 	c->error_text.text[0] = 0;
 }
 
@@ -285,6 +288,18 @@ bool ftp_checkpoint_claim(struct ftp_checkpoint *c, uint64_t run)
 		return false;
 	c->spec.run = run;
 	return true;
+}
+
+void ftp_checkpoint_cancel(struct ftp_checkpoint *c)
+{
+	bool may = c->phase >= PHASE_REPAIR && c->phase < PHASE_MANIFEST && c->phase != PHASE_UNDO;
+
+	if (c->phase == PHASE_GET || c->phase == PHASE_CHECK)
+		ftp_checkpoint_cancel_reading(c);
+	if (!may || c->error)
+		return;
+	c->is_cancelled = true;
+	c->error = ftp_error_set(&c->error_text, ECANCELED, "it was given up");
 }
 
 void ftp_checkpoint_pin(struct ftp_checkpoint *c, uint64_t step)

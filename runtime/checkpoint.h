@@ -15,8 +15,8 @@
  * found again after a power cut. A manifest whose writing failed may be on the disk or not: before
  * anything else is written, another one that lists what is durable is written over it.
  *
- * One activity at a time: open, put, get or trim. Not for the compute path's own memory: data is
- * lent until the put's event, and copied into the disk's buffers piece by piece.
+ * One activity at a time: open, put, get, check or trim. Not for the compute path's own memory:
+ * data is lent until the put's event, and copied into the disk's buffers piece by piece.
  *
  * One thread, any.
  */
@@ -36,6 +36,13 @@
 
 struct ftp_checkpoint; /* opaque; some 0.5 MB */
 
+/* How far it looks when it opens. What was not read is believed until a check or a get reads it. */
+enum ftp_checkpoint_depth {
+	FTP_CHECKPOINT_READ_ALL,     /* every byte */
+	FTP_CHECKPOINT_READ_HEADERS, /* of the records */
+	FTP_CHECKPOINT_READ_MANIFEST,
+};
+
 struct ftp_checkpoint_spec {
 	uint64_t run;		     /* 0: whichever is there; to put, claim it then */
 	uint32_t keep;		     /* steps of each unit, at least 1 */
@@ -43,7 +50,7 @@ struct ftp_checkpoint_spec {
 	uint32_t segment_unit_bytes; /* segments are multiples of it; 0: FTP_CHECKPOINT_SEGMENT_UNIT
 				      */
 	bool is_read_only;
-	bool is_quick; /* when it opens, records are believed by their headers */
+	enum ftp_checkpoint_depth depth;
 };
 
 /* Unit u's state after a step, in canonical form. */
@@ -75,6 +82,7 @@ enum ftp_checkpoint_activity {
 	FTP_CHECKPOINT_OPEN,
 	FTP_CHECKPOINT_PUT,
 	FTP_CHECKPOINT_GET,
+	FTP_CHECKPOINT_CHECK,
 	FTP_CHECKPOINT_TRIM,
 };
 
@@ -84,7 +92,8 @@ enum ftp_checkpoint_outcome {
 	FTP_CHECKPOINT_IO_ERROR,  /* of an open: not usable; else as it was before, try again */
 	FTP_CHECKPOINT_NONE,	  /* open to read: there is no checkpoint */
 	FTP_CHECKPOINT_OTHER_RUN, /* open: this directory belongs to another run */
-	FTP_CHECKPOINT_DAMAGED,	  /* get: the record is not what was stored */
+	FTP_CHECKPOINT_DAMAGED,	  /* get, check: the record is not what was stored */
+	FTP_CHECKPOINT_CANCELLED, /* as it was before */
 	FTP_N_CHECKPOINT_OUTCOMES,
 };
 
@@ -111,7 +120,7 @@ enum {
 	FTP_CHECKPOINT_BUSY = 1, /* another activity is under way */
 	FTP_CHECKPOINT_STALE,	 /* put: of an abandoned history, or older than what is kept */
 	FTP_CHECKPOINT_CONFLICT, /* put: stored already, under another digest */
-	FTP_CHECKPOINT_ABSENT,	 /* get: no good record of that name */
+	FTP_CHECKPOINT_ABSENT,	 /* get: no good record of that name; check: none left */
 };
 
 /* Opens at once: its event says how. disk lends its buffers. -ENOMEM. */
@@ -132,6 +141,14 @@ int ftp_checkpoint_put(
 /* Reads the unit's state of that step into `into`, which is lent until the event and has room for
  * the record's bytes. Header and digest are checked. */
 int ftp_checkpoint_get(struct ftp_checkpoint *c, uint32_t unit, uint64_t step, void *into);
+
+/* Reads one of the good records that nobody has read yet, and believes it no more if it is not
+ * what was stored. */
+int ftp_checkpoint_check(struct ftp_checkpoint *c);
+
+/* Nothing more is begun of a get, a check, or a put that has not come to its manifest: it ends when
+ * what is under way has come back, and touches the caller's memory no more. */
+void ftp_checkpoint_cancel(struct ftp_checkpoint *c);
 
 /* Removes the segments that hold nothing. FTP_CHECKPOINT_BUSY: also after a put whose manifest
  * failed, until the next one. */

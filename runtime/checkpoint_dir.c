@@ -29,7 +29,8 @@ int ftp_checkpoint_dir_open(struct ftp_checkpoint_dir *d, const char *path,
 {
 	const struct ftp_checkpoint_spec spec = {.keep = 1,
 		.is_read_only = mode != FTP_CHECKPOINT_DIR_WRITE,
-		.is_quick = mode == FTP_CHECKPOINT_DIR_LOOK};
+		.depth = mode == FTP_CHECKPOINT_DIR_LOOK ? FTP_CHECKPOINT_READ_HEADERS
+							 : FTP_CHECKPOINT_READ_ALL};
 	struct ftp_checkpoint_event e;
 	int rc = 0;
 

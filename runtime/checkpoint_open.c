@@ -237,7 +237,10 @@ static void end_open_segments(struct ftp_checkpoint *c)
 				c->segments[segment].bytes)
 			r->state = FTP_CHECKPOINT_MISSING;
 	}
-	ftp_checkpoint_enter(c, PHASE_VERIFY);
+	if (c->spec.depth == FTP_CHECKPOINT_READ_MANIFEST)
+		ftp_checkpoint_finish(c, FTP_CHECKPOINT_OPEN, FTP_CHECKPOINT_DONE);
+	else
+		ftp_checkpoint_enter(c, PHASE_VERIFY);
 }
 
 const struct phase_row ftp_checkpoint_open_phases[N_PHASES] = {

@@ -1,7 +1,7 @@
 /* A put from its entries to its plan: what is new, what is kept, where it goes. */
 #include <errno.h>
-#include <stdlib.h>
 
+#include "runtime/base/sort.h"
 #include "runtime/checkpoint_state.h"
 
 static int by_place(const void *a, const void *b)
@@ -30,7 +30,7 @@ void ftp_checkpoint_plan_put(struct ftp_checkpoint *c)
 		ftp_checkpoint_fail_put(c);
 		return;
 	}
-	qsort(c->order, c->n_order, sizeof(c->order[0]), by_place);
+	ftp_sort(c->order, c->n_order, sizeof(c->order[0]), by_place);
 	ftp_checkpoint_enter(c, c->n_order ? PHASE_CREATE : PHASE_MANIFEST);
 }
 
@@ -84,6 +84,7 @@ static int add_entry(struct ftp_checkpoint *c, const struct ftp_checkpoint_entry
 				       .bytes = e->bytes,
 				       .digest = e->digest},
 		.state = FTP_CHECKPOINT_GOOD,
+		.is_read = true,
 		.is_new = true,
 		.data = e->data};
 
@@ -91,7 +92,7 @@ static int add_entry(struct ftp_checkpoint *c, const struct ftp_checkpoint_entry
 		return -EINVAL;
 	if (r && !ftp_checkpoint_format_same(&r->at.name, &added.at.name))
 		return FTP_CHECKPOINT_CONFLICT;
-	if (r && r->state == FTP_CHECKPOINT_GOOD) {
+	if (r && r->state == FTP_CHECKPOINT_GOOD && r->is_read) {
 		r->is_asked = true;
 		return 0;
 	}

@@ -1,5 +1,5 @@
-/* Records from the disk: all of them when it opens, one for a get. A record is believed only if its
- * header says what the manifest says, and its digest holds. */
+/* Records from the disk: all of them when it opens, one for a get or a check. A record that was
+ * read is believed only if its header says what the manifest says, and its digest holds. */
 #include <errno.h>
 #include <string.h>
 
@@ -9,15 +9,16 @@ void ftp_checkpoint_begin_reading(struct ftp_checkpoint *c, struct record *r, ui
 {
 	uint64_t bytes = ftp_checkpoint_format_space(r->at.name.bytes);
 
-	if (!into && c->spec.is_quick)
+	if (c->phase == PHASE_VERIFY && c->spec.depth == FTP_CHECKPOINT_READ_HEADERS)
 		bytes = FTP_DISK_BLOCK;
 	c->reading = (struct reading){.record = r,
+		.unit = r->at.name.unit,
+		.step = r->at.name.step,
 		.bytes = bytes,
 		.n_chunks = (uint32_t)((bytes + FTP_DISK_BUFFER_BYTES - 1) / FTP_DISK_BUFFER_BYTES),
 		.state = FTP_CHECKPOINT_GOOD,
 		.into = into};
-	if (c->reading.n_chunks > 1)
-		c->reading.digest = ftp_digest_begin();
+	c->reading.is_whole_chunk = c->reading.n_chunks == 1;
 }
 
 static bool issue_chunk(struct ftp_checkpoint *c, struct slot *s)
@@ -51,14 +52,16 @@ static bool read_record(struct ftp_checkpoint *c, struct slot *s)
 	return c->reading.record && issue_chunk(c, s);
 }
 
-static void take_payload(struct reading *r, const uint8_t *data, uint64_t at, uint64_t bytes)
+static void take_payload(struct ftp_checkpoint *c, const uint8_t *data, uint64_t at, uint64_t bytes)
 {
+	struct reading *r = &c->reading;
+
 	if (r->into)
 		memcpy(r->into + at, data, bytes);
-	if (r->digest)
-		ftp_digest_add(r->digest, data, bytes);
-	else
+	if (r->is_whole_chunk)
 		r->found = ftp_digest_of(data, bytes);
+	else
+		ftp_digest_add(c->digest, data, bytes);
 }
 
 /* The next chunk in order. */
@@ -86,7 +89,7 @@ static void take_chunk(struct ftp_checkpoint *c, const struct slot *s)
 	}
 	if (end > end_of_record)
 		end = end_of_record;
-	take_payload(r, data, begin - FTP_CHECKPOINT_HEADER_BYTES, end > begin ? end - begin : 0);
+	take_payload(c, data, begin - FTP_CHECKPOINT_HEADER_BYTES, end > begin ? end - begin : 0);
 }
 
 static void end_reading(struct ftp_checkpoint *c)
@@ -95,14 +98,15 @@ static void end_reading(struct ftp_checkpoint *c)
 	const struct ftp_checkpoint_name *name = &r->record->at.name;
 	bool is_part = r->bytes < FTP_CHECKPOINT_HEADER_BYTES + name->bytes;
 
-	if (r->digest) {
-		r->found = ftp_digest_end(r->digest);
-		r->digest = NULL;
-	}
+	if (!r->is_whole_chunk)
+		r->found = ftp_digest_take(c->digest);
 	if (r->state == FTP_CHECKPOINT_GOOD && !is_part &&
 		(r->found.high != name->digest.high || r->found.low != name->digest.low))
 		r->state = FTP_CHECKPOINT_BAD_DIGEST;
-	r->record->state = r->state;
+	if (!r->is_cancelled) {
+		r->record->state = r->state;
+		r->record->is_read = r->state == FTP_CHECKPOINT_GOOD && !is_part;
+	}
 	r->record = NULL;
 }
 
@@ -135,25 +139,55 @@ static void end_verify(struct ftp_checkpoint *c)
 	ftp_checkpoint_finish(c, FTP_CHECKPOINT_OPEN, FTP_CHECKPOINT_DONE);
 }
 
-static void end_get(struct ftp_checkpoint *c)
+/* What was read ahead of a chunk that never came is of no use. */
+static void forget_reading(struct ftp_checkpoint *c)
 {
-	enum ftp_checkpoint_outcome outcome = c->reading.state == FTP_CHECKPOINT_GOOD
-						      ? FTP_CHECKPOINT_DONE
-						      : FTP_CHECKPOINT_DAMAGED;
+	for (struct slot *s = c->slots; s < c->slots + FTP_DISK_N_BUFFERS; s++)
+		s->state = SLOT_FREE;
+	if (c->reading.record)
+		end_reading(c);
+}
 
-	if (outcome == FTP_CHECKPOINT_DAMAGED) {
-		c->error = -EBADMSG;
-		ftp_error_set(&c->error_text, EBADMSG, "the record is not what was stored: %s",
+static void end_one(struct ftp_checkpoint *c, enum ftp_checkpoint_activity activity)
+{
+	enum ftp_checkpoint_outcome outcome = FTP_CHECKPOINT_DONE;
+
+	forget_reading(c);
+	if (c->reading.is_cancelled) {
+		outcome = FTP_CHECKPOINT_CANCELLED;
+		c->error = ftp_error_set(&c->error_text, ECANCELED, "it was given up");
+	} else if (c->reading.state != FTP_CHECKPOINT_GOOD) {
+		outcome = c->reading.state == FTP_CHECKPOINT_UNREADABLE ? FTP_CHECKPOINT_IO_ERROR
+									: FTP_CHECKPOINT_DAMAGED;
+		c->error = ftp_error_set(&c->error_text, EBADMSG,
+			"unit %u after step %llu is not what was stored: %s", c->reading.unit,
+			(unsigned long long)c->reading.step,
 			ftp_checkpoint_record_state_name(c->reading.state));
 	}
-	if (c->reading.state == FTP_CHECKPOINT_UNREADABLE)
-		outcome = FTP_CHECKPOINT_IO_ERROR;
-	ftp_checkpoint_finish(c, FTP_CHECKPOINT_GET, outcome);
+	ftp_checkpoint_finish(c, activity, outcome);
+}
+
+static void end_get(struct ftp_checkpoint *c)
+{
+	end_one(c, FTP_CHECKPOINT_GET);
+}
+
+static void end_check(struct ftp_checkpoint *c)
+{
+	end_one(c, FTP_CHECKPOINT_CHECK);
+}
+
+void ftp_checkpoint_cancel_reading(struct ftp_checkpoint *c)
+{
+	c->reading.is_cancelled = true;
+	c->reading.n_chunks = c->reading.n_issued;
+	c->reading.into = NULL;
 }
 
 const struct phase_row ftp_checkpoint_read_phases[N_PHASES] = {
 	[PHASE_VERIFY] = {verify, took_chunk, end_verify, NULL},
 	[PHASE_GET] = {read_record, took_chunk, end_get, NULL},
+	[PHASE_CHECK] = {read_record, took_chunk, end_check, NULL},
 };
 
 int ftp_checkpoint_get(struct ftp_checkpoint *c, uint32_t unit, uint64_t step, void *into)
@@ -175,4 +209,17 @@ int ftp_checkpoint_get(struct ftp_checkpoint *c, uint32_t unit, uint64_t step, v
 	ftp_checkpoint_enter(c, PHASE_GET);
 	ftp_checkpoint_begin_reading(c, best, into);
 	return 0;
+}
+
+int ftp_checkpoint_check(struct ftp_checkpoint *c)
+{
+	if (c->phase != PHASE_IDLE)
+		return FTP_CHECKPOINT_BUSY;
+	for (struct record *r = c->records; r < c->records + c->n_listed; r++)
+		if (r->state == FTP_CHECKPOINT_GOOD && !r->is_read) {
+			ftp_checkpoint_enter(c, PHASE_CHECK);
+			ftp_checkpoint_begin_reading(c, r, NULL);
+			return 0;
+		}
+	return FTP_CHECKPOINT_ABSENT;
 }

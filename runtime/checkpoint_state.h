@@ -15,10 +15,11 @@
 struct record {
 	struct ftp_checkpoint_record at;
 	enum ftp_checkpoint_record_state state;
+	bool is_read;	  /* its bytes were seen whole by this process, or are its own */
 	bool is_durable;  /* in the durable manifest */
 	bool is_wanted;	  /* in the next one */
 	bool is_new;	  /* of this put: not written yet */
-	bool is_replaced; /* unreadable, and one of its name is_new */
+	bool is_replaced; /* not known to be whole, and one of its name is_new */
 	bool is_asked;	  /* by this put, which found it durable already */
 	const void *data;
 };
@@ -49,15 +50,18 @@ struct slot {
 /* A record on its way from the disk: chunks fly, and are taken in their order. */
 struct reading {
 	struct record *record;
+	uint32_t unit;
+	uint64_t step;
 	uint64_t bytes; /* on disk; a part of them, if the header is enough */
 	uint32_t n_chunks, n_issued, n_taken;
-	struct ftp_digest_stream *digest; /* NULL: one chunk is all */
+	bool is_whole_chunk; /* one chunk is all */
 	struct ftp_digest found;
 	enum ftp_checkpoint_record_state state;
 	uint8_t *into; /* may be NULL */
+	bool is_cancelled;
 };
 
-enum phase {
+enum phase { /* those of a put in their order, from PHASE_REPAIR on */
 	PHASE_IDLE,
 	PHASE_FAILED, /* the open did not succeed */
 	PHASE_OPEN_MANIFEST,
@@ -70,6 +74,7 @@ enum phase {
 	PHASE_OPEN_SEGMENTS,
 	PHASE_VERIFY,
 	PHASE_GET,
+	PHASE_CHECK,
 	PHASE_REPAIR,
 	PHASE_REPAIR_SYNC,
 	PHASE_CREATE,
@@ -103,7 +108,8 @@ struct ftp_checkpoint {
 	uint64_t position;	     /* in what cursor names */
 	struct slot slots[FTP_DISK_N_BUFFERS];
 	uint32_t n_in_flight;
-	int error; /* negative errno of the first failure of this activity */
+	int error;	   /* negative errno of the first failure of this activity */
+	bool is_cancelled; /* which was none */
 	struct ftp_error error_text;
 	uint32_t error_file;
 
@@ -118,6 +124,7 @@ struct ftp_checkpoint {
 	struct ftp_disk_entry entries[FTP_CHECKPOINT_MAX_SEGMENTS * 2];
 	uint32_t n_strange_files;
 	struct reading reading;
+	struct ftp_digest_stream *digest; /* of a reading of several chunks */
 
 	/* put */
 	uint32_t new_segment; /* index; or FTP_CHECKPOINT_MAX_SEGMENTS */
@@ -161,7 +168,7 @@ void ftp_checkpoint_tell(struct ftp_checkpoint *c, enum ftp_checkpoint_activity 
 	enum ftp_checkpoint_outcome outcome);
 /* The first failure counts. */
 void ftp_checkpoint_note(struct ftp_checkpoint *c, const struct ftp_disk_op *op, int error);
-/* NO_SPACE or IO_ERROR, by c->error. */
+/* NO_SPACE, CANCELLED or IO_ERROR, by c->error. */
 enum ftp_checkpoint_outcome ftp_checkpoint_failure(const struct ftp_checkpoint *c);
 /* For phases of a single operation: true the first time. */
 bool ftp_checkpoint_once(
@@ -173,6 +180,7 @@ void ftp_checkpoint_compact(struct ftp_checkpoint *c);
 
 /* checkpoint_read.c */
 void ftp_checkpoint_begin_reading(struct ftp_checkpoint *c, struct record *r, uint8_t *into);
+void ftp_checkpoint_cancel_reading(struct ftp_checkpoint *c);
 
 /* checkpoint_put.c */
 void ftp_checkpoint_plan_put(struct ftp_checkpoint *c);

@@ -34,7 +34,8 @@ const char *ftp_checkpoint_outcome_name(enum ftp_checkpoint_outcome outcome)
 		[FTP_CHECKPOINT_IO_ERROR] = "I/O error",
 		[FTP_CHECKPOINT_NONE] = "no checkpoint",
 		[FTP_CHECKPOINT_OTHER_RUN] = "of another run",
-		[FTP_CHECKPOINT_DAMAGED] = "damaged"};
+		[FTP_CHECKPOINT_DAMAGED] = "damaged",
+		[FTP_CHECKPOINT_CANCELLED] = "cancelled"};
 
 	ftp_assert(outcome < FTP_N_CHECKPOINT_OUTCOMES);
 	return names[outcome];

@@ -100,7 +100,7 @@ static void end_sync_data(struct ftp_checkpoint *c)
 
 static void fail_data(struct ftp_checkpoint *c)
 {
-	/* Not for want of space: perhaps this place is broken. */
+	/* Not for want of space or time: perhaps this place is broken. */
 	if (ftp_checkpoint_failure(c) == FTP_CHECKPOINT_IO_ERROR)
 		c->segments[c->error_file - 1].is_bad = true;
 	ftp_checkpoint_fail_put(c);

@@ -8,173 +8,25 @@
 
 #include "runtime/base/clock.h"
 #include "runtime/base/log.h"
+#include "runtime/checkpointer_state.h"
 
 #define OPS_A_TURN    4 /* of at most a buffer each: copied in some 0.1 ms together */
-#define OPEN_NS	      (60 * FTP_NS_PER_S)
-#define FETCH_NS      (10 * FTP_NS_PER_S)
+#define AWAIT_NS      (10 * FTP_NS_PER_S) /* for an answer, while the node waits for it */
+#define HUNG_NS	      (30 * FTP_NS_PER_S) /* while it does not */
+#define LOOK_GAP_NS   FTP_NS_PER_S	  /* who has not looked cannot say that nothing came */
 #define FREE_NS	      (5 * FTP_NS_PER_S)
 #define LOOK_EVERY_NS (10 * FTP_NS_PER_MS)
 
-struct put {
-	uint64_t term, step; /* step 0: none; as node.retain named them */
-	bool is_begun;
-	uint32_t n;
-	const struct ftp_snapshot *states[FTP_PROTOCOL_MAX_UNITS]; /* pinned */
-	uint64_t begun_ns;
-};
-
-struct ftp_checkpointer {
-	struct ftp_checkpointer_spec spec;
-	char *directory;
-	struct ftp_disk *disk;	      /* NULL: none */
-	struct ftp_checkpoint *store; /* NULL: of no use, why says why */
-	struct ftp_error why;
-	struct put put;
-	struct ftp_persisted told; /* to be told next; step 0: nothing */
-	bool is_failing;
-	struct ftp_checkpointer_stats stats;
-};
-
-/* Until the event of what is under way. */
-static bool await(struct ftp_checkpointer *k, struct ftp_checkpoint_event *e, uint64_t ns)
+bool ftp_checkpointer_can(const struct ftp_checkpointer *k)
 {
-	uint64_t deadline_ns = ftp_clock_now_ns() + ns;
-
-	while (!ftp_checkpoint_event(k->store, e)) {
-		if (ftp_clock_now_ns() > deadline_ns)
-			return false;
-		ftp_checkpoint_turn(k->store, k->disk, FTP_DISK_N_BUFFERS, LOOK_EVERY_NS);
-	}
-	return true;
-}
-
-static bool is_still(struct ftp_checkpointer *k)
-{
-	uint64_t deadline_ns = ftp_clock_now_ns() + FREE_NS;
-
-	while (k->store && !ftp_checkpoint_is_still(k->store)) {
-		if (ftp_clock_now_ns() > deadline_ns)
-			return false;
-		ftp_checkpoint_turn(k->store, k->disk, 0, LOOK_EVERY_NS);
-	}
-	return true;
-}
-
-/* Nothing new is begun. Operations that do not end keep their memory: who waits for them may wait
- * for ever. */
-static void close_store(struct ftp_checkpointer *k)
-{
-	if (is_still(k)) {
-		ftp_checkpoint_free(k->store);
-		if (k->disk)
-			k->disk->ops->free(k->disk);
-	}
-	k->store = NULL;
-	k->disk = NULL;
-	k->stats.is_usable = false;
-}
-
-static void give_up(struct ftp_checkpointer *k)
-{
-	close_store(k);
-	ftp_log_warn("checkpoint: %s: %s: nothing is written to disk", k->directory, k->why.text);
-}
-
-static void look(struct ftp_checkpointer *k)
-{
-	struct ftp_checkpoint_totals t;
-	enum ftp_checkpoint_record_state state;
-
-	ftp_checkpoint_totals(k->store, &t);
-	k->stats.live_bytes = t.live_bytes;
-	k->stats.capacity_bytes = t.capacity_bytes;
-	k->stats.n_damaged = 0;
-	for (uint32_t i = 0; i < t.n_records; i++) {
-		ftp_checkpoint_record_at(k->store, i, &state);
-		k->stats.n_damaged += state != FTP_CHECKPOINT_GOOD;
-	}
-}
-
-static void say_what_is_there(struct ftp_checkpointer *k)
-{
-	struct ftp_checkpoint_totals t;
-
-	k->stats.is_usable = true;
-	look(k);
-	ftp_checkpoint_totals(k->store, &t);
-	ftp_log_info("checkpoint: %s: %s%s%s; %u unit states of %.1f MB are there", k->directory,
-		k->stats.mode.engine, k->stats.mode.is_direct ? ", past the page cache" : "",
-		k->stats.mode.has_registered_buffers ? ", registered buffers" : "", t.n_records,
-		(double)t.live_bytes / 1e6);
-	if (k->stats.n_damaged)
-		ftp_log_warn("checkpoint: %s: %" PRIu64 " unit states are damaged, and not used; "
-			     "`ftpctl ckpt verify` shows them",
-			k->directory, k->stats.n_damaged);
-	if (t.slots[0] == FTP_CHECKPOINT_SLOT_TORN && t.slots[1] == FTP_CHECKPOINT_SLOT_TORN)
-		ftp_log_warn("checkpoint: %s: no manifest is whole: what was there is lost",
-			k->directory);
-}
-
-/* k->why says why not. */
-static bool open_store(struct ftp_checkpointer *k)
-{
-	const struct ftp_checkpoint_spec spec = {
-		.keep = k->spec.config->keep, .max_bytes = k->spec.config->max_bytes};
-	struct ftp_checkpoint_event e;
-	int rc = ftp_checkpoint_new(&k->store, &spec, k->disk);
-
-	if (rc)
-		ftp_error_set(&k->why, -rc, "%s", strerror(-rc));
-	else if (!await(k, &e, OPEN_NS))
-		rc = ftp_error_set(&k->why, ETIMEDOUT, "the disk does not answer");
-	else if (e.outcome != FTP_CHECKPOINT_DONE)
-		rc = ftp_error_set(&k->why, EIO, "%s", e.text);
-	return !rc;
-}
-
-struct ftp_checkpointer *ftp_checkpointer_new(const struct ftp_checkpointer_spec *spec)
-{
-	struct ftp_checkpointer *k = calloc(1, sizeof(*k));
-
-	ftp_assert(k);
-	k->spec = *spec;
-	k->disk = spec->disk;
-	k->directory = strdup(spec->directory);
-	ftp_assert(k->directory);
-	if (k->disk)
-		k->stats.mode = k->disk->mode;
-	else
-		ftp_error_set(&k->why, EIO, "%s", spec->why);
-	if (k->disk && open_store(k))
-		say_what_is_there(k);
-	else
-		give_up(k);
-	return k;
+	return k->store && !k->is_hung;
 }
 
 static void unpin(struct ftp_checkpointer *k)
 {
 	for (uint32_t i = 0; i < k->put.n; i++)
 		ftp_snapshots_unpin(k->spec.snapshots, k->put.states[i]);
-	k->put = (struct put){.step = 0};
-}
-
-void ftp_checkpointer_free(struct ftp_checkpointer *k)
-{
-	if (!k)
-		return;
-	close_store(k);
-	unpin(k);
-	free(k->directory);
-	free(k);
-}
-
-void ftp_checkpointer_claim(struct ftp_checkpointer *k, uint64_t run)
-{
-	if (!k->store || ftp_checkpoint_claim(k->store, run))
-		return;
-	ftp_error_set(&k->why, EEXIST, "it is another run's");
-	give_up(k);
+	k->put = (struct ftp_checkpointer_put){.step = 0};
 }
 
 static void tell(struct ftp_checkpointer *k, const char *text)
@@ -197,6 +49,196 @@ static void tell(struct ftp_checkpointer *k, const char *text)
 	unpin(k);
 }
 
+static void set_usable(struct ftp_checkpointer *k, bool is_usable)
+{
+	k->stats.is_usable = is_usable;
+	k->stats.n_changes++;
+}
+
+/* What it owes goes to its own buffers, if it ever comes: nobody waits for it, and the states of a
+ * put are free. */
+static void hang(struct ftp_checkpointer *k, uint64_t waited_ns)
+{
+	ftp_error_set(&k->why, ETIMEDOUT, "the disk has not answered for %.1f s",
+		(double)waited_ns * 1e-9);
+	ftp_log_warn("checkpoint: %s: %s: the node goes on without it, until it does", k->directory,
+		k->why.text);
+	k->is_hung = true;
+	k->stats.n_hung++;
+	set_usable(k, false);
+	ftp_checkpoint_cancel(k->store);
+	if (k->put.step)
+		tell(k, k->why.text);
+}
+
+static void recover(struct ftp_checkpointer *k)
+{
+	ftp_log_info("checkpoint: %s: the disk answers again", k->directory);
+	k->is_hung = false;
+	set_usable(k, true);
+}
+
+/* One look at the disk, of so many new operations at most. true: something moved. One that has owed
+ * an answer for patience_ns is declared hung. */
+static bool look_at(struct ftp_checkpointer *k, uint32_t max_ops, uint64_t timeout_ns,
+	uint64_t patience_ns, uint64_t now_ns)
+{
+	bool moved = ftp_checkpoint_turn(k->store, k->disk, max_ops, timeout_ns);
+
+	if (k->spec.patience_ns)
+		patience_ns = k->spec.patience_ns;
+	if (moved || ftp_checkpoint_is_still(k->store) || now_ns > k->looked_ns + LOOK_GAP_NS)
+		k->moved_ns = now_ns;
+	k->looked_ns = now_ns;
+	if (now_ns > k->moved_ns + patience_ns)
+		hang(k, now_ns - k->moved_ns);
+	return moved;
+}
+
+void ftp_checkpointer_wait(struct ftp_checkpointer *k)
+{
+	look_at(k, FTP_DISK_N_BUFFERS, LOOK_EVERY_NS, AWAIT_NS, ftp_clock_now_ns());
+}
+
+bool ftp_checkpointer_await(struct ftp_checkpointer *k, struct ftp_checkpoint_event *e)
+{
+	while (!k->is_hung && !ftp_checkpoint_event(k->store, e))
+		ftp_checkpointer_wait(k);
+	return !k->is_hung;
+}
+
+static bool is_still(struct ftp_checkpointer *k)
+{
+	uint64_t deadline_ns =
+		ftp_clock_now_ns() + (k->spec.patience_ns ? k->spec.patience_ns : FREE_NS);
+
+	while (k->store && !ftp_checkpoint_is_still(k->store)) {
+		if (ftp_clock_now_ns() > deadline_ns)
+			return false;
+		ftp_checkpoint_turn(k->store, k->disk, 0, LOOK_EVERY_NS);
+	}
+	return true;
+}
+
+/* Nothing new is begun. Operations that do not end keep their memory: who waits for them may wait
+ * for ever. */
+static void close_store(struct ftp_checkpointer *k)
+{
+	if (is_still(k)) {
+		ftp_checkpoint_free(k->store);
+		if (k->disk)
+			k->disk->ops->free(k->disk);
+	}
+	k->store = NULL;
+	k->disk = NULL;
+	set_usable(k, false);
+}
+
+static void give_up(struct ftp_checkpointer *k)
+{
+	close_store(k);
+	ftp_log_warn("checkpoint: %s: %s: nothing is written to disk", k->directory, k->why.text);
+	if (k->put.step)
+		tell(k, k->why.text);
+}
+
+void ftp_checkpointer_count(struct ftp_checkpointer *k)
+{
+	struct ftp_checkpoint_totals t;
+	enum ftp_checkpoint_record_state state;
+
+	ftp_checkpoint_totals(k->store, &t);
+	k->stats.live_bytes = t.live_bytes;
+	k->stats.capacity_bytes = t.capacity_bytes;
+	k->stats.n_damaged = 0;
+	for (uint32_t i = 0; i < t.n_records; i++) {
+		ftp_checkpoint_record_at(k->store, i, &state);
+		k->stats.n_damaged += state != FTP_CHECKPOINT_GOOD;
+	}
+}
+
+static void say_what_is_there(struct ftp_checkpointer *k)
+{
+	struct ftp_checkpoint_totals t;
+
+	set_usable(k, true);
+	ftp_checkpointer_count(k);
+	ftp_checkpoint_totals(k->store, &t);
+	ftp_log_info("checkpoint: %s: %s%s%s; %u unit states of %.1f MB are there", k->directory,
+		k->stats.mode.engine, k->stats.mode.is_direct ? ", past the page cache" : "",
+		k->stats.mode.has_registered_buffers ? ", registered buffers" : "", t.n_records,
+		(double)t.live_bytes / 1e6);
+	if (t.slots[0] == FTP_CHECKPOINT_SLOT_TORN && t.slots[1] == FTP_CHECKPOINT_SLOT_TORN)
+		ftp_log_warn("checkpoint: %s: no manifest is whole: what was there is lost",
+			k->directory);
+}
+
+static void opened(struct ftp_checkpointer *k, const struct ftp_checkpoint_event *e)
+{
+	if (e->outcome == FTP_CHECKPOINT_DONE) {
+		say_what_is_there(k);
+		return;
+	}
+	ftp_error_set(&k->why, EIO, "%s", e->text);
+	give_up(k);
+}
+
+/* By its manifest, so that a node with however much on however slow a disk can join. The answers of
+ * one that is hung are taken when they come. */
+static void open_store(struct ftp_checkpointer *k)
+{
+	const struct ftp_checkpoint_spec spec = {.keep = k->spec.config->keep,
+		.max_bytes = k->spec.config->max_bytes,
+		.depth = FTP_CHECKPOINT_READ_MANIFEST};
+	struct ftp_checkpoint_event e;
+	int rc = ftp_checkpoint_new(&k->store, &spec, k->disk);
+
+	k->looked_ns = k->moved_ns = ftp_clock_now_ns();
+	if (rc) {
+		ftp_error_set(&k->why, -rc, "%s", strerror(-rc));
+		give_up(k);
+	} else if (ftp_checkpointer_await(k, &e)) {
+		opened(k, &e);
+	}
+}
+
+struct ftp_checkpointer *ftp_checkpointer_new(const struct ftp_checkpointer_spec *spec)
+{
+	struct ftp_checkpointer *k = calloc(1, sizeof(*k));
+
+	ftp_assert(k);
+	k->spec = *spec;
+	k->disk = spec->disk;
+	k->directory = strdup(spec->directory);
+	ftp_assert(k->directory);
+	if (k->disk) {
+		k->stats.mode = k->disk->mode;
+		open_store(k);
+	} else {
+		ftp_error_set(&k->why, EIO, "%s", spec->why);
+		give_up(k);
+	}
+	return k;
+}
+
+void ftp_checkpointer_free(struct ftp_checkpointer *k)
+{
+	if (!k)
+		return;
+	close_store(k);
+	unpin(k);
+	free(k->directory);
+	free(k);
+}
+
+void ftp_checkpointer_claim(struct ftp_checkpointer *k, uint64_t run)
+{
+	if (!k->store || ftp_checkpoint_claim(k->store, run))
+		return;
+	ftp_error_set(&k->why, EEXIST, "it is another run's");
+	give_up(k);
+}
+
 /* Of each unit of the step the state of the newest term, pinned until it is put. */
 static void collect(struct ftp_checkpointer *k, uint64_t term, uint64_t step)
 {
@@ -215,7 +257,7 @@ static void collect(struct ftp_checkpointer *k, uint64_t term, uint64_t step)
 void ftp_checkpointer_retain(
 	struct ftp_checkpointer *k, const struct ftp_retain *m, uint64_t now_ns)
 {
-	if (k->store)
+	if (ftp_checkpointer_can(k))
 		ftp_checkpoint_pin(k->store, m->durable);
 	if (!m->disk)
 		return;
@@ -229,7 +271,7 @@ void ftp_checkpointer_retain(
 	}
 	collect(k, m->term, m->disk);
 	k->put.begun_ns = now_ns;
-	if (k->store)
+	if (ftp_checkpointer_can(k))
 		return;
 	k->stats.n_refused++;
 	tell(k, k->why.text);
@@ -264,12 +306,15 @@ static bool begin(struct ftp_checkpointer *k)
 	return true;
 }
 
-static void end(struct ftp_checkpointer *k, const struct ftp_checkpoint_event *e, uint64_t now_ns)
+void ftp_checkpointer_end(
+	struct ftp_checkpointer *k, const struct ftp_checkpoint_event *e, uint64_t now_ns)
 {
 	char text[256];
 
+	if (!k->put.is_begun)
+		return; /* the disk was hung, and it was told */
 	k->stats.n_puts[e->outcome]++;
-	look(k);
+	ftp_checkpointer_count(k);
 	if (e->outcome != FTP_CHECKPOINT_DONE) {
 		snprintf(text, sizeof(text), "%s: %s", ftp_checkpoint_outcome_name(e->outcome),
 			e->text);
@@ -285,20 +330,46 @@ static void end(struct ftp_checkpointer *k, const struct ftp_checkpoint_event *e
 	tell(k, NULL);
 }
 
-static bool go_on(struct ftp_checkpointer *k, uint64_t now_ns)
+static bool take_event(struct ftp_checkpointer *k, uint64_t now_ns)
 {
 	struct ftp_checkpoint_event e;
+
+	if (!ftp_checkpoint_event(k->store, &e))
+		return false;
+	if (e.activity == FTP_CHECKPOINT_OPEN)
+		opened(k, &e);
+	else if (e.activity == FTP_CHECKPOINT_PUT)
+		ftp_checkpointer_end(k, &e, now_ns);
+	else if (e.activity == FTP_CHECKPOINT_CHECK)
+		ftp_checkpointer_end_check(k, &e);
+	return true;
+}
+
+static bool begin_something(struct ftp_checkpointer *k)
+{
+	if (k->put.step && !k->put.is_begun)
+		return begin(k);
+	return ftp_checkpointer_check(k);
+}
+
+static bool go_on(struct ftp_checkpointer *k, uint64_t now_ns)
+{
 	bool moved;
 
-	if (k->put.step && !k->put.is_begun && !ftp_checkpoint_is_busy(k->store))
-		return begin(k);
-	if (!ftp_checkpoint_is_busy(k->store))
-		return false;
-	moved = ftp_checkpoint_turn(k->store, k->disk, OPS_A_TURN, 0);
-	if (!ftp_checkpoint_event(k->store, &e))
+	if (k->is_hung) {
+		moved = ftp_checkpoint_turn(k->store, k->disk, 0, 0);
+		if (ftp_checkpoint_is_still(k->store))
+			recover(k);
 		return moved;
-	end(k, &e, now_ns);
-	return true;
+	}
+	if (!ftp_checkpoint_is_busy(k->store)) {
+		k->looked_ns = k->moved_ns = now_ns;
+		return begin_something(k);
+	}
+	if (k->put.step && !k->put.is_begun)
+		ftp_checkpoint_cancel(k->store); /* a check can be made again */
+	moved = look_at(k, OPS_A_TURN, 0, HUNG_NS, now_ns);
+	return take_event(k, now_ns) || moved;
 }
 
 bool ftp_checkpointer_turn(struct ftp_checkpointer *k, struct ftp_persisted *told, uint64_t now_ns)
@@ -312,133 +383,7 @@ bool ftp_checkpointer_turn(struct ftp_checkpointer *k, struct ftp_persisted *tol
 
 bool ftp_checkpointer_is_busy(const struct ftp_checkpointer *k)
 {
-	return k->store && ftp_checkpoint_is_busy(k->store);
-}
-
-static bool has(const struct ftp_inventory *m, const struct ftp_checkpoint_name *name)
-{
-	for (uint32_t i = 0; i < m->n; i++)
-		if (m->unit[i] == name->unit && m->step[i] == name->step &&
-			m->term[i] == name->term)
-			return true;
-	return false;
-}
-
-/* A record that could be the state of a unit of this model, and was whole when it was read last. */
-static const struct ftp_checkpoint_name *usable(const struct ftp_checkpointer *k, uint32_t i)
-{
-	enum ftp_checkpoint_record_state state;
-	const struct ftp_checkpoint_name *name =
-		&ftp_checkpoint_record_at(k->store, i, &state)->name;
-
-	if (state != FTP_CHECKPOINT_GOOD || name->unit >= (uint32_t)k->spec.model->n_units ||
-		name->bytes != k->spec.model->units[name->unit].state_bytes)
-		return NULL;
-	return name;
-}
-
-static uint32_t n_records(const struct ftp_checkpointer *k)
-{
-	struct ftp_checkpoint_totals t;
-
-	if (!k->store)
-		return 0;
-	ftp_checkpoint_totals(k->store, &t);
-	return t.n_records;
-}
-
-void ftp_checkpointer_list(const struct ftp_checkpointer *k, struct ftp_inventory *m)
-{
-	for (uint32_t i = 0; i < n_records(k) && m->n < FTP_INVENTORY_MAX; i++) {
-		const struct ftp_checkpoint_name *name = usable(k, i);
-
-		if (!name || has(m, name))
-			continue;
-		m->unit[m->n] = name->unit;
-		m->step[m->n] = name->step;
-		m->term[m->n] = name->term;
-		m->digest[m->n++] = name->digest;
-	}
-}
-
-/* A put under way is ended first. */
-static bool become_idle(struct ftp_checkpointer *k)
-{
-	uint64_t deadline_ns = ftp_clock_now_ns() + FETCH_NS;
-	struct ftp_checkpoint_event e;
-
-	while (ftp_checkpoint_is_busy(k->store)) {
-		if (ftp_clock_now_ns() > deadline_ns)
-			return false;
-		ftp_checkpoint_turn(k->store, k->disk, FTP_DISK_N_BUFFERS, LOOK_EVERY_NS);
-		if (ftp_checkpoint_event(k->store, &e))
-			end(k, &e, ftp_clock_now_ns());
-	}
-	return true;
-}
-
-static const struct ftp_checkpoint_name *newest(
-	const struct ftp_checkpointer *k, uint32_t unit, uint64_t step)
-{
-	const struct ftp_checkpoint_name *best = NULL;
-
-	for (uint32_t i = 0; i < n_records(k); i++) {
-		const struct ftp_checkpoint_name *name = usable(k, i);
-
-		if (name && name->unit == unit && name->step == step &&
-			(!best || name->term > best->term))
-			best = name;
-	}
-	return best;
-}
-
-static bool read_into(struct ftp_checkpointer *k, struct ftp_snapshot *s, struct ftp_digest digest)
-{
-	struct ftp_checkpoint_event e;
-
-	if (ftp_checkpoint_get(k->store, s->unit, s->step, s->data))
-		return false;
-	if (!await(k, &e, FETCH_NS)) {
-		ftp_error_set(&k->why, ETIMEDOUT, "the disk does not answer");
-		give_up(k);
-		return false;
-	}
-	look(k);
-	if (e.outcome != FTP_CHECKPOINT_DONE) {
-		ftp_log_warn("checkpoint: unit %u after step %" PRIu64 ": %s: %s", s->unit, s->step,
-			ftp_checkpoint_outcome_name(e.outcome), e.text);
-		return false;
-	}
-	ftp_snapshots_complete(k->spec.snapshots, s, digest);
-	return true;
-}
-
-bool ftp_checkpointer_fetch(struct ftp_checkpointer *k, uint32_t unit, uint64_t step)
-{
-	const struct ftp_snapshot *there = ftp_snapshots_newest(k->spec.snapshots, unit, step);
-	const struct ftp_checkpoint_name *name;
-	struct ftp_snapshot *s;
-
-	name = k->store ? newest(k, unit, step) : NULL;
-	if (there && (!name || name->term <= there->term))
-		return true; /* a put under way, on however slow a disk, is none of its business */
-	if (!name || !become_idle(k))
-		return false;
-	name = newest(k, unit, step); /* the put has moved them */
-	if (!name)
-		return false;
-	s = ftp_snapshots_add(
-		k->spec.snapshots, k->spec.region, unit, name->bytes, step, name->term);
-	if (!s) {
-		ftp_log_warn("checkpoint: no room to read unit %u from the disk; raise "
-			     "nodes[].memory",
-			unit);
-		return false;
-	}
-	if (read_into(k, s, name->digest))
-		return true;
-	ftp_snapshots_give_up(k->spec.snapshots, s);
-	return false;
+	return ftp_checkpointer_can(k) && ftp_checkpoint_is_busy(k->store);
 }
 
 const struct ftp_checkpointer_stats *ftp_checkpointer_stats(const struct ftp_checkpointer *k)

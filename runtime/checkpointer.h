@@ -4,7 +4,8 @@
  *
  * Putting is done a few operations a turn, behind whatever else there is to do. The states are
  * pinned meanwhile, so that a slow disk keeps places and nothing else. Whatever fails is said in
- * one line, the first time; training does not know of it.
+ * one line, the first time; training does not know of it. A disk that does not answer is left alone
+ * until it does.
  *
  * Made by any thread, from then on the worker's.
  */
@@ -26,20 +27,24 @@ struct ftp_checkpointer_spec {
 	const struct ftp_model *model;		    /* these until ftp_checkpointer_free() */
 	struct ftp_snapshots *snapshots;	    /* the node's store */
 	struct ftp_region *region;
+	uint64_t patience_ns; /* with a disk that does not answer; 0: 10 s where the node waits for
+				 it, else 30 s */
 };
 
 struct ftp_checkpointer_stats {
-	bool is_usable;
-	struct ftp_disk_mode mode; /* engine NULL: the disk was never open */
-	uint64_t step;		   /* the newest that was put; 0: none */
+	bool is_usable;		    /* and not hung */
+	uint64_t n_hung, n_changes; /* how often it hung; of what is here, but for puts */
+	struct ftp_disk_mode mode;  /* engine NULL: the disk was never open */
+	uint64_t step;		    /* the newest that was put; 0: none */
 	uint64_t n_puts[FTP_N_CHECKPOINT_OUTCOMES];
 	uint64_t n_refused; /* not begun: nothing to write with, or still busy with an older one */
 	uint64_t written_bytes, put_ns; /* sums over those that were done */
 	uint64_t live_bytes, capacity_bytes, n_damaged;
 };
 
-/* Reads all that is on the disk. One that cannot be used is no failure, but a line: puts are
- * refused then. */
+/* Opens what is on the disk by its manifest; its bytes are read in later turns that have nothing
+ * else to do, or when they are asked for. One that cannot be used is no failure, but a line: puts
+ * are refused then. */
 struct ftp_checkpointer *ftp_checkpointer_new(const struct ftp_checkpointer_spec *spec);
 /* What is under way is not ended. Before the store is freed. */
 void ftp_checkpointer_free(struct ftp_checkpointer *k);
@@ -60,8 +65,8 @@ bool ftp_checkpointer_is_busy(const struct ftp_checkpointer *k);
 void ftp_checkpointer_list(const struct ftp_checkpointer *k, struct ftp_inventory *m);
 
 /* Reads the unit's state of that step into the store, of the newest term there is, unless that has
- * one already. false: it is not there, or damaged, or there is no room for it. Waits for the disk,
- * some seconds at most: for a node that trains nothing. */
+ * one already. false: it is not there, or damaged, or there is no room for it. A put under way is
+ * given up for it. Waits as long as the disk goes on answering: for a node that trains nothing. */
 bool ftp_checkpointer_fetch(struct ftp_checkpointer *k, uint32_t unit, uint64_t step);
 
 const struct ftp_checkpointer_stats *ftp_checkpointer_stats(const struct ftp_checkpointer *k);

@@ -51,33 +51,39 @@ void ftp_disk_files_deinit(struct ftp_disk_files *f)
 	close(f->dir);
 }
 
-static int open_file(struct ftp_disk_files *f, const struct ftp_disk_op *op)
+int ftp_disk_files_open_flags(const struct ftp_disk_files *f, enum ftp_disk_op_kind kind)
 {
-	int flags = O_CLOEXEC | O_NOFOLLOW | (f->is_read_only ? O_RDONLY : O_RDWR), fd;
-
-	if (op->kind == FTP_DISK_CREATE)
-		flags |= O_CREAT;
-	if (f->is_direct)
-		flags |= O_DIRECT;
-	fd = openat(f->dir, op->name, flags, 0600);
-	return fd < 0 ? -errno : fd;
+	return O_CLOEXEC | O_NOFOLLOW | (f->is_read_only ? O_RDONLY : O_RDWR) |
+	       (kind == FTP_DISK_CREATE ? O_CREAT : 0) | (f->is_direct ? O_DIRECT : 0);
 }
 
-static int64_t do_open(struct ftp_disk_files *f, const struct ftp_disk_op *op, uint8_t *buffers)
+int64_t ftp_disk_files_adopt(struct ftp_disk_files *f, uint32_t file, int fd)
 {
 	struct stat st;
-	int fd = open_file(f, op);
 
-	(void)buffers;
-	if (fd < 0)
-		return fd;
 	if (fstat(fd, &st) || !S_ISREG(st.st_mode)) {
 		close(fd);
 		return -EIO;
 	}
-	ftp_assert(f->fd[op->file] < 0);
-	f->fd[op->file] = fd;
+	ftp_assert(f->fd[file] < 0);
+	f->fd[file] = fd;
 	return st.st_size;
+}
+
+void ftp_disk_files_close(struct ftp_disk_files *f, uint32_t file)
+{
+	if (f->fd[file] >= 0)
+		close(f->fd[file]);
+	f->fd[file] = -1;
+}
+
+static int64_t do_open(struct ftp_disk_files *f, const struct ftp_disk_op *op, uint8_t *buffers)
+{
+	int fd = openat(
+		f->dir, op->name, ftp_disk_files_open_flags(f, op->kind), FTP_DISK_FILES_MODE);
+
+	(void)buffers;
+	return fd < 0 ? -errno : ftp_disk_files_adopt(f, op->file, fd);
 }
 
 static void add_entry(const struct ftp_disk_op *op, uint32_t n, const struct dirent *e, int dir)
@@ -140,9 +146,7 @@ static int64_t do_sync_dir(struct ftp_disk_files *f, const struct ftp_disk_op *o
 static int64_t do_remove(struct ftp_disk_files *f, const struct ftp_disk_op *op, uint8_t *buffers)
 {
 	(void)buffers;
-	if (f->fd[op->file] >= 0)
-		close(f->fd[op->file]);
-	f->fd[op->file] = -1;
+	ftp_disk_files_close(f, op->file);
 	return unlinkat(f->dir, op->name, 0) ? -errno : 0;
 }
 

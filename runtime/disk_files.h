@@ -19,6 +19,16 @@ int ftp_disk_files_init(struct ftp_disk_files *f, const char *path, bool wants_d
 	bool is_read_only, struct ftp_error *err);
 void ftp_disk_files_deinit(struct ftp_disk_files *f);
 
+/* The parts of CREATE and REMOVE that never wait for the disk, around one call that may:
+ * openat(dir, name, flags) for the first, whose descriptor is then adopted: its size or -errno;
+ * unlinkat(dir, name) for the second, after the descriptor is closed: as the file still has a name
+ * then, closing it frees nothing. */
+int ftp_disk_files_open_flags(const struct ftp_disk_files *f, enum ftp_disk_op_kind kind);
+int64_t ftp_disk_files_adopt(struct ftp_disk_files *f, uint32_t file, int fd);
+void ftp_disk_files_close(struct ftp_disk_files *f, uint32_t file);
+
+#define FTP_DISK_FILES_MODE 0600 /* of a file that is made */
+
 /* The whole operation; its result. buffers: of the disk. */
 int64_t ftp_disk_files_do(struct ftp_disk_files *f, const struct ftp_disk_op *op, uint8_t *buffers);
 

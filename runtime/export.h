@@ -10,14 +10,15 @@
 
 struct ftp_export_spec { /* lent */
 	const struct ftp_model *model;
-	const char *run_dir; /* checkpoint/<node>/, events.jsonl */
+	const char *run_dir; /* checkpoint/<node>/, run, journal.json, events.jsonl */
 	const char *path;    /* of the file to write */
 	const char *dataset; /* its directory, for what the input was scaled by; may not be there */
 };
 
 /* *out: {"step", "term", "run", "params_digest", "dataset_digest", "file", "plans"}, which are in
- * the file's metadata too. A snapshot is whole if every unit has a sound state of its step and
- * term, by digests that agree; the run's events say which terms' later steps were abandoned.
+ * the file's metadata too, and "problems": lines about holders that were not believed. A snapshot
+ * is whole if every unit has a sound state of its step and term, the one that the journal knows or
+ * that most holders have; steps that the run has gone back behind are not taken.
  * -ENODATA: there is none, and what is missing of the newest; or the file's own. */
 int ftp_export_newest(json_t **out, const struct ftp_export_spec *spec, struct ftp_error *err);
 

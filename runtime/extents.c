@@ -1,6 +1,6 @@
 #include "runtime/extents.h"
 
-#include <stdlib.h>
+#include "runtime/base/sort.h"
 
 static int by_place(const void *a, const void *b)
 {
@@ -21,8 +21,8 @@ uint32_t ftp_extents_holes(struct ftp_extent *holes, struct ftp_extent *used, ui
 {
 	uint32_t n = 0, u = 0;
 
-	qsort(used, n_used, sizeof(*used), by_place);
-	qsort(segments, n_segments, sizeof(*segments), by_place);
+	ftp_sort(used, n_used, sizeof(*used), by_place);
+	ftp_sort(segments, n_segments, sizeof(*segments), by_place);
 	for (uint32_t s = 0; s < n_segments; s++) {
 		uint64_t at = 0, end = segments[s].bytes;
 

@@ -5,6 +5,7 @@ static void send_stored(struct ftp_jsonrpc *rpc, struct ftp_stored *m)
 	if (m->step && rpc)
 		ftp_jsonrpc_notify(rpc, FTP_METHOD_STORED, ftp_stored_encode(m));
 	m->step = m->n_units = 0;
+	m->cost_ns = 0;
 }
 
 void ftp_news_tell_persisted(struct ftp_worker *w, struct ftp_jsonrpc *rpc)
@@ -35,6 +36,7 @@ void ftp_news_tell(
 		m.term = n.term;
 		m.step = n.step;
 		m.at = n.at;
+		m.cost_ns += n.cost_ns;
 		if (is_spoiled) {
 			send_stored(rpc, &m);
 			continue;

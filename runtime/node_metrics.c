@@ -64,6 +64,8 @@ static const struct ftp_metric_family families[FTP_N_NODE_METRICS] = {
 		"Size of the checkpoint: of its files, and of the states in them that count."},
 	[FTP_NODE_CHECKPOINT_DAMAGED] = {"ftp_checkpoint_damaged_states", FTP_METRIC_GAUGE,
 		"Unit states in the checkpoint that are not what was written."},
+	[FTP_NODE_CHECKPOINT_HUNG] = {"ftp_checkpoint_hangs_total", FTP_METRIC_COUNTER,
+		"How often the disk owed an answer for so long that the node went on without it."},
 	[FTP_NODE_SLOWDOWN] = {"ftp_emulated_slowdown", FTP_METRIC_GAUGE,
 		"How many times its own CPU time a task takes, in a drill."},
 	[FTP_NODE_PROFILE_SECONDS] = {"ftp_profile_seconds", FTP_METRIC_GAUGE,
@@ -188,8 +190,10 @@ void ftp_node_metrics_checkpoint(struct ftp_node_metrics *m, const struct ftp_ch
 	char labels[160];
 
 	snprintf(labels, sizeof(labels),
-		"node=\"%s\",engine=\"%s\",direct=\"%d\",registered_buffers=\"%d\"", m->node,
-		engine, s->mode.is_direct, s->mode.has_registered_buffers);
+		"node=\"%s\",engine=\"%s\",direct=\"%d\",registered_buffers=\"%d\","
+		"file_ops=\"%d\"",
+		m->node, engine, s->mode.is_direct, s->mode.has_registered_buffers,
+		s->mode.has_file_ops);
 	ftp_metric_set(
 		ftp_metrics_series(m->registry, FTP_NODE_CHECKPOINT_DISK, labels), s->is_usable);
 	set_plain(m, FTP_NODE_CHECKPOINT_STEP, (double)s->step);
@@ -198,7 +202,10 @@ void ftp_node_metrics_checkpoint(struct ftp_node_metrics *m, const struct ftp_ch
 		(double)s->n_puts[FTP_CHECKPOINT_NO_SPACE]);
 	set(m, FTP_NODE_CHECKPOINT_PUTS, "outcome", "io_error",
 		(double)s->n_puts[FTP_CHECKPOINT_IO_ERROR]);
+	set(m, FTP_NODE_CHECKPOINT_PUTS, "outcome", "cancelled",
+		(double)s->n_puts[FTP_CHECKPOINT_CANCELLED]);
 	set(m, FTP_NODE_CHECKPOINT_PUTS, "outcome", "refused", (double)s->n_refused);
+	set_plain(m, FTP_NODE_CHECKPOINT_HUNG, (double)s->n_hung);
 	set_plain(m, FTP_NODE_CHECKPOINT_PUT_SECONDS, (double)s->put_ns * 1e-9);
 	set_plain(m, FTP_NODE_CHECKPOINT_WRITTEN_BYTES, (double)s->written_bytes);
 	set(m, FTP_NODE_CHECKPOINT_BYTES, "of", "files", (double)s->capacity_bytes);

@@ -2,14 +2,15 @@
 
 #include <stdlib.h>
 
+#include "runtime/base/clock.h"
 #include "runtime/base/log.h"
 #include "runtime/moves.h"
 
 #define N_ROUNDS  2
 #define N_TARGETS 2 /* the next stage, and the central node */
 
-/* A unit's way through a round. A stage's own: PLACELESS -> PLACED -> EXPORTED -> LENT -> DONE,
- * from PLACED straight to LENT if the round is late. A guest's: PLACELESS -> PLACED (posted) ->
+/* A unit's way through a round. A stage's own: PLACELESS -> PLACED -> EXPORTED -> LABELLED -> LENT
+ * -> DONE, without EXPORTED if the round is late. A guest's: PLACELESS -> PLACED (posted) ->
  * ARRIVED
  * -> DONE. */
 enum unit_state {
@@ -17,6 +18,7 @@ enum unit_state {
 	UNIT_PLACELESS,
 	UNIT_PLACED,
 	UNIT_EXPORTED,
+	UNIT_LABELLED, /* is told of; may have to wait for its turn on the links */
 	UNIT_LENT,
 	UNIT_ARRIVED,
 };
@@ -38,7 +40,9 @@ struct round { /* of one named step */
 
 struct ftp_replicas {
 	struct ftp_replicas_spec spec;
-	uint64_t step;	 /* last finished of the stage */
+	uint64_t free_ns[FTP_CONFIG_MAX_NODES]; /* by member: when the next unit may go there */
+	bool is_waiting;			/* for one of these */
+	uint64_t step;				/* last finished of the stage */
 	bool is_pending; /* something has happened since there was nothing to do */
 	struct round rounds[N_ROUNDS];
 };
@@ -118,7 +122,7 @@ static void close_unit(struct ftp_replicas *r, struct round_unit *x)
 {
 	if (x->state == UNIT_PLACED || x->state == UNIT_EXPORTED || x->state == UNIT_ARRIVED)
 		ftp_snapshots_give_up(r->spec.store, x->place);
-	for (; x->state == UNIT_LENT && x->n_lent; x->n_lent--)
+	for (; (x->state == UNIT_LENT || x->state == UNIT_LABELLED) && x->n_lent; x->n_lent--)
 		ftp_snapshots_unpin(r->spec.store, x->place);
 }
 
@@ -224,35 +228,17 @@ static void done(struct round *round, struct round_unit *x)
 	round->n_open--;
 }
 
-/* After the pins, before which the place must not be anybody else's. */
-static void lend(struct ftp_replicas *r, struct round *round, uint32_t unit, const int *targets,
-	int n, uint64_t now_ns)
-{
-	const struct ftp_message_id id = id_of(unit, round->step);
-	struct round_unit *x = &round->units[unit];
-
-	x->state = UNIT_LENT;
-	x->n_lent = n;
-	for (int i = 0; i < n; i++) {
-		ftp_buffer_init(&x->buffers[i], x->place->data, x->place->bytes);
-		ftp_netloop_send(
-			r->spec.net, targets[i], &id, FTP_CLASS_BULK, &x->buffers[i], now_ns);
-	}
-	if (!n)
-		done(round, x);
-}
-
 /* Own units: to whom they go, with the state if there is one. */
-static void send_unit(struct ftp_replicas *r, struct round *round, uint32_t unit,
-	struct ftp_replica_news *news, uint64_t now_ns)
+static void label(
+	struct ftp_replicas *r, struct round *round, uint32_t unit, struct ftp_replica_news *news)
 {
 	struct round_unit *x = &round->units[unit];
 	struct ftp_snapshot *s = x->place;
 	struct ftp_digest digest = {0};
 	int targets[N_TARGETS];
-	int n = targets_of(r->spec.plan, r->spec.member, round->is_global, targets);
 
-	for (int i = 0; i < n; i++)
+	x->n_lent = targets_of(r->spec.plan, r->spec.member, round->is_global, targets);
+	for (int i = 0; i < x->n_lent; i++)
 		ftp_snapshots_pin(r->spec.store, s);
 	if (x->state == UNIT_EXPORTED) {
 		digest = ftp_digest_of(s->data, ftp_snapshot_state_bytes(s));
@@ -265,7 +251,46 @@ static void send_unit(struct ftp_replicas *r, struct round *round, uint32_t unit
 		ftp_snapshot_label(s, FTP_SNAPSHOT_VOID, digest);
 		ftp_snapshots_give_up(r->spec.store, s);
 	}
-	lend(r, round, unit, targets, n, now_ns);
+	x->state = UNIT_LABELLED;
+}
+
+static bool may_send(const struct ftp_replicas *r, const int *targets, int n, uint64_t now_ns)
+{
+	for (int i = 0; i < n; i++)
+		if (now_ns < r->free_ns[targets[i]])
+			return false;
+	return true;
+}
+
+static void charge(struct ftp_replicas *r, int target, uint32_t bytes, uint64_t now_ns)
+{
+	if (r->spec.max_bytes_per_s)
+		r->free_ns[target] = now_ns + (uint64_t)((double)bytes * (double)FTP_NS_PER_S /
+							 (double)r->spec.max_bytes_per_s);
+}
+
+/* false: the links have to rest. */
+static bool lend(struct ftp_replicas *r, struct round *round, uint32_t unit, uint64_t now_ns)
+{
+	const struct ftp_message_id id = id_of(unit, round->step);
+	struct round_unit *x = &round->units[unit];
+	int targets[N_TARGETS];
+	int n = targets_of(r->spec.plan, r->spec.member, round->is_global, targets);
+
+	if (!may_send(r, targets, n, now_ns)) {
+		r->is_waiting = true;
+		return false;
+	}
+	x->state = UNIT_LENT;
+	for (int i = 0; i < n; i++) {
+		charge(r, targets[i], x->place->bytes, now_ns);
+		ftp_buffer_init(&x->buffers[i], x->place->data, x->place->bytes);
+		ftp_netloop_send(
+			r->spec.net, targets[i], &id, FTP_CLASS_BULK, &x->buffers[i], now_ns);
+	}
+	if (!n)
+		done(round, x);
+	return true;
 }
 
 static void take_in(
@@ -305,11 +330,13 @@ static bool turn_unit(struct ftp_replicas *r, struct round *round, uint32_t unit
 	case UNIT_PLACED:
 		if (!is_own(r, unit) || !round->is_late)
 			return false;
-		send_unit(r, round, unit, news, now_ns);
+		label(r, round, unit, news);
 		return true;
 	case UNIT_EXPORTED:
-		send_unit(r, round, unit, news, now_ns);
+		label(r, round, unit, news);
 		return true;
+	case UNIT_LABELLED:
+		return lend(r, round, unit, now_ns);
 	case UNIT_ARRIVED:
 		take_in(r, round, unit, news);
 		return true;
@@ -351,11 +378,17 @@ bool ftp_replicas_turn(struct ftp_replicas *r, struct ftp_replica_news *news, ui
 	bool is_swapped = r->rounds[1].step < r->rounds[0].step;
 
 	*news = (struct ftp_replica_news){.term = r->spec.plan->term, .at = r->step};
-	if (!r->is_pending)
+	if (!r->is_pending && !r->is_waiting)
 		return false;
+	r->is_waiting = false;
 	r->is_pending = turn_round(r, &r->rounds[is_swapped], news, now_ns) ||
 			turn_round(r, &r->rounds[!is_swapped], news, now_ns);
 	return r->is_pending;
+}
+
+bool ftp_replicas_wait(const struct ftp_replicas *r)
+{
+	return r->is_waiting;
 }
 
 bool ftp_replicas_event(struct ftp_replicas *r, const struct ftp_netloop_event *e)

@@ -3,6 +3,9 @@
  * last one to the central node; a global snapshot goes to the central node too. Receivers know the
  * plan, and so post what they will get as soon as the step is named.
  *
+ * Where there is a limit of bandwidth, a unit is sent when what was sent before has had its time on
+ * average; it then goes as fast as the link takes it, behind activations.
+ *
  * Everything but the export is done one unit a turn, behind whatever else there is to do; nobody
  * waits for it. A receiver's buffer cannot be taken back, so a stage that hears of a step too late
  * sends its units all the same, but void, and tells that it has none.
@@ -38,6 +41,7 @@ struct ftp_replicas_spec { /* lent */
 	struct ftp_netloop *net;
 	struct ftp_snapshots *store;
 	struct ftp_replicas_stats *stats; /* added to; outlives plans */
+	uint64_t max_bytes_per_s;	  /* to one other node, on average; 0: no limit */
 };
 
 /* What this node holds from now on, or that the snapshot is spoiled: it was late itself, or
@@ -47,6 +51,7 @@ struct ftp_replica_news {
 	uint64_t at;   /* last finished step of the stage */
 	uint32_t unit; /* FTP_REPLICA_SPOILED: none */
 	struct ftp_digest digest;
+	uint64_t cost_ns; /* of the thread, since it told that last; the caller's to fill */
 };
 
 #define FTP_REPLICA_SPOILED UINT32_MAX
@@ -73,6 +78,9 @@ bool ftp_replicas_stepped(struct ftp_replicas *r, uint64_t step);
 /* Does one thing of what there is to do, if anything; true: there was something. news->step is not
  * 0 if there is something to tell. */
 bool ftp_replicas_turn(struct ftp_replicas *r, struct ftp_replica_news *news, uint64_t now_ns);
+
+/* Something waits for nothing but time to pass: turns have to come by themselves. */
+bool ftp_replicas_wait(const struct ftp_replicas *r);
 
 /* An event of the net loop. false: it is not about a replica. */
 bool ftp_replicas_event(struct ftp_replicas *r, const struct ftp_netloop_event *e);

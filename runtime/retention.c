@@ -1,6 +1,6 @@
 #include "runtime/retention.h"
 
-#include <stdlib.h>
+#include "runtime/base/sort.h"
 
 static int compare(uint64_t a, uint64_t b)
 {
@@ -29,7 +29,7 @@ static void find_abandoned(struct ftp_retention_state *states, uint32_t n)
 {
 	uint64_t newest = 0;
 
-	qsort(states, n, sizeof(*states), by_history);
+	ftp_sort(states, n, sizeof(*states), by_history);
 	for (uint32_t i = 0; i < n; i++) {
 		if (states[i].term > newest)
 			newest = states[i].term;
@@ -43,7 +43,7 @@ void ftp_retention_choose(
 	uint32_t n_kept = 0;
 
 	find_abandoned(states, n);
-	qsort(states, n, sizeof(*states), by_unit);
+	ftp_sort(states, n, sizeof(*states), by_unit);
 	for (uint32_t i = 0; i < n; i++) {
 		if (!i || states[i].unit != states[i - 1].unit)
 			n_kept = 0;

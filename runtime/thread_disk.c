@@ -148,7 +148,8 @@ int ftp_thread_disk_new(
 		goto no_files;
 	d->seam = (struct ftp_disk){.ops = &ops,
 		.buffers = buffers,
-		.mode = {.engine = "thread", .is_direct = d->files.is_direct}};
+		.mode = {
+			.engine = "thread", .is_direct = d->files.is_direct, .has_file_ops = true}};
 	rc = start(d, err);
 	if (!rc) {
 		*out = &d->seam;

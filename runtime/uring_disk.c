@@ -12,12 +12,21 @@
 
 #define BUFFERS_BYTES ((uint64_t)FTP_DISK_N_BUFFERS * FTP_DISK_BUFFER_BYTES)
 
+/* An operation under way. The kernel reads its name when it is handed over, after submit() has
+ * returned. */
+struct flight {
+	bool is_taken;
+	struct ftp_disk_op op;
+};
+
 struct uring_disk {
 	struct ftp_disk seam; /* first */
 	struct ftp_disk_files files;
 	struct io_uring ring;
-	uint32_t n_in_flight; /* in the ring */
-	/* What is done at once: opening, listing and removing, which are rare. */
+	struct flight flights[FTP_DISK_N_BUFFERS];
+	uint32_t n_in_flight;
+	/* What is done at once: opening and listing, before a store is in use, and what this
+	 * kernel's io_uring cannot do. */
 	struct ftp_disk_completion done[FTP_DISK_N_BUFFERS];
 	int n_done;
 };
@@ -57,30 +66,77 @@ static void prepare_sync_dir(
 	io_uring_prep_fsync(sqe, d->files.dir, 0);
 }
 
+static void prepare_create(
+	struct uring_disk *d, struct io_uring_sqe *sqe, const struct ftp_disk_op *op)
+{
+	io_uring_prep_openat(sqe, d->files.dir, op->name,
+		ftp_disk_files_open_flags(&d->files, op->kind), FTP_DISK_FILES_MODE);
+}
+
+static void prepare_remove(
+	struct uring_disk *d, struct io_uring_sqe *sqe, const struct ftp_disk_op *op)
+{
+	ftp_disk_files_close(&d->files, op->file);
+	io_uring_prep_unlinkat(sqe, d->files.dir, op->name, 0);
+}
+
 static void (*const prepares[FTP_DISK_N_KINDS])(
 	struct uring_disk *, struct io_uring_sqe *, const struct ftp_disk_op *) = {
 	[FTP_DISK_READ] = prepare_read,
 	[FTP_DISK_WRITE] = prepare_write,
 	[FTP_DISK_SYNC] = prepare_sync,
 	[FTP_DISK_SYNC_DIR] = prepare_sync_dir,
+	[FTP_DISK_CREATE] = prepare_create,
+	[FTP_DISK_REMOVE] = prepare_remove,
 };
+
+static bool is_done_at_once(const struct uring_disk *d, enum ftp_disk_op_kind kind)
+{
+	bool changes_files = kind == FTP_DISK_CREATE || kind == FTP_DISK_REMOVE;
+
+	return !prepares[kind] || (changes_files && !d->seam.mode.has_file_ops);
+}
+
+static struct flight *take_flight(struct uring_disk *d, const struct ftp_disk_op *op)
+{
+	struct flight *f = d->flights;
+
+	while (f->is_taken)
+		f++;
+	*f = (struct flight){.is_taken = true, .op = *op};
+	d->n_in_flight++;
+	return f;
+}
 
 static void submit(struct ftp_disk *seam, const struct ftp_disk_op *op)
 {
 	struct uring_disk *d = (struct uring_disk *)seam;
 	struct io_uring_sqe *sqe;
+	struct flight *f;
 
 	ftp_assert(d->n_in_flight + (uint32_t)d->n_done < FTP_DISK_N_BUFFERS);
-	if (!prepares[op->kind]) {
+	if (is_done_at_once(d, op->kind)) {
 		d->done[d->n_done++] = (struct ftp_disk_completion){
 			.tag = op->tag, .result = ftp_disk_files_do(&d->files, op, seam->buffers)};
 		return;
 	}
 	sqe = io_uring_get_sqe(&d->ring);
 	ftp_assert(sqe); /* the ring has a place for each buffer */
-	prepares[op->kind](d, sqe, op);
-	sqe->user_data = op->tag;
-	d->n_in_flight++;
+	f = take_flight(d, op);
+	prepares[op->kind](d, sqe, &f->op);
+	io_uring_sqe_set_data(sqe, f);
+}
+
+static struct ftp_disk_completion land(struct uring_disk *d, const struct io_uring_cqe *cqe)
+{
+	struct flight *f = io_uring_cqe_get_data(cqe);
+	int64_t result = cqe->res;
+
+	if (f->op.kind == FTP_DISK_CREATE && result >= 0)
+		result = ftp_disk_files_adopt(&d->files, f->op.file, cqe->res);
+	f->is_taken = false;
+	d->n_in_flight--;
+	return (struct ftp_disk_completion){.tag = f->op.tag, .result = result};
 }
 
 static int pop(struct uring_disk *d, struct ftp_disk_completion *out, int max)
@@ -91,10 +147,8 @@ static int pop(struct uring_disk *d, struct ftp_disk_completion *out, int max)
 	while (n < max && d->n_done)
 		out[n++] = d->done[--d->n_done];
 	while (n < max && d->n_in_flight && !io_uring_peek_cqe(&d->ring, &cqe)) {
-		out[n++] = (struct ftp_disk_completion){
-			.tag = (uint32_t)cqe->user_data, .result = cqe->res};
+		out[n++] = land(d, cqe);
 		io_uring_cqe_seen(&d->ring, cqe);
-		d->n_in_flight--;
 	}
 	return n;
 }
@@ -142,6 +196,22 @@ static int init_ring(struct uring_disk *d, struct ftp_error *err)
 	return rc ? ftp_error_set(err, -rc, "io_uring: %s", strerror(-rc)) : 0;
 }
 
+/* Where not: they wait for the file system, and training with them. */
+static bool find_file_ops(struct uring_disk *d)
+{
+	static const int needed[] = {IORING_OP_OPENAT, IORING_OP_UNLINKAT};
+	struct io_uring_probe *probe = io_uring_get_probe_ring(&d->ring);
+	bool found = probe;
+
+	for (size_t i = 0; found && i < sizeof(needed) / sizeof(needed[0]); i++)
+		found = io_uring_opcode_supported(probe, needed[i]);
+	io_uring_free_probe(probe);
+	if (!found)
+		ftp_log_warn("checkpoint: this kernel's io_uring cannot create and remove files "
+			     "(Linux 5.11 can): the training waits for that, now and then");
+	return found;
+}
+
 static bool register_buffers(struct uring_disk *d)
 {
 	const struct iovec whole = {.iov_base = d->seam.buffers, .iov_len = BUFFERS_BYTES};
@@ -180,6 +250,7 @@ int ftp_uring_disk_new(
 		.buffers = buffers,
 		.mode = {.engine = "io_uring", .is_direct = d->files.is_direct}};
 	d->seam.mode.has_registered_buffers = register_buffers(d);
+	d->seam.mode.has_file_ops = find_file_ops(d);
 	*out = &d->seam;
 	return 0;
 no_ring:

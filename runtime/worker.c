@@ -17,7 +17,7 @@
 #define N_PERSISTED    4
 #define TIMER_SLACK_NS 5000
 #define IDLE_SLEEP_NS  (100 * FTP_NS_PER_MS)
-#define DISK_SLEEP_NS  FTP_NS_PER_MS /* its completions wake nobody */
+#define DISK_SLEEP_NS  FTP_NS_PER_MS /* its completions wake nobody, nor does time */
 
 void ftp_worker_report(struct ftp_worker *w, const struct ftp_outcome *o)
 {
@@ -125,15 +125,15 @@ static void sleep_until_work(struct ftp_worker *w)
 		w->now ? w->now->net : NULL, w->next ? w->next->net : NULL};
 	struct pollfd fd = {.fd = w->waker.fd, .events = POLLIN};
 	uint64_t start_ns = ftp_clock_now_ns(), slept_ns;
-	bool is_throttled = resume_ns(w), has_disk = ftp_worker_snapshots_await_disk(w);
+	bool is_throttled = resume_ns(w), is_due = ftp_worker_snapshots_wait(w);
 	uint64_t until_ns = resume_ns(w);
 
-	if (has_disk && (!until_ns || until_ns > start_ns + DISK_SLEEP_NS))
+	if (is_due && (!until_ns || until_ns > start_ns + DISK_SLEEP_NS))
 		until_ns = start_ns + DISK_SLEEP_NS;
 	if (nets[0] || nets[1])
 		ftp_netloop_sleep(nets, 2, &fd, 1, start_ns, until_ns);
 	else
-		ftp_poller_sleep(&fd, 1, has_disk ? DISK_SLEEP_NS : IDLE_SLEEP_NS);
+		ftp_poller_sleep(&fd, 1, is_due ? DISK_SLEEP_NS : IDLE_SLEEP_NS);
 	slept_ns = ftp_clock_now_ns() - start_ns;
 	if (is_throttled) {
 		w->measures.compute_ns += slept_ns;

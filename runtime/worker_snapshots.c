@@ -98,29 +98,37 @@ void ftp_worker_snapshots_stepped(struct ftp_worker *w, uint64_t step)
 		return;
 	took_ns = ftp_clock_now_ns() - start_ns;
 	w->export_ns += took_ns;
+	w->snapshot_cost_ns += took_ns;
 	w->measures.poll_ns += took_ns;
 	ftp_worker_note(w, FTP_RECORD_SNAPSHOT, start_ns, "", step, took_ns);
 	ftp_log_debug("snapshot after step %llu: copied in %.2f ms", (unsigned long long)step,
 		(double)took_ns * 1e-6);
 }
 
-bool ftp_worker_snapshots_await_disk(const struct ftp_worker *w)
+bool ftp_worker_snapshots_wait(const struct ftp_worker *w)
 {
-	return w->checkpointer && ftp_checkpointer_is_busy(w->checkpointer);
+	return (w->checkpointer && ftp_checkpointer_is_busy(w->checkpointer)) ||
+	       (w->now && w->now->replicas && ftp_replicas_wait(w->now->replicas));
 }
 
 static bool persist(struct ftp_worker *w, uint64_t now_ns)
 {
+	const struct ftp_checkpointer_stats *s;
 	struct ftp_persisted told;
+	bool moved;
 
-	if (!w->checkpointer || !ftp_checkpointer_turn(w->checkpointer, &told, now_ns))
+	if (!w->checkpointer)
 		return false;
+	moved = ftp_checkpointer_turn(w->checkpointer, &told, now_ns);
+	s = ftp_checkpointer_stats(w->checkpointer);
+	if (told.step || s->n_changes != w->n_disk_changes)
+		ftp_node_metrics_checkpoint(w->params.metrics, s);
+	w->n_disk_changes = s->n_changes;
 	if (!told.step)
-		return true;
+		return moved;
 	/* There is room: no other one is named before all was heard of this one, or a minute later.
 	 */
 	ftp_assert(ftp_spsc_push(&w->persisted, &told));
-	ftp_node_metrics_checkpoint(w->params.metrics, ftp_checkpointer_stats(w->checkpointer));
 	ftp_waker_wake(&w->control_waker);
 	return true;
 }
@@ -128,11 +136,18 @@ static bool persist(struct ftp_worker *w, uint64_t now_ns)
 static bool replicate(struct ftp_worker *w, uint64_t now_ns)
 {
 	struct ftp_replica_news news;
+	uint64_t begin_ns;
 
-	if (!w->now || !w->now->replicas || !ftp_replicas_turn(w->now->replicas, &news, now_ns))
+	if (!w->now || !w->now->replicas)
 		return false;
+	begin_ns = ftp_clock_now_ns();
+	if (!ftp_replicas_turn(w->now->replicas, &news, now_ns))
+		return false;
+	w->snapshot_cost_ns += ftp_clock_now_ns() - begin_ns;
 	if (!news.step)
 		return true;
+	news.cost_ns = w->snapshot_cost_ns;
+	w->snapshot_cost_ns = 0;
 	/* There is room: no third snapshot is named before all was heard of the first. */
 	ftp_assert(ftp_spsc_push(&w->news, &news));
 	w->has_news = true;

@@ -45,10 +45,12 @@ struct ftp_worker {
 	struct ftp_snapshots *snapshots;
 	struct ftp_replicas_stats replica_stats;
 	struct ftp_checkpointer *checkpointer; /* NULL: no checkpoints */
+	uint64_t n_disk_changes;	       /* that the metrics know of */
 	struct ftp_spsc news, persisted;
 	bool has_news;	     /* that the control thread was not woken for */
 	uint64_t overdue_ns; /* when what there is to do for snapshots has waited long enough; 0 */
 	uint64_t export_ns;  /* sum */
+	uint64_t snapshot_cost_ns; /* of this thread, that was not told yet */
 
 	struct ftp_gather *gather; /* after the last step */
 	bool finished, failed;
@@ -104,7 +106,7 @@ void ftp_worker_snapshots_retain(struct ftp_worker *w, const struct ftp_retain *
 /* The plan in force has finished this step, and nothing of the next one has run since. */
 void ftp_worker_snapshots_stepped(struct ftp_worker *w, uint64_t step);
 /* Operations of the disk are under way. */
-bool ftp_worker_snapshots_await_disk(const struct ftp_worker *w);
+bool ftp_worker_snapshots_wait(const struct ftp_worker *w);
 bool ftp_worker_snapshots_turn(struct ftp_worker *w, bool is_idle, uint64_t now_ns);
 
 /* worker_train.c */

@@ -32,9 +32,17 @@ void ftp_digest_add(struct ftp_digest_stream *s, const void *data, size_t bytes)
 	XXH3_128bits_update((XXH3_state_t *)s, data, bytes);
 }
 
-struct ftp_digest ftp_digest_end(struct ftp_digest_stream *s)
+struct ftp_digest ftp_digest_take(struct ftp_digest_stream *s)
 {
 	struct ftp_digest d = from_xxh(XXH3_128bits_digest((XXH3_state_t *)s));
+
+	XXH3_128bits_reset((XXH3_state_t *)s);
+	return d;
+}
+
+struct ftp_digest ftp_digest_end(struct ftp_digest_stream *s)
+{
+	struct ftp_digest d = ftp_digest_take(s);
 
 	XXH3_freeState((XXH3_state_t *)s);
 	return d;

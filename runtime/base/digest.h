@@ -17,6 +17,8 @@ struct ftp_digest ftp_digest_of(const void *data, size_t bytes);
 
 struct ftp_digest_stream *ftp_digest_begin(void);
 void ftp_digest_add(struct ftp_digest_stream *s, const void *data, size_t bytes);
+/* Of what was added since it began, or since it was taken last; no allocation. */
+struct ftp_digest ftp_digest_take(struct ftp_digest_stream *s);
 struct ftp_digest ftp_digest_end(struct ftp_digest_stream *s); /* frees s */
 
 /* 32 lower-case hex digits, high half first. */

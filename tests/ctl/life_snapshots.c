@@ -5,11 +5,15 @@
 
 #include "tests/ctl/life_state.h"
 
-/* Of the life, before it trains. */
+/* Of the life, before it trains: two numbers of steps, or "auto" and bytes per second. */
 void life_on_snapshots(struct life *l, const char *args)
 {
-	ftp_assert(sscanf(args, "%" SCNu64 " %" SCNu64, &l->config.snapshot.every,
-			   &l->config.snapshot.global_every) == 2);
+	struct ftp_config_snapshot *s = &l->config.snapshot;
+
+	if (sscanf(args, "auto %" SCNu64, &s->max_bandwidth_bytes) == 1)
+		s->every = s->global_every = FTP_CONFIG_AUTO;
+	else
+		ftp_assert(sscanf(args, "%" SCNu64 " %" SCNu64, &s->every, &s->global_every) == 2);
 }
 
 /* Likewise: steps between snapshots that go to disks. */

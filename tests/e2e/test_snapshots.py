@@ -1,4 +1,6 @@
 """Snapshots and replicas: they come about while a run trains, and its result does not know of them."""
+import re
+import time
 import unittest
 
 from cluster import Cluster, wait_for
@@ -7,6 +9,8 @@ MOBILENET = {"training.model": "mobilenetv2", "training.width": 0.25, "training.
              "training.micro_batches": 4, "training.cuts": "6,13", "training.steps": 120}
 ASYNCHRONOUS = {**MOBILENET, "training.schedule": "1f1b", "training.micro_batches": 1}
 SNAPSHOTS = {"snapshot.every": 10, "snapshot.global_every": 30}
+RATE = 20e6  # bytes per second, from one node to another
+AUTO = {"snapshot.every": "auto", "snapshot.global_every": "auto", "snapshot.max_bandwidth": "20MB/s"}
 
 
 class Snapshots(unittest.TestCase):
@@ -18,27 +22,29 @@ class Snapshots(unittest.TestCase):
             stable = [e["step"] for e in c.events("snapshot")]
             return digest, c.loss().decode(), stable
 
-    def compare(self, sets):
+    def compare(self, sets, snapshots):
         *without, none = self.result({**sets, "snapshot.every": 0})
-        *having, stable = self.result({**sets, **SNAPSHOTS})
+        *having, stable = self.result({**sets, **snapshots})
         self.assertEqual(having, without)
         self.assertEqual(none, [])
         self.assertTrue(stable)  # every unit with two nodes
-        self.assertEqual([step % 10 for step in stable], [0] * len(stable))
+        return stable
 
     def test_the_result_is_the_same(self):
-        self.compare(MOBILENET)
+        self.compare(MOBILENET, AUTO)
 
     def test_the_result_is_the_same_without_a_flush(self):
-        self.compare(ASYNCHRONOUS)
+        stable = self.compare(ASYNCHRONOUS, SNAPSHOTS)
+        self.assertEqual([step % 10 for step in stable], [0] * len(stable))
 
     def test_they_stay_fresh(self):
-        sets = {**MOBILENET, **SNAPSHOTS, "training.steps": 10000000, "training.cuts": "auto"}
+        sets = {**MOBILENET, **AUTO, "training.steps": 10000000, "training.cuts": "auto"}
         with Cluster(3, sets) as c:
             c.follow()
             c.wait_for_steps(80)
             self.check_fresh(c, 0)
             self.check_memory(c)
+            self.check_rate(c)
             done = c.run("drain", "n3")
             self.assertEqual(done.returncode, 0, done.stderr)
             self.check_fresh(c, c.status()["step"])
@@ -50,6 +56,19 @@ class Snapshots(unittest.TestCase):
             s = c.status()["snapshot"]
             return s["stable_step"] > after and s["global_step"] > after and s["age_steps"] <= 40
         wait_for(f"fresh snapshots after step {after}", fresh, 20)
+
+    def check_rate(self, c):
+        """Nobody sends more than the limit to another, but for one unit's state that is on its way."""
+        def sent():
+            pages = [c.scrape(c.port + 1 + i) for i in (1, 2, 3)]
+            pattern = r'^ftp_replica_bytes_total\{node="n\d",dir="tx"\} (\S+)$'
+            return time.monotonic(), [float(re.search(pattern, p, re.MULTILINE)[1]) for p in pages]
+        begin_s, before = sent()
+        time.sleep(1)
+        end_s, after = sent()
+        for a, b in zip(before, after):
+            self.assertGreater(b, a)
+            self.assertLess(b - a, 2 * (RATE * (end_s - begin_s) + 2e6))  # to two others at most
 
     def check_memory(self, c):
         """The planner knows what they take, to a percent or two."""

@@ -27,7 +27,7 @@ ARROWS = {
             "runtime/checkpoint_dir.h"],
     "runtime": ["runtime/", "kernels/", "net/", "ctl/config.h", "ctl/config_model.h", "ctl/cores.h", "ctl/drill.h",
                 "ctl/jsonrpc.h",
-                "ctl/protocol.h"],
+                "ctl/protocol.h", "ctl/protocol_fields.h"],
     "tests": [""],
     "perf": [""],
 }

@@ -20,12 +20,15 @@ static void announce(struct rig *r)
 	c.retain.global = s->is_global;
 	if (s->stable_step)
 		c.retain.step[c.retain.n_steps++] = s->stable_step;
+	if (s->has_disk && !s->disk_awaited)
+		c.retain.disk = s->stable_step;
 	for (int i = 0; i < RIG_NODES; i++) {
 		if (!r->nodes[i].worker)
 			continue;
 		if (i == 0 && s->global_step && s->global_step != s->stable_step)
 			c.retain.step[c.retain.n_steps++] = s->global_step;
 		rig_call(r, i, &c);
+		s->disk_awaited |= (uint32_t)(c.retain.disk > 0) << i;
 		c.retain.n_steps = s->stable_step > 0;
 	}
 }
@@ -79,11 +82,25 @@ static void settle(struct rig *r)
 	rig_snapshots_name(r);
 }
 
+static void take_persisted(struct rig *r, int node)
+{
+	struct rig_snapshots *s = &r->snapshots;
+	struct ftp_persisted m;
+
+	while (r->nodes[node].worker && ftp_worker_persisted(r->nodes[node].worker, &m)) {
+		s->disk_awaited &= ~(1u << node);
+		s->n_puts += m.ok;
+		if (!m.ok)
+			print_message("%s\n", m.text);
+	}
+}
+
 void rig_snapshots_take(struct rig *r, int node)
 {
 	struct rig_snapshots *s = &r->snapshots;
 	struct ftp_replica_news n;
 
+	take_persisted(r, node);
 	if (s->is_owed && r->last_row > s->next + 1) {
 		s->next++;
 		s->is_owed = false;

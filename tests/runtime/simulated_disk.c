@@ -21,7 +21,7 @@ struct item {
 
 struct waiting {
 	struct ftp_disk_completion done;
-	bool is_slow;
+	bool is_slow, is_hung;
 };
 
 struct simulated_disk {
@@ -228,7 +228,7 @@ static int64_t execute_faulty(struct simulated_disk *d, const struct ftp_disk_op
 {
 	if (d->fault.kind == SIMULATED_IS_SHORT)
 		return execute_short(d, op);
-	if (d->fault.kind == SIMULATED_IS_SLOW)
+	if (d->fault.kind == SIMULATED_IS_SLOW || d->fault.kind == SIMULATED_HANGS)
 		return execute(d, op);
 	if (d->fault.kind == SIMULATED_TEARS && op->kind == FTP_DISK_WRITE)
 		write_part(d, op, true);
@@ -255,6 +255,7 @@ static void submit(struct ftp_disk *seam, const struct ftp_disk_op *op)
 	d->n_waiting++;
 	*w = (struct waiting){.done = {.tag = op->tag}};
 	w->is_slow = is_faulty && d->fault.kind == SIMULATED_IS_SLOW;
+	w->is_hung = is_faulty && d->fault.kind == SIMULATED_HANGS;
 	w->done.result = is_faulty ? execute_faulty(d, op) : execute(d, op);
 }
 
@@ -263,6 +264,11 @@ static void complete(struct simulated_disk *d, uint32_t tag)
 	for (uint32_t i = 0; i < d->n_items; i++)
 		if (d->items[i].tag == tag)
 			d->items[i].is_completed = true;
+}
+
+static bool is_hung(const struct simulated_disk *d, uint32_t i)
+{
+	return d->waiting[i].is_hung && d->fault.kind == SIMULATED_HANGS;
 }
 
 static int reap(
@@ -275,8 +281,10 @@ static int reap(
 	if (!d->n_waiting || max < 1)
 		return 0;
 	i = (uint32_t)draw(d, d->n_waiting);
-	for (uint32_t n = 0; n < d->n_waiting && d->waiting[i].is_slow; n++)
+	for (uint32_t n = 0; n < d->n_waiting && (d->waiting[i].is_slow || is_hung(d, i)); n++)
 		i = (i + 1) % d->n_waiting;
+	if (is_hung(d, i))
+		return 0;
 	*out = d->waiting[i].done;
 	d->waiting[i] = d->waiting[--d->n_waiting];
 	complete(d, out->tag);

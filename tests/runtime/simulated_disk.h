@@ -22,6 +22,7 @@ enum simulated_fault_kind {
 	SIMULATED_DOES,	 /* with `error`, but has done everything */
 	SIMULATED_IS_SHORT, /* half of the blocks, at least a part of one */
 	SIMULATED_IS_SLOW,  /* completes only when nothing else does */
+	SIMULATED_HANGS,    /* completes only when there is no such fault any more */
 };
 
 struct simulated_fault {

@@ -1,6 +1,6 @@
 #include "tests/runtime/small_dataset.h"
 
-#include <dirent.h>
+#include <ftw.h>
 #include <string.h>
 #include <unistd.h>
 #include <zlib.h>
@@ -15,17 +15,17 @@ void small_dataset_directory(char path[64])
 	assert_non_null(mkdtemp(path));
 }
 
+static int remove_one(const char *path, const struct stat *st, int kind, struct FTW *at)
+{
+	(void)st;
+	(void)kind;
+	(void)at;
+	return remove(path);
+}
+
 void small_dataset_remove(const char *path)
 {
-	DIR *dir = opendir(path);
-	struct dirent *e;
-
-	assert_non_null(dir);
-	while ((e = readdir(dir)))
-		if (e->d_name[0] != '.')
-			assert_int_equal(unlinkat(dirfd(dir), e->d_name, 0), 0);
-	closedir(dir);
-	assert_int_equal(rmdir(path), 0);
+	assert_int_equal(nftw(path, remove_one, 8, FTW_DEPTH | FTW_PHYS), 0);
 }
 
 void small_dataset_write_file(const char *path, const char *name, const void *data, size_t n_bytes)

@@ -10,7 +10,8 @@
 #define SMALL_HEIGHT 5
 #define SMALL_WIDTH  4
 
-/* A new directory under $TMPDIR or /tmp; small_dataset_remove() deletes it with all files in it. */
+/* A new directory under $TMPDIR or /tmp; small_dataset_remove() deletes it with all that is in it.
+ */
 void small_dataset_directory(char path[64]);
 void small_dataset_remove(const char *path);
 

@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "runtime/base/clock.h"
 #include "tests/base/check.h"
 #include "tests/runtime/worker_rig.h"
 
@@ -208,6 +209,36 @@ static void snapshots__every_unit_at_two_nodes(void **state)
 	assert_same_training(&r, &expected);
 }
 
+/* As often as the links allow, which is seldom: the snapshots wait, and training does not. */
+static void snapshots__keep_to_the_bandwidth(void **state)
+{
+	const double rate = 2e6;
+	static struct rig expected, r;
+	uint64_t begin_ns, bytes = 0;
+	double s;
+
+	(void)state;
+	train_alone(&expected);
+	begin_ns = ftp_clock_now_ns();
+	rig_open(&r, &(struct rig_settings){.schedule = "flush",
+			     .memory = "256MiB",
+			     .every = 1,
+			     .global_every = 2,
+			     .lead = 3,
+			     .bandwidth = "2MB/s"});
+	rig_change(&r, &thirds);
+	for (int u = 1; u < 3; u++) /* of the second stage: the most */
+		bytes += r.model->units[u].state_bytes;
+	rig_finish(&r);
+	s = (double)(ftp_clock_now_ns() - begin_ns) / (double)FTP_NS_PER_S;
+	print_message("%u stable within %.1f s, %.1f MB each for the second stage\n",
+		r.snapshots.n_stable, s, (double)bytes / 1e6);
+	rig_close(&r);
+	assert_true(r.snapshots.n_stable >= 1);
+	assert_true((double)r.snapshots.n_stable * (double)bytes <= rate * s + 2 * (double)bytes);
+	assert_same_training(&r, &expected);
+}
+
 /* Named so late that stages are past the step: those skip it, and nobody waits for them. */
 static void snapshots__late_ones_are_skipped(void **state)
 {
@@ -283,6 +314,7 @@ int main(void)
 		cmocka_unit_test(abandon__without_waiting),
 		cmocka_unit_test(prepare__that_does_not_fit_harms_nobody),
 		cmocka_unit_test(snapshots__every_unit_at_two_nodes),
+		cmocka_unit_test(snapshots__keep_to_the_bandwidth),
 		cmocka_unit_test(snapshots__late_ones_are_skipped),
 		cmocka_unit_test(snapshots__over_changes),
 		cmocka_unit_test(hold__a_lost_newcomer_ends_only_the_change),

@@ -26,8 +26,8 @@ static void load_config(struct rig *r, const struct rig_settings *s)
 		"  batch: 8, micro_batches: %3$d, schedule: %4$s, steps: %5$d, seed: 3,\n"
 		"  eval_every: 30, optimizer: {kind: sgd, momentum: 0.9, weight_decay: 1e-4},\n"
 		"  lr: {kind: cosine, base: 0.02, warmup: 5}}\n"
-		"snapshot: {every: %6$d, global_every: %7$d}\n"
-		"checkpoint: {every: %8$d}\n"
+		"snapshot: {every: %6$d, global_every: %7$d, max_bandwidth: %9$s}\n"
+		"checkpoint: {every: %8$d, keep: 8}\n"
 		"net: {port: udp}\n";
 	struct ftp_error err;
 	char path[128];
@@ -37,7 +37,8 @@ static void load_config(struct rig *r, const struct rig_settings *s)
 	f = fopen(path, "w");
 	assert_non_null(f);
 	fprintf(f, text, s->memory, r->directory, strcmp(s->schedule, "flush") ? 1 : 4, s->schedule,
-		RIG_STEPS, (int)s->every, (int)s->global_every, (int)s->disk_every);
+		RIG_STEPS, (int)s->every, (int)s->global_every, (int)s->disk_every,
+		s->bandwidth ? s->bandwidth : "0");
 	fclose(f);
 	if (ftp_config_load(&r->config, path, NULL, 0, &err))
 		fail_msg("%s", err.text);
@@ -81,6 +82,7 @@ void rig_open(struct rig *r, const struct rig_settings *settings)
 	r->snapshots.global_every = settings->global_every;
 	r->snapshots.lead = settings->lead;
 	r->snapshots.is_late = settings->is_late;
+	r->snapshots.has_disk = settings->disk_every;
 	spec = ftp_config_model_spec(r->config);
 	assert_int_equal(ftp_model_new(&r->model, &spec, &err), 0);
 	assert_int_equal(ftp_dataset_open(&r->dataset, r->directory, &err), 0);

@@ -13,7 +13,8 @@ struct rig_settings {
 	bool net_cores;		      /* every net loop has a thread */
 	const char *memory;	      /* of each node */
 	uint64_t every, global_every; /* snapshots; 0: none */
-	uint64_t disk_every;	      /* that go to disks; 0: none */
+	const char *bandwidth;	      /* of snapshots; NULL: no limit */
+	uint64_t disk_every;	      /* not 0: stable ones go to disks, one after the other */
 	uint64_t lead;		      /* steps from naming one to taking it, at least */
 	bool is_late;		      /* every third one is named when some stages have passed it */
 };
@@ -67,6 +68,9 @@ struct rig {
 		struct ftp_digest digest[FTP_PROTOCOL_MAX_UNITS];
 		uint64_t stable_step, global_step;
 		unsigned n_stable, n_global, n_spoiled;
+		bool has_disk;
+		uint32_t disk_awaited; /* nodes that have not told of the last put */
+		unsigned n_puts;       /* that nodes told of, and that succeeded */
 	} snapshots;
 };
 

@@ -1,0 +1,166 @@
+/* A node whose disk does not answer, or whose disk is busy when a recovery needs it. */
+#include <string.h>
+
+#include "runtime/base/clock.h"
+#include "tests/base/check.h"
+#include "tests/runtime/checkpointer_rig.h"
+
+/* What a recovery asks for does not wait for a put that is newer than that. */
+static void fetch__gives_a_put_up(void **state)
+{
+	struct rig r;
+
+	(void)state;
+	rig_open(&r, simulated_disk_new(check_seed()));
+	rig_put(&r, 10);
+	rig_restart(&r);
+	rig_hold_all(&r, 20);
+	rig_ask(&r, 20, 10);
+	for (int i = 0; i < 4; i++)
+		ftp_checkpointer_turn(r.k, &r.told, 0);
+	assert_true(ftp_checkpointer_is_busy(r.k));
+	rig_assert_fetched(&r, 1, 10);
+	assert_true(rig_turn(&r));
+	assert_int_equal(r.told.step, 20);
+	assert_false(r.told.ok);
+	assert_non_null(strstr(r.told.text, "cancelled"));
+	rig_put(&r, 30);
+	assert_true(r.told.ok);
+	rig_close(&r);
+}
+
+static void hang(struct rig *r)
+{
+	simulated_disk_fault(r->disk, (struct simulated_fault){.kind = SIMULATED_HANGS,
+					      .first = simulated_disk_n_ops(r->disk),
+					      .n = 1000});
+}
+
+static void answer(struct rig *r)
+{
+	simulated_disk_fault(r->disk, (struct simulated_fault){.kind = SIMULATED_NONE});
+}
+
+/* Half a second a turn, until something is told; returns the seconds. */
+static uint64_t turn_slowly(struct rig *r, uint64_t begin_ns)
+{
+	uint64_t now_ns = begin_ns;
+
+	do
+		ftp_checkpointer_turn(r->k, &r->told, now_ns += FTP_NS_PER_S / 2);
+	while (!r->told.step && now_ns < begin_ns + 100 * FTP_NS_PER_S);
+	return (now_ns - begin_ns) / FTP_NS_PER_S;
+}
+
+/* Within a bounded time it is told, its states are free, and the next puts are refused; when it
+ * answers, all is as before. */
+static void turn__hung(void **state)
+{
+	struct rig r;
+
+	(void)state;
+	rig_open(&r, simulated_disk_new(check_seed()));
+	rig_put(&r, 10);
+	hang(&r);
+	rig_hold_all(&r, 20);
+	rig_ask(&r, 20, 10);
+	assert_in_range(turn_slowly(&r, FTP_NS_PER_S), 29, 32);
+	assert_int_equal(r.told.step, 20);
+	assert_false(r.told.ok);
+	assert_non_null(strstr(r.told.text, "has not answered for 30.5 s"));
+	assert_false(ftp_checkpointer_stats(r.k)->is_usable);
+	assert_int_equal(ftp_checkpointer_stats(r.k)->n_hung, 1);
+	assert_false(ftp_checkpointer_is_busy(r.k)); /* nobody has to look for it */
+	rig_put(&r, 30);
+	assert_false(r.told.ok);
+	assert_int_equal(rig_listed(&r, 10), 0);
+	assert_false(ftp_checkpointer_fetch(r.k, 1, 11));
+	answer(&r);
+	assert_false(rig_turn(&r));
+	assert_true(ftp_checkpointer_stats(r.k)->is_usable);
+	assert_int_equal(rig_listed(&r, 10), r.model->n_units);
+	rig_put(&r, 40);
+	assert_true(r.told.ok);
+	rig_restart(&r);
+	assert_int_equal(rig_listed(&r, 20), 0);
+	assert_int_equal(rig_listed(&r, 40), r.model->n_units);
+	rig_close(&r);
+}
+
+/* A node that was stopped itself has not waited. */
+static void turn__was_not_looking(void **state)
+{
+	struct rig r;
+
+	(void)state;
+	rig_open(&r, simulated_disk_new(check_seed()));
+	hang(&r);
+	rig_hold_all(&r, 10);
+	rig_ask(&r, 10, 0);
+	for (uint64_t i = 1; i < 10; i++)
+		ftp_checkpointer_turn(r.k, &r.told, i * 100 * FTP_NS_PER_S);
+	assert_int_equal(ftp_checkpointer_stats(r.k)->n_hung, 0);
+	answer(&r);
+	assert_true(rig_turn(&r));
+	assert_true(r.told.ok);
+	rig_close(&r);
+}
+
+/* Once, not for each unit. */
+static void fetch__hung(void **state)
+{
+	struct rig r;
+
+	(void)state;
+	rig_open(&r, simulated_disk_new(check_seed()));
+	rig_put(&r, 10);
+	r.patience_ns = 20 * FTP_NS_PER_MS;
+	rig_restart(&r);
+	hang(&r);
+	for (uint32_t u = 0; u < (uint32_t)r.model->n_units; u++)
+		assert_false(ftp_checkpointer_fetch(r.k, u, 10));
+	assert_int_equal(ftp_checkpointer_stats(r.k)->n_hung, 1);
+	answer(&r);
+	assert_false(rig_turn(&r));
+	for (uint32_t u = 0; u < (uint32_t)r.model->n_units; u++)
+		rig_assert_fetched(&r, u, 10);
+	rig_close(&r);
+}
+
+/* The node joins all the same, and has its disk as soon as that answers. */
+static void new__hung(void **state)
+{
+	struct simulated_disk *disk;
+	struct rig r;
+
+	(void)state;
+	rig_open(&r, simulated_disk_new(check_seed()));
+	rig_put(&r, 10);
+	disk = simulated_disk_after_kill(r.disk, check_seed());
+	rig_end(&r);
+	simulated_disk_fault(disk, (struct simulated_fault){.kind = SIMULATED_HANGS, .n = 1000});
+	r.patience_ns = 20 * FTP_NS_PER_MS;
+	rig_begin(&r, disk);
+	assert_false(ftp_checkpointer_stats(r.k)->is_usable);
+	rig_put(&r, 20);
+	assert_false(r.told.ok);
+	answer(&r);
+	assert_false(rig_turn(&r));
+	assert_true(ftp_checkpointer_stats(r.k)->is_usable);
+	rig_assert_fetched(&r, 2, 10);
+	rig_close(&r);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(fetch__gives_a_put_up),
+		cmocka_unit_test(turn__hung),
+		cmocka_unit_test(turn__was_not_looking),
+		cmocka_unit_test(fetch__hung),
+		cmocka_unit_test(new__hung),
+	};
+
+	check_seed();
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
