@@ -365,13 +365,11 @@ static void judge(struct sim_cluster *c)
 				oracle_fail(o, "step %llu was not trained by every stage",
 					(unsigned long long)step);
 	} else if (c->spec.snapshot_every && c->now_term && s->outcome == FTP_END_FAILED &&
-		   !strstr(s->reason, "was not passed in") &&
-		   !strstr(s->reason, "no node came back")) {
+		   !strstr(s->reason, "was not passed in")) {
 		oracle_fail(o, "nodes can be lost, but the run failed: %s", s->reason);
 	} else if (!c->spec.snapshot_every && c->n_coordinators && s->outcome == FTP_END_FAILED) {
 		return; /* nodes that halt by and by, with nothing to go back to, lose each other */
-	} else if (c->spec.snapshot_every && (strstr(s->reason, "was not passed in") ||
-						     strstr(s->reason, "no node came back"))) {
+	} else if (c->spec.snapshot_every && strstr(s->reason, "was not passed in")) {
 		return; /* whoever they were */
 	} else if (c->is_worker_hit && strstr(s->reason, "no stage has computed anything")) {
 		return; /* nobody can say which stage hangs */

@@ -39,7 +39,8 @@ void sim_operator_attend(struct sim_cluster *c)
 
 	if (sim_process_is_frozen(&c->world, c->coordinator->process))
 		return;
-	if (!c->coordinator->process->alive || !ftp_coordinator_waits(core)) {
+	if (!c->coordinator->process->alive ||
+		!(ftp_coordinator_waits(core) || ftp_coordinator_resume_waits(core))) {
 		if (!c->coordinator->process->alive || !ftp_coordinator_recovering(core))
 			c->wait_ns = 0;
 		return;
@@ -49,7 +50,8 @@ void sim_operator_attend(struct sim_cluster *c)
 		c->is_recover_asked = false;
 		c->n_waits++;
 		snprintf(c->waited_for, sizeof(c->waited_for), "%s", core->recovery.waits_for);
-		check_wait(c);
+		if (ftp_coordinator_waits(core))
+			check_wait(c);
 	}
 	for (uint32_t i = 0; i < c->config.n_nodes; i++) {
 		if (c->world.now_ns < c->wait_ns + RESTART_NS || core->nodes[i].live)

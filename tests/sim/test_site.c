@@ -140,7 +140,7 @@ static const struct {
 		""},
 	{"power_cut__waits_for_who_has_the_units", "coordinator -> n2: node.retain", 8,
 		{.kind = SIM_POWER, .outage_ns = 10000000, .spread_ns = 300000000, .absent = 3},
-		"units 0-2 (n1 had them)"},
+		"units 0-2 (n1, n2 had them)"},
 	{"coordinator_dies__training_goes_on", "coordinator -> n2: node.retain", 8,
 		{.kind = SIM_KILL, .victim = SIM_COORDINATOR}, ""},
 };
