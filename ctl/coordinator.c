@@ -176,7 +176,7 @@ static void nobody_joined(struct ftp_coordinator *c, uint64_t now_ns, struct ftp
 	char who[256];
 
 	for (uint32_t i = 0; i < c->n_nodes; i++) {
-		if (c->nodes[i].joined)
+		if (c->nodes[i].live) /* one that joined an earlier coordinator is not here */
 			continue;
 		missing |= FTP_NODE_BIT(i);
 		if (c->nodes[i].refusal[0])

@@ -63,6 +63,14 @@ static uint64_t moved_bytes(const struct ftp_coordinator *c)
 	return bytes;
 }
 
+/* In a recovery only who has halted: a node that was lost and has joined anew meanwhile would not
+ * be halted again, and would keep a plan that is given up. */
+static bool takes_part(const struct ftp_coordinator *c, uint32_t node)
+{
+	return c->nodes[node].live &&
+	       (!c->change.plan.recovery || c->change.members & FTP_NODE_BIT(node));
+}
+
 void ftp_coordinator_change_set_plan(
 	struct ftp_coordinator *c, const struct ftp_planner_plan *target)
 {
@@ -80,7 +88,7 @@ void ftp_coordinator_change_set_plan(
 		ftp_coordinator_change_member(c, p->term, &p->stages[i], target->node[i],
 			target->first_unit[i], target->first_unit[i + 1]);
 	for (uint32_t i = 0; i < c->plan.n_stages; i++)
-		if (c->nodes[c->plan.stages[i].node].live)
+		if (takes_part(c, c->plan.stages[i].node))
 			ftp_coordinator_change_giver(c, c->plan.stages[i].node);
 	(p->recovery ? ftp_coordinator_recovery_holders : set_holders)(c);
 	c->change.move_bytes = moved_bytes(c);

@@ -17,10 +17,21 @@ void ftp_coordinator_disk_begin(struct ftp_coordinator *c)
 
 	if (!ftp_catalogue_find(&s->catalogue, s->disk_step))
 		s->disk_step = 0;
+	if (c->plan.recovery && !s->disk_step)
+		s->disk.back_step = c->plan.recovery_step;
 	if (!ftp_catalogue_find(&s->catalogue, s->disk.put.step))
 		s->disk.put.step = 0;
 	if (s->disk.named_step > c->plan_step)
 		s->disk.named_step = s->disk_step;
+}
+
+uint64_t ftp_coordinator_disk_kept(const struct ftp_coordinator *c)
+{
+	const struct ftp_coordinator_snapshots *s = &c->snapshots;
+
+	if (!c->config->checkpoint.every)
+		return 0;
+	return s->disk_step ? s->disk_step : s->disk.back_step;
 }
 
 bool ftp_coordinator_disk_needs(const struct ftp_coordinator *c, uint64_t step)
@@ -43,6 +54,7 @@ static void become_durable(struct ftp_coordinator *c, uint64_t now_ns, struct ft
 	uint64_t before = s->disk_step;
 
 	s->disk_step = d->put.step;
+	d->back_step = 0;
 	d->n_durable++;
 	ftp_coordinator_journal(c, now_ns, a);
 	ftp_coordinator_snapshots_forget(c, before);

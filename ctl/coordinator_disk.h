@@ -11,6 +11,10 @@
 
 struct ftp_coordinator_disk {
 	uint64_t named_step; /* the last one that was put, or where that began */
+	/* What the plan in force went back to, while no snapshot that counts is known to be
+	 * durable: what disks have of it may be all that is left, and later states there are of an
+	 * abandoned history. 0: none */
+	uint64_t back_step;
 	uint64_t n_durable, n_failed;
 	bool is_failing; /* the last one did not become durable */
 	uint64_t event_ns;
@@ -32,6 +36,8 @@ void ftp_coordinator_disk_begin(struct ftp_coordinator *c);
  * those that are awaited. 0: none is. */
 uint64_t ftp_coordinator_disk_name(
 	struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a);
+/* The step that disks are to keep; 0: none. */
+uint64_t ftp_coordinator_disk_kept(const struct ftp_coordinator *c);
 bool ftp_coordinator_disk_needs(const struct ftp_coordinator *c, uint64_t step);
 void ftp_coordinator_disk_lose(struct ftp_coordinator *c, uint32_t node);
 int ftp_coordinator_on_persisted(struct ftp_coordinator *c, uint32_t node, const json_t *body,

@@ -6,6 +6,13 @@
 #include "ctl/coordinator_state.h"
 #include "ctl/jsonrpc.h"
 
+/* It was given up before the coordinator was away, and has not heard of it: it would go on. */
+static bool is_left_behind(const struct ftp_coordinator *c, const struct ftp_join *join)
+{
+	return c->state == FTP_RUN_RESUMING && join->term && join->term < c->plan.term &&
+	       join->next_term != c->plan.term;
+}
+
 /* 0, or an errno with the reason that the node is told. */
 static int admit(const struct ftp_coordinator *c, const struct ftp_join *join, uint32_t node,
 	struct ftp_error *err)
@@ -26,6 +33,12 @@ static int admit(const struct ftp_coordinator *c, const struct ftp_join *join, u
 			"%s comes back too late: training has gone on without it since term %llu; "
 			"start it anew",
 			join->name, (unsigned long long)c->plan.term);
+	if (is_left_behind(c, join))
+		return ftp_error_set(err, EBUSY,
+			"%s comes back too late: it trains the plan of term %llu, but that of term "
+			"%llu was in force without it; start it anew",
+			join->name, (unsigned long long)join->term,
+			(unsigned long long)c->plan.term);
 	if (c->state == FTP_RUN_TRAINING &&
 		ftp_coordinator_stage_of(&c->plan, node) != FTP_NO_NODE &&
 		!ftp_coordinator_recovering(c))

@@ -353,7 +353,10 @@ static void read_plan(struct ftp_coordinator *c)
 		p->stages[i].node =
 			node != FTP_NO_NODE && c->nodes[node].joined ? node : FTP_NO_NODE;
 	}
-	p->n_leaving = 0; /* whoever left has left */
+	p->n_leaving = 0; /* whoever left has left, and held what has its place by now */
+	for (uint32_t u = 0; u < p->n_units; u++)
+		if (p->holder[u] >= p->n_stages)
+			p->holder[u] = FTP_PLAN_INITIAL;
 	if (p->term && p->n_units != c->settings.n_units)
 		p->n_stages = 0;
 }
@@ -371,6 +374,8 @@ void ftp_coordinator_journal_read(struct ftp_coordinator *c, const json_t *journ
 		read_node(c, entry);
 	read_plan(c);
 	read_disk(c, h);
+	if (c->plan.recovery && !c->snapshots.disk_step)
+		c->snapshots.disk.back_step = c->plan.recovery_step;
 	free(h);
 	json_array_extend(c->plans, json_object_get(journal, "plans"));
 	json_array_extend(c->changes, json_object_get(journal, "changes"));

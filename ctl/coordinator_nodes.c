@@ -162,7 +162,7 @@ static bool may_exit(const struct ftp_coordinator *c, int node, int64_t pid)
 	const struct ftp_coordinator_node *n = &c->nodes[node];
 
 	return (c->state == FTP_RUN_TRAINING && (n->join.pid == pid ? n->leaving : n->joined)) ||
-	       (c->state == FTP_RUN_RESUMING && n->live && n->join.pid != pid);
+	       (c->state < FTP_RUN_TRAINING && n->live && n->join.pid != pid);
 }
 
 static void describe_exit(const struct ftp_exited *m, char *text, size_t bytes)

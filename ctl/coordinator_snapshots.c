@@ -140,7 +140,7 @@ static void retain(struct ftp_coordinator *c, uint64_t now_ns, struct ftp_action
 			.next = s->next,
 			.global = s->is_global,
 			.disk = disk,
-			.durable = s->disk_step};
+			.durable = ftp_coordinator_disk_kept(c)};
 
 		if (!c->nodes[i].live || c->nodes[i].leaving)
 			continue;

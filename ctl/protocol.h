@@ -47,8 +47,9 @@
  * Disks. Now and then node.retain also names a stable snapshot to put on the disks: every node puts
  * all complete states of it that it holds, its own and replicas, and tells with node.persisted what
  * is durable, or why nothing is. It names no other one before all nodes have told, or are lost, or
- * a minute has passed. The newest snapshot of which every unit is durable somewhere is pinned.
- * What a node has on its disk is part of its inventory, from its start on.
+ * a minute has passed. The newest snapshot of which every unit is durable somewhere is pinned;
+ * after a return to before it, what was gone back to, until another one is. What a node has on its
+ * disk is part of its inventory, from its start on.
  *
  *   method           params               answer
  *   node.join        ftp_join             ftp_joined, or an error that says why not: the node ends
@@ -312,7 +313,7 @@ struct ftp_retain {    /* snapshots of `step` and of `next` and later are kept, 
 	uint64_t next;	 /* the step after which the next one is taken; after the last: none is */
 	uint32_t global; /* 1: the next one goes to the central node too */
 	uint64_t disk; /* put what you hold of this step, one of `step`, on the disk; 0: nothing */
-	uint64_t durable; /* of this step every unit is on some disk: keep it there; 0: none is */
+	uint64_t durable; /* keep what is on the disk of this step; 0: of none */
 };
 
 struct ftp_persisted {	     /* notification: the end of a put that node.retain asked for */

@@ -31,7 +31,7 @@ static bool take_measures(struct ftp_control *c)
 			return true;
 		if (m.kind == FTP_MEASURE_LINK)
 			ftp_ledger_set_link(&c->ledger, m.peer, m.rtt_ns, m.tx_bytes, m.rx_bytes);
-		else if (m.term == c->term)
+		else if (m.term == c->standing.term)
 			ftp_ledger_add_step(&c->ledger, m.step, m.compute_ns);
 	}
 	return false;
@@ -54,13 +54,13 @@ void ftp_control_send_progress(struct ftp_control *c)
 	struct ftp_progress *p = &c->ledger.progress;
 	bool all;
 
-	if (!m->steps || !c->term)
+	if (!m->steps || !c->standing.term)
 		return;
 	do {
 		all = take_news(c);
 		if (!c->is_joined)
 			continue;
-		p->term = c->term;
+		p->term = c->standing.term;
 		p->now_ns = ftp_clock_now_ns();
 		p->samples = (uint64_t)ftp_metric_get(m->samples);
 		p->compute_s = ftp_metric_get(m->compute);
@@ -74,7 +74,7 @@ void ftp_control_send_progress(struct ftp_control *c)
 static void on_step(struct ftp_control *c, struct ftp_outcome *o)
 {
 	ftp_ledger_add_row(&c->ledger, o->step, o->loss);
-	c->row_term = c->term;
+	c->standing.row_term = c->standing.term;
 	if (c->is_new || ftp_ledger_untold(&c->ledger) >= FTP_PROGRESS_MAX_ROWS)
 		ftp_control_send_progress(c);
 	c->is_new = false;
@@ -95,7 +95,7 @@ static void tell_evaluated(struct ftp_control *c)
 
 static void on_evaluated(struct ftp_control *c, struct ftp_outcome *o)
 {
-	c->evaluated = (struct ftp_evaluated){.term = c->term,
+	c->evaluated = (struct ftp_evaluated){.term = c->standing.term,
 		.step = o->step,
 		.n_correct = o->n_correct,
 		.n_samples = o->n_samples,
@@ -114,7 +114,8 @@ static void on_finished(struct ftp_control *c, struct ftp_outcome *o)
 {
 	struct ftp_finished *f = &c->finished;
 
-	*f = (struct ftp_finished){.term = c->term, .step = o->step, .train_s = o->train_s};
+	*f = (struct ftp_finished){
+		.term = c->standing.term, .step = o->step, .train_s = o->train_s};
 	if (o->text)
 		memcpy(f->params_digest, o->text, sizeof(f->params_digest));
 	ftp_control_send_progress(c);
@@ -124,16 +125,16 @@ static void on_finished(struct ftp_control *c, struct ftp_outcome *o)
 void ftp_control_tell_again(struct ftp_control *c)
 {
 	ftp_control_send_progress(c);
-	if (c->evaluated.step && c->evaluated.term == c->term)
+	if (c->evaluated.step && c->evaluated.term == c->standing.term)
 		tell_evaluated(c);
-	if (c->finished.step && c->finished.term == c->term)
+	if (c->finished.step && c->finished.term == c->standing.term)
 		tell_finished(c);
 }
 
 static void answer(
 	struct ftp_control *c, uint64_t *call, int code, json_t *result, const char *text)
 {
-	if (*call && *call != FTP_CONTROL_ORPHAN)
+	if (*call && *call != FTP_STANDING_ORPHAN)
 		ftp_jsonrpc_answer(c->rpc, *call, code, result, text);
 	else
 		json_decref(result);
@@ -147,10 +148,10 @@ static void on_failed(struct ftp_control *c, struct ftp_outcome *o)
 	snprintf(f.reason, sizeof(f.reason), "%s", o->text ? o->text : "out of memory");
 	c->failed = ftp_error_set(c->err, EIO, "%s", f.reason);
 	ftp_control_send_progress(c);
-	answer(c, &c->profile_call, FTP_JSONRPC_STATE, NULL, f.reason);
-	answer(c, &c->probe_call, FTP_JSONRPC_STATE, NULL, f.reason);
+	answer(c, &c->standing.profile_call, FTP_JSONRPC_STATE, NULL, f.reason);
+	answer(c, &c->standing.probe_call, FTP_JSONRPC_STATE, NULL, f.reason);
 	for (int i = 0; i < FTP_N_TRANSITION_CALLS; i++)
-		answer(c, &c->calls[i], FTP_JSONRPC_STATE, NULL, f.reason);
+		answer(c, &c->standing.calls[i], FTP_JSONRPC_STATE, NULL, f.reason);
 	if (c->is_joined)
 		ftp_jsonrpc_notify(c->rpc, FTP_METHOD_FAILED, ftp_failed_encode(&f));
 }
@@ -189,34 +190,13 @@ static json_t *halt_result(const struct ftp_outcome *o)
 /* Which plans the node has, for a coordinator that was away. */
 static void note_plan(struct ftp_control *c, const struct ftp_outcome *o)
 {
-	if (o->text) {
-		c->next_term = o->call == FTP_CALL_PREPARE ? 0 : c->next_term;
-		return;
-	}
-	switch (o->call) {
-	case FTP_CALL_PREPARE:
-		c->newest_term = o->term > c->newest_term ? o->term : c->newest_term;
-		break;
-	case FTP_CALL_COMMIT:
-		if (o->term == c->term && !c->is_halted)
-			break; /* it is repeated */
-		c->term = o->term;
-		c->next_term = 0;
-		c->is_halted = false;
-		c->ledger.progress.step = o->step;
-		ftp_ledger_forget(&c->ledger);
-		c->is_new = true;
-		break;
-	case FTP_CALL_HALT:
+	if (o->call == FTP_CALL_HALT && !o->text)
 		ftp_control_send_progress(c);
-		c->term = c->next_term = 0;
-		break;
-	case FTP_CALL_ABANDON:
-		c->next_term = 0;
-		break;
-	default:
-		break;
-	}
+	if (!ftp_standing_answered(&c->standing, o->call, o->term, o->text))
+		return;
+	c->ledger.progress.step = o->step;
+	ftp_ledger_forget(&c->ledger);
+	c->is_new = true;
 }
 
 static void on_answered(struct ftp_control *c, struct ftp_outcome *o)
@@ -231,7 +211,7 @@ static void on_answered(struct ftp_control *c, struct ftp_outcome *o)
 	};
 
 	note_plan(c, o);
-	answer(c, &c->calls[o->call], o->text ? FTP_JSONRPC_STATE : 0,
+	answer(c, &c->standing.calls[o->call], o->text ? FTP_JSONRPC_STATE : 0,
 		o->text ? NULL : results[o->call](o), o->text);
 }
 
@@ -248,8 +228,7 @@ static void on_lost(struct ftp_control *c, struct ftp_outcome *o)
 	struct ftp_lost m = {.term = o->term, .node = o->peer};
 
 	snprintf(m.text, sizeof(m.text), "%s", o->text);
-	c->is_halted = true;
-	c->next_term = 0;
+	ftp_standing_lose_peer(&c->standing);
 	ftp_control_send_progress(c);
 	if (c->is_joined)
 		ftp_jsonrpc_notify(c->rpc, FTP_METHOD_LOST, ftp_lost_encode(&m));
@@ -258,18 +237,18 @@ static void on_lost(struct ftp_control *c, struct ftp_outcome *o)
 static void on_inventory(struct ftp_control *c, struct ftp_outcome *o)
 {
 	ftp_control_send_progress(c); /* as before a halt */
-	answer(c, &c->inventory_call, 0, ftp_inventory_encode(o->inventory), NULL);
+	answer(c, &c->standing.inventory_call, 0, ftp_inventory_encode(o->inventory), NULL);
 }
 
 static void on_profiled(struct ftp_control *c, struct ftp_outcome *o)
 {
-	answer(c, &c->profile_call, o->text ? FTP_JSONRPC_STATE : 0,
+	answer(c, &c->standing.profile_call, o->text ? FTP_JSONRPC_STATE : 0,
 		o->text ? NULL : ftp_profile_encode(o->profile), o->text);
 }
 
 static void on_probed(struct ftp_control *c, struct ftp_outcome *o)
 {
-	answer(c, &c->probe_call, o->text ? FTP_JSONRPC_STATE : 0,
+	answer(c, &c->standing.probe_call, o->text ? FTP_JSONRPC_STATE : 0,
 		o->text ? NULL : ftp_links_encode(o->links), o->text);
 }
 

@@ -50,7 +50,7 @@ static int handle_profile(void *arg, struct ftp_jsonrpc *peer, uint64_t call, co
 	if (ftp_profile_ask_decode(&ask, params, err))
 		return FTP_JSONRPC_PARAMS;
 	memcpy(cmd.isa, ask.isa, sizeof(cmd.isa));
-	return command(c, &cmd, &c->profile_call, call, err);
+	return command(c, &cmd, &c->standing.profile_call, call, err);
 }
 
 static int handle_probe(void *arg, struct ftp_jsonrpc *peer, uint64_t call, const json_t *params,
@@ -67,12 +67,12 @@ static int handle_probe(void *arg, struct ftp_jsonrpc *peer, uint64_t call, cons
 		free(cmd.probe);
 		return FTP_JSONRPC_PARAMS;
 	}
-	if (c->term) {
+	if (c->standing.term) {
 		free(cmd.probe);
 		ftp_error_set(err, EBUSY, "the node has a plan");
 		return FTP_JSONRPC_STATE;
 	}
-	return command(c, &cmd, &c->probe_call, call, err);
+	return command(c, &cmd, &c->standing.probe_call, call, err);
 }
 
 static int handle_prepare(void *arg, struct ftp_jsonrpc *peer, uint64_t call, const json_t *params,
@@ -92,9 +92,9 @@ static int handle_prepare(void *arg, struct ftp_jsonrpc *peer, uint64_t call, co
 		return FTP_JSONRPC_PARAMS;
 	}
 	term = cmd.plan->term;
-	rc = command(c, &cmd, &c->calls[FTP_CALL_PREPARE], call, err);
+	rc = command(c, &cmd, &c->standing.calls[FTP_CALL_PREPARE], call, err);
 	if (rc == 1)
-		c->next_term = term;
+		ftp_standing_prepare(&c->standing, term);
 	return rc;
 }
 
@@ -107,7 +107,7 @@ static int handle_inventory(void *arg, struct ftp_jsonrpc *peer, uint64_t call,
 	(void)peer;
 	(void)params;
 	(void)result;
-	return command(c, &cmd, &c->inventory_call, call, err);
+	return command(c, &cmd, &c->standing.inventory_call, call, err);
 }
 
 static int handle_hold(void *arg, struct ftp_jsonrpc *peer, uint64_t call, const json_t *params,
@@ -123,7 +123,7 @@ static int handle_hold(void *arg, struct ftp_jsonrpc *peer, uint64_t call, const
 		return FTP_JSONRPC_PARAMS;
 	cmd.term = m.term;
 	cmd.step = m.step;
-	return command(c, &cmd, &c->calls[FTP_CALL_HOLD], call, err);
+	return command(c, &cmd, &c->standing.calls[FTP_CALL_HOLD], call, err);
 }
 
 static int handle_transfer(void *arg, struct ftp_jsonrpc *peer, uint64_t call, const json_t *params,
@@ -140,7 +140,7 @@ static int handle_transfer(void *arg, struct ftp_jsonrpc *peer, uint64_t call, c
 		free(cmd.transfer);
 		return FTP_JSONRPC_PARAMS;
 	}
-	return command(c, &cmd, &c->calls[FTP_CALL_TRANSFER], call, err);
+	return command(c, &cmd, &c->standing.calls[FTP_CALL_TRANSFER], call, err);
 }
 
 static int handle_commit(void *arg, struct ftp_jsonrpc *peer, uint64_t call, const json_t *params,
@@ -155,7 +155,7 @@ static int handle_commit(void *arg, struct ftp_jsonrpc *peer, uint64_t call, con
 	if (ftp_commit_decode(&m, params, err))
 		return FTP_JSONRPC_PARAMS;
 	cmd.term = m.term;
-	return command(c, &cmd, &c->calls[FTP_CALL_COMMIT], call, err);
+	return command(c, &cmd, &c->standing.calls[FTP_CALL_COMMIT], call, err);
 }
 
 static int handle_abandon(void *arg, struct ftp_jsonrpc *peer, uint64_t call, const json_t *params,
@@ -170,7 +170,7 @@ static int handle_abandon(void *arg, struct ftp_jsonrpc *peer, uint64_t call, co
 	if (ftp_abandon_decode(&m, params, err))
 		return FTP_JSONRPC_PARAMS;
 	cmd.term = m.term;
-	return command(c, &cmd, &c->calls[FTP_CALL_ABANDON], call, err);
+	return command(c, &cmd, &c->standing.calls[FTP_CALL_ABANDON], call, err);
 }
 
 static int handle_halt(void *arg, struct ftp_jsonrpc *peer, uint64_t call, const json_t *params,
@@ -186,9 +186,8 @@ static int handle_halt(void *arg, struct ftp_jsonrpc *peer, uint64_t call, const
 		return FTP_JSONRPC_PARAMS;
 	cmd.term = m.term;
 	memcpy(cmd.reason, m.reason, sizeof(cmd.reason));
-	if (m.term > c->newest_term)
-		c->newest_term = m.term;
-	return command(c, &cmd, &c->calls[FTP_CALL_HALT], call, err);
+	ftp_standing_halt(&c->standing, m.term);
+	return command(c, &cmd, &c->standing.calls[FTP_CALL_HALT], call, err);
 }
 
 static int handle_emulate(void *arg, struct ftp_jsonrpc *peer, uint64_t call, const json_t *params,

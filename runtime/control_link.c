@@ -33,13 +33,13 @@ static void on_joined(void *arg, int code, const json_t *result, const char *tex
 			c->err, EPROTO, "the answer to %s: %s", FTP_METHOD_JOIN, err.text);
 		return;
 	}
-	if (!c->run)
+	if (!c->standing.run)
 		ftp_assert(!ftp_worker_command(c->params->worker, /* the first: there is room */
 			&(struct ftp_command){.kind = FTP_COMMAND_CLAIM, .run = joined.run}));
 	else
 		ftp_log_info("the coordinator at %s is back, and knows the losses up to step %llu",
 			c->params->coordinator, (unsigned long long)joined.row);
-	c->run = joined.run;
+	c->standing.run = joined.run;
 	c->is_joined = true;
 	c->give_up_ns = 0;
 	ftp_ledger_tell_after(&c->ledger, joined.row);
@@ -49,14 +49,8 @@ static void on_joined(void *arg, int code, const json_t *result, const char *tex
 static void join(struct ftp_control *c, int fd)
 {
 	struct ftp_join m = *c->params->join;
-	bool has_rows = c->term && c->row_term == c->term;
 
-	m.run = c->run;
-	m.term = c->is_halted ? 0 : c->term;
-	m.next_term = c->next_term;
-	m.newest_term = c->newest_term;
-	m.step = c->ledger.progress.step;
-	m.first_row = has_rows ? c->ledger.first_row : 0;
+	ftp_standing_tell(&c->standing, &c->ledger, &m);
 	c->rpc = ftp_jsonrpc_new(fd, ftp_control_methods, c);
 	ftp_jsonrpc_call(c->rpc, FTP_METHOD_JOIN, ftp_join_encode(&m),
 		ftp_clock_now_ns() + JOIN_DEADLINE_NS, on_joined, c);
@@ -79,48 +73,28 @@ int ftp_control_connect(struct ftp_control *c, struct ftp_error *err)
 	return 0;
 }
 
-static void orphan(uint64_t *call)
-{
-	if (*call)
-		*call = FTP_CONTROL_ORPHAN;
-}
-
 /* A plan that was never answered to be prepared will not be committed. */
 static void forget_preparing(struct ftp_control *c)
 {
-	const struct ftp_command cmd = {.kind = FTP_COMMAND_ABANDON, .term = c->next_term};
+	const struct ftp_command cmd = {.kind = FTP_COMMAND_ABANDON, .term = c->standing.next_term};
 
-	if (c->calls[FTP_CALL_PREPARE] && !c->calls[FTP_CALL_ABANDON] &&
-		!ftp_worker_command(c->params->worker, &cmd))
-		c->calls[FTP_CALL_ABANDON] = FTP_CONTROL_ORPHAN;
+	if (!ftp_worker_command(c->params->worker, &cmd))
+		c->standing.calls[FTP_CALL_ABANDON] = FTP_STANDING_ORPHAN;
 }
 
 static void lose(struct ftp_control *c, uint64_t now_ns, const char *why)
 {
-	uint64_t *const calls[] = {&c->profile_call, &c->probe_call, &c->inventory_call};
-
 	ftp_log_warn("lost the coordinator at %s: %s; waiting for it up to %llu s%s",
 		c->params->coordinator, why, FTP_CONTROL_PATIENCE_NS / FTP_NS_PER_S,
-		c->term ? ", and training on meanwhile" : "");
-	for (size_t i = 0; i < sizeof(calls) / sizeof(*calls); i++)
-		orphan(calls[i]);
-	for (int i = 0; i < FTP_N_TRANSITION_CALLS; i++)
-		orphan(&c->calls[i]);
-	forget_preparing(c);
+		c->standing.term ? ", and training on meanwhile" : "");
+	if (ftp_standing_lose_coordinator(&c->standing))
+		forget_preparing(c);
 	c->is_joined = false;
 	ftp_jsonrpc_free(c->rpc);
 	c->rpc = NULL;
 	c->retry_ns = now_ns + CONNECT_RETRY_NS;
 	if (!c->give_up_ns)
 		c->give_up_ns = now_ns + FTP_CONTROL_PATIENCE_NS;
-}
-
-/* What the worker does that a new coordinator could not interrupt: it would be refused. */
-static bool is_busy(const struct ftp_control *c)
-{
-	return c->profile_call || c->probe_call || c->inventory_call ||
-	       c->calls[FTP_CALL_PREPARE] || c->calls[FTP_CALL_HOLD] || c->calls[FTP_CALL_COMMIT] ||
-	       c->calls[FTP_CALL_ABANDON] || c->calls[FTP_CALL_HALT];
 }
 
 static int retry(struct ftp_control *c, uint64_t now_ns, struct ftp_error *err)
@@ -134,7 +108,7 @@ static int retry(struct ftp_control *c, uint64_t now_ns, struct ftp_error *err)
 	if (now_ns < c->retry_ns)
 		return 0;
 	c->retry_ns = now_ns + CONNECT_RETRY_NS;
-	if (is_busy(c))
+	if (ftp_standing_is_busy(&c->standing))
 		return 0;
 	fd = ftp_jsonrpc_connect(c->params->coordinator, now_ns + RECONNECT_NS, NULL);
 	if (fd >= 0)

@@ -6,20 +6,14 @@
 #include "ctl/jsonrpc.h"
 #include "runtime/control.h"
 #include "runtime/ledger.h"
+#include "runtime/standing.h"
 
 struct ftp_control {
 	const struct ftp_control_params *params;
-	struct ftp_jsonrpc *rpc;	   /* NULL: there is no connection */
-	bool is_joined;			   /* over it: only then is anything told */
-	uint64_t run;			   /* that it was admitted to; 0: none yet */
-	uint64_t retry_ns, give_up_ns;	   /* until it has joined again; give_up 0: it has */
-	uint64_t profile_call, probe_call; /* open calls to answer; 0: none */
-	uint64_t calls[FTP_N_TRANSITION_CALLS], inventory_call;
-	uint64_t term;			/* of the plan in force; 0: none */
-	bool is_halted;			/* that plan is over */
-	uint64_t next_term;		/* of the one on its way; 0: none */
-	uint64_t newest_term;		/* ever accepted */
-	uint64_t row_term;		/* of the losses in the ledger */
+	struct ftp_jsonrpc *rpc; /* NULL: there is no connection */
+	bool is_joined;		 /* over it: only then is anything told */
+	struct ftp_standing standing;
+	uint64_t retry_ns, give_up_ns;	/* until it has joined again; give_up 0: it has */
 	struct ftp_evaluated evaluated; /* the last one; step 0: none */
 	struct ftp_finished finished;	/* likewise */
 	struct ftp_ledger ledger;	/* between notifications of progress */
@@ -29,10 +23,6 @@ struct ftp_control {
 	int failed; /* negative errno: not admitted, or the worker failed; err says why */
 	struct ftp_error *err;
 };
-
-/* A call that came over a connection that is gone: its answer goes nowhere, and until it comes the
- * worker is busy with it. */
-#define FTP_CONTROL_ORPHAN UINT64_MAX
 
 /* control.c */
 void ftp_control_note(

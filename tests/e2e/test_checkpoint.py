@@ -1,5 +1,6 @@
 """Checkpoints: snapshots on the nodes' disks. A run's result does not know of them; a node that starts again
 brings back what is on its disk; a disk that is full, broken or wiped does not stop the training."""
+import functools
 import glob
 import json
 import os
@@ -107,7 +108,9 @@ class Checkpoints(unittest.TestCase):
         wait_for("another recovery", lambda: len(c.events("recovery")) == 2, 20)
         return c.events("recovery")[1]
 
-    def undisturbed(self):
+    @classmethod
+    @functools.cache
+    def undisturbed(cls):
         sets = {k: v for k, v in SLOW.items() if "slowdown" not in k}
         with Cluster(3, {**sets, "snapshot.every": 0, "checkpoint.every": 0}) as c:
             return c.train()["params_digest"], c.loss().decode()

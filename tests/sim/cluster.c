@@ -7,9 +7,10 @@
 #include "runtime/base/prng.h"
 
 #define LIMIT_NS	 (400 * FTP_NS_PER_S)
-#define OPERATOR_WAIT_NS (20 * FTP_NS_PER_S) /* until a frozen coordinator is killed */
+#define OPERATOR_WAIT_NS (12 * FTP_NS_PER_S) /* until a frozen coordinator is killed */
 #define REAP_NS		 (5 * FTP_NS_PER_S)
 #define MAX_TRIES	 10
+#define TEXT_ONE_IN	 16 /* seeds */
 
 uint64_t sim_cluster_unit_ns(const struct sim_cluster *c, uint32_t unit)
 {
@@ -24,45 +25,90 @@ void sim_cluster_failed(struct sim_cluster *c, const struct sim_node *n, const c
 	snprintf(fate + at, sizeof(c->fates[0]) - at, "%s; ", reason);
 }
 
-void sim_cluster_exited(struct sim_cluster *c, const struct sim_node *n, uint32_t code,
-	uint32_t signal, const char *reason)
+void sim_cluster_found(
+	struct sim_cluster *c, struct sim_node *n, uint32_t unit, uint64_t step, uint64_t term)
 {
-	struct ftp_exited m = {.pid = n->pid, .code = code, .signal = signal};
+	if (step < SIM_MAX_STEPS && c->oracle.steps[step].term == term)
+		n->ever_stored[step] |= (uint16_t)(1 << unit);
+}
 
-	sim_cluster_failed(c, n, reason);
-	snprintf(m.who, sizeof(m.who), "%s", n->process->name);
-	snprintf(m.reason, sizeof(m.reason), "%s", reason);
-	if (c->coordinator.process->alive)
-		sim_coordinator_ask(&c->coordinator, FTP_METHOD_EXITED, ftp_exited_encode(&m),
-			sim_draw(&c->world, SIM_TELL_NS));
+void sim_cluster_puts(struct sim_cluster *c, const struct sim_node *n, uint64_t pinned_step)
+{
+	for (uint64_t s = 0; s < SIM_MAX_STEPS; s++)
+		if (s != pinned_step)
+			c->on_disk[n->index][s] = 0;
+}
+
+void sim_cluster_put(struct sim_cluster *c, const struct sim_node *n, uint32_t unit, uint64_t step,
+	uint64_t term)
+{
+	if (c->oracle.steps[step].term == term)
+		c->on_disk[n->index][step] |= (uint16_t)(1 << unit);
+}
+
+void sim_cluster_opened(struct sim_cluster *c, const struct sim_node *n)
+{
+	for (uint64_t s = 0; s < SIM_MAX_STEPS; s++)
+		if (c->on_disk[n->index][s] & ~n->ever_stored[s])
+			oracle_fail(&c->oracle,
+				"%s has lost units of step %llu that were on its disk",
+				n->process->name, (unsigned long long)s);
 }
 
 /* The coordinator has given it up; it trains on until it learns that. */
 bool sim_cluster_is_ghost(const struct sim_cluster *c, const struct sim_node *n)
 {
-	const struct ftp_coordinator_node *known = &c->coordinator.core->nodes[n->index];
+	const struct ftp_coordinator_node *known = &c->coordinator->core->nodes[n->index];
 
 	return !known->live || known->join.incarnation != n->incarnation;
 }
 
-/* What was stable is not lost while every unit of it has a holder. */
+bool sim_cluster_is_held(const struct sim_cluster *c, uint64_t step,
+	bool (*counts)(const struct sim_cluster *c, uint32_t node))
+{
+	uint32_t held = 0;
+
+	for (uint32_t i = 0; step && i < c->spec.n_nodes; i++)
+		if (counts(c, i))
+			held |= c->nodes[i]->ever_stored[step];
+	return held == (1u << c->spec.n_units) - 1;
+}
+
+/* It was there when nodes were told to halt, and is still. */
+static bool takes_part(const struct sim_cluster *c, uint32_t node)
+{
+	return !sim_cluster_is_ghost(c, c->nodes[node]) &&
+	       c->halted[node] == c->nodes[node]->incarnation;
+}
+
+static void note_halt(struct sim_cluster *c, uint64_t term)
+{
+	if (term == c->halt_term)
+		return;
+	c->halt_term = term;
+	for (uint32_t i = 0; i < c->spec.n_nodes; i++) {
+		bool halts = !sim_cluster_is_ghost(c, c->nodes[i]) &&
+			     !c->coordinator->core->nodes[i].measuring;
+
+		c->halted[i] = halts ? c->nodes[i]->incarnation : 0;
+	}
+}
+
+/* What was stable, or durable, is not lost while every unit of it has a holder and its loss is
+ * known. */
 static void check_recovery(struct sim_cluster *c, const struct ftp_plan *plan)
 {
-	if (!c->stable_step || plan->recovery_step >= c->stable_step)
-		return;
-	for (uint32_t u = 0; u < plan->n_units; u++) {
-		uint32_t i = 0;
+	const uint64_t steps[] = {c->stable_step, c->files.disk_step};
+	uint64_t row = c->cut_row > c->oracle.last_row ? c->cut_row : c->oracle.last_row;
 
-		while (i < c->spec.n_nodes &&
-			(sim_cluster_is_ghost(c, c->nodes[i]) ||
-				!(c->nodes[i]->ever_stored[c->stable_step] >> u & 1)))
-			i++;
-		if (i == c->spec.n_nodes)
-			return;
-	}
-	oracle_fail(&c->oracle, "term %llu goes back to step %llu, but step %llu is held whole",
-		(unsigned long long)plan->term, (unsigned long long)plan->recovery_step,
-		(unsigned long long)c->stable_step);
+	for (int i = 0; i < 2; i++)
+		if (plan->recovery_step < steps[i] && steps[i] <= row &&
+			sim_cluster_is_held(c, steps[i], takes_part))
+			oracle_fail(&c->oracle,
+				"term %llu goes back to step %llu, but step %llu is held whole",
+				(unsigned long long)plan->term,
+				(unsigned long long)plan->recovery_step,
+				(unsigned long long)steps[i]);
 }
 
 /* What was stored of steps that do not count any more. */
@@ -70,13 +116,13 @@ static void forget_after(struct sim_cluster *c, uint64_t step)
 {
 	for (uint32_t i = 0; i < c->spec.n_nodes; i++)
 		for (uint64_t s = step + 1; s < SIM_MAX_STEPS; s++)
-			c->nodes[i]->ever_stored[s] = 0;
+			c->nodes[i]->ever_stored[s] = c->on_disk[i][s] = 0;
 }
 
 /* The coordinator tells a node to commit: from the first one on, the plan is in force. */
 static void committed(struct sim_cluster *c, uint64_t term)
 {
-	const struct ftp_plan *plan = &c->coordinator.core->plan;
+	const struct ftp_plan *plan = &c->coordinator->core->plan;
 
 	if (term == c->now_term)
 		return;
@@ -84,15 +130,19 @@ static void committed(struct sim_cluster *c, uint64_t term)
 		oracle_fail(&c->oracle, "term %llu is committed, but is not in force",
 			(unsigned long long)term);
 	for (uint32_t i = 0; i < plan->n_stages + plan->n_leaving; i++) {
-		const struct sim_node *n = c->nodes[ftp_plan_member(plan, i)->node];
+		const struct ftp_plan_stage *m = ftp_plan_member(plan, i);
+		const struct sim_node *n = c->nodes[m->node];
 
-		if (n->ready_term != term)
+		/* Its process may have died since, and another one begun. */
+		if (n->ready_term != term && n->incarnation == m->incarnation)
 			oracle_fail(&c->oracle,
 				"term %llu is committed, but %s has not all it needs",
 				(unsigned long long)term, n->process->name);
 	}
 	if (plan->recovery) {
 		check_recovery(c, plan);
+		c->stable_step = plan->recovery_step;
+		c->cut_row = 0;
 		oracle_goes_back(&c->oracle, plan->recovery_step);
 		forget_after(c, plan->recovery_step);
 	}
@@ -103,10 +153,14 @@ static void committed(struct sim_cluster *c, uint64_t term)
 
 void sim_cluster_called(struct sim_cluster *c, const char *method, uint64_t term)
 {
+	uint64_t stable_step = c->coordinator->core->snapshots.stable_step;
+
 	if (!strcmp(method, FTP_METHOD_COMMIT))
 		committed(c, term);
+	else if (!strcmp(method, FTP_METHOD_RETAIN) && stable_step > c->stable_step)
+		c->stable_step = stable_step;
 	else if (!strcmp(method, FTP_METHOD_HALT))
-		c->stable_step = c->coordinator.core->snapshots.stable_step;
+		note_halt(c, term);
 	else if (!strcmp(method, FTP_METHOD_ABANDON))
 		oracle_abandoned(&c->oracle, term);
 }
@@ -149,12 +203,12 @@ static void check_change(struct sim_cluster *c)
 		[FTP_CHANGE_TRANSFERRING] = 12,
 		[FTP_CHANGE_COMMITTING] = 10,
 		[FTP_CHANGE_ABANDONING] = 10};
-	const struct ftp_coordinator *core = c->coordinator.core;
+	const struct ftp_coordinator *core = c->coordinator->core;
 	const struct ftp_coordinator_change *x = &core->change;
 
-	if (!c->coordinator.process->alive || x->phase == FTP_CHANGE_NONE ||
+	if (!c->coordinator->process->alive || x->phase == FTP_CHANGE_NONE ||
 		x->phase == FTP_CHANGE_WAITING || core->verdict_ns != FTP_NS_NEVER ||
-		c->coordinator.process->n_freezes)
+		c->coordinator->process->n_freezes)
 		return;
 	if (c->world.now_ns - x->began_ns[x->phase] > (bounds_s[x->phase] + 1) * FTP_NS_PER_S)
 		oracle_fail(&c->oracle, "the change to term %llu is still %s after %llu s",
@@ -171,6 +225,7 @@ static void check_terms(struct sim_cluster *c)
 		const struct ftp_transition *t = &c->nodes[i]->transition;
 
 		if (!c->nodes[i]->process->alive ||
+			c->nodes[i]->hangs || /* it trains nothing, and does not know it */
 			(t->now != FTP_NOW_TRAINING && t->now != FTP_NOW_HOLDING) ||
 			sim_cluster_is_ghost(c, c->nodes[i]))
 			continue;
@@ -203,7 +258,7 @@ static void give(struct sim_cluster *c, const struct sim_order *o)
 		body = ftp_named_encode(&named);
 	else
 		body = ftp_emulate_ask_encode(&emulate);
-	c->asked = sim_coordinator_ask(&c->coordinator,
+	c->asked = sim_coordinator_ask(c->coordinator,
 		o->kind == SIM_REPARTITION ? FTP_METHOD_REPARTITION
 		: o->kind == SIM_DRAIN	   ? FTP_METHOD_DRAIN
 					   : FTP_METHOD_SET_EMULATE,
@@ -216,7 +271,7 @@ static void give(struct sim_cluster *c, const struct sim_order *o)
 /* false: it has to be asked again later. */
 static bool was_taken(struct sim_cluster *c, struct sim_order *o)
 {
-	if (!c->coordinator.asks[c->asked].is_refused || ++c->n_tries == MAX_TRIES)
+	if (!c->coordinator->asks[c->asked].is_refused || ++c->n_tries == MAX_TRIES)
 		return true;
 	o->step = c->oracle.last_row + 2;
 	if (o->opens_window && !c->spec.always_counts) {
@@ -230,10 +285,10 @@ static void give_orders(struct sim_cluster *c)
 {
 	struct sim_order *o = &c->spec.orders[c->n_given];
 
-	if (c->n_given == c->spec.n_orders || !c->coordinator.process->alive)
+	if (c->n_given == c->spec.n_orders || !c->coordinator->process->alive)
 		return;
 	if (c->asked >= 0) {
-		if (!c->coordinator.asks[c->asked].is_done)
+		if (!c->coordinator->asks[c->asked].is_done)
 			return;
 		if (was_taken(c, o)) {
 			c->n_given++;
@@ -243,39 +298,39 @@ static void give_orders(struct sim_cluster *c)
 	} else if (c->oracle.last_row >= o->step && o->kind != SIM_JOIN) {
 		give(c, o);
 	} else if (c->oracle.last_row >= o->step) {
-		if (!c->nodes[o->node]->process->alive)
+		if (!c->nodes[o->node]->process->alive && o->node < c->config.n_nodes)
 			sim_node_new(c, o->node);
 		c->n_given++;
 	}
 }
 
-/* The operator kills a coordinator that does not answer; the supervisor ends what outlives it. */
+/* A coordinator that does not answer is killed. */
+static void watch_coordinator(struct sim_cluster *c)
+{
+	struct sim_process *p = c->coordinator->process;
+
+	if (!p->alive || p->frozen_until_ns != FTP_NS_NEVER) {
+		c->answer_by_ns = 0;
+		return;
+	}
+	if (!c->answer_by_ns)
+		c->answer_by_ns = c->world.now_ns + OPERATOR_WAIT_NS;
+	if (c->world.now_ns >= c->answer_by_ns)
+		sim_site_kill(c, p);
+}
+
+/* The supervisor ends what outlives the run, which nodes do that have lost a coordinator. */
 static bool is_over(struct sim_cluster *c)
 {
-	struct sim_process *p = c->coordinator.process;
-	bool is_over = !p->alive;
+	bool is_over = true;
 
-	if (p->alive && p->frozen_until_ns == FTP_NS_NEVER && !c->reap_ns)
-		c->reap_ns = c->world.now_ns + OPERATOR_WAIT_NS;
-	if (p->alive && (!c->reap_ns || c->world.now_ns < c->reap_ns))
+	if (!sim_site_is_over(c))
 		return false;
-	if (p->alive) {
-		sim_process_end(&c->world, p);
-		c->reap_ns = 0;
-	}
 	if (!c->reap_ns)
 		c->reap_ns = c->world.now_ns + REAP_NS;
-	for (uint32_t i = 0; i < c->spec.n_nodes; i++) {
-		struct sim_process *node = c->nodes[i]->process;
-
-		is_over &= !node->alive;
-		if (!node->alive || c->world.now_ns < c->reap_ns)
-			continue;
-		if (!sim_process_is_frozen(&c->world, node))
-			oracle_fail(&c->oracle, "%s outlives the run", node->name);
-		sim_process_end(&c->world, node);
-	}
-	return is_over;
+	for (uint32_t i = 0; i < c->spec.n_nodes; i++)
+		is_over &= !c->nodes[i]->process->alive;
+	return is_over || c->world.now_ns >= c->reap_ns;
 }
 
 /* A node that the plan in force needs and a fault has hit is to blame; or one that ended for a
@@ -298,7 +353,7 @@ static bool names_a_victim(struct sim_cluster *c, const char *reason, uint64_t s
 
 static void judge(struct sim_cluster *c)
 {
-	const struct sim_coordinator *s = &c->coordinator;
+	const struct sim_coordinator *s = c->coordinator;
 	struct oracle *o = &c->oracle;
 
 	if (s->outcome == FTP_END_COMPLETED) {
@@ -310,23 +365,29 @@ static void judge(struct sim_cluster *c)
 				oracle_fail(o, "step %llu was not trained by every stage",
 					(unsigned long long)step);
 	} else if (c->spec.snapshot_every && c->now_term && s->outcome == FTP_END_FAILED &&
-		   !strstr(s->reason, "was not passed in")) {
+		   !strstr(s->reason, "was not passed in") &&
+		   !strstr(s->reason, "no node came back")) {
 		oracle_fail(o, "nodes can be lost, but the run failed: %s", s->reason);
+	} else if (!c->spec.snapshot_every && c->n_coordinators && s->outcome == FTP_END_FAILED) {
+		return; /* nodes that halt by and by, with nothing to go back to, lose each other */
+	} else if (c->spec.snapshot_every && (strstr(s->reason, "was not passed in") ||
+						     strstr(s->reason, "no node came back"))) {
+		return; /* whoever they were */
 	} else if (c->is_worker_hit && strstr(s->reason, "no stage has computed anything")) {
 		return; /* nobody can say which stage hangs */
 	} else if (s->outcome == FTP_END_FAILED && !names_a_victim(c, s->reason, 0)) {
 		oracle_fail(o, "no node of the plan in force was hit, or another is blamed: %s",
 			s->reason);
-	} else if (s->outcome == FTP_END_NONE && !c->is_coordinator_hit) {
+	} else if (s->outcome == FTP_END_NONE) {
 		oracle_fail(o, "the coordinator is gone without an outcome");
 	}
 }
 
-static void configure(struct sim_cluster *c, struct ftp_coordinator_settings *core)
+static void configure(struct sim_cluster *c)
 {
 	struct ftp_config_training *t = &c->config.training;
 
-	c->config.n_nodes = c->spec.n_nodes;
+	c->config.n_nodes = c->spec.n_nodes_first ? c->spec.n_nodes_first : c->spec.n_nodes;
 	c->config.nodes = c->config_nodes;
 	c->config.cluster.name = "sim";
 	t->model = "mlp";
@@ -339,6 +400,8 @@ static void configure(struct sim_cluster *c, struct ftp_coordinator_settings *co
 	t->seed = c->spec.seed;
 	c->config.snapshot.every = c->spec.snapshot_every;
 	c->config.snapshot.global_every = c->spec.snapshot_global;
+	c->config.checkpoint.every = c->spec.checkpoint_every;
+	c->config.checkpoint.keep = c->spec.checkpoint_keep;
 	for (uint32_t i = 0; i < c->spec.n_nodes; i++) {
 		snprintf(c->names[i], sizeof(c->names[i]), "n%u", i + 1);
 		c->config_nodes[i].name = c->names[i];
@@ -348,7 +411,7 @@ static void configure(struct sim_cluster *c, struct ftp_coordinator_settings *co
 	}
 	for (uint32_t u = 0; u < c->spec.n_units; u++)
 		c->units[u] = (struct ftp_coordinator_unit){1000, 1000000, 1 + u % 3};
-	*core = (struct ftp_coordinator_settings){.config = &c->config,
+	c->core = (struct ftp_coordinator_settings){.config = &c->config,
 		.config_digest = {1, 2},
 		.run = 1,
 		.id = "sim",
@@ -359,35 +422,33 @@ static void configure(struct sim_cluster *c, struct ftp_coordinator_settings *co
 
 bool sim_cluster_run(struct sim_cluster *c, const struct sim_spec *spec, bool keep_moments)
 {
-	struct ftp_coordinator_settings core;
-
 	memset(c, 0, sizeof(*c));
 	c->spec = *spec;
 	c->asked = -1;
 	c->counts = spec->always_counts;
 	if (keep_moments)
 		c->moments = calloc(SIM_MAX_MOMENTS, sizeof(*c->moments));
-	configure(c, &core);
+	configure(c);
 	sim_world_init(&c->world, spec->seed);
 	c->world.trace = spec->traces_window ? NULL : spec->trace;
+	c->world.writes_text = spec->trace || spec->seed % TEXT_ONE_IN == 0;
 	c->world.is_heard = spec->trace || keep_moments;
 	c->world.moment = sim_faults_moment;
 	c->world.arg = c;
 	oracle_init(&c->oracle, &c->world, spec->seed, spec->n_units, spec->n_steps);
-	sim_coordinator_start(&c->coordinator, c, &core);
-	for (uint32_t i = 0; i < spec->n_nodes; i++)
-		sim_node_new(c, i);
+	sim_site_begin(c);
 	while (!c->oracle.failure[0] && !is_over(c)) {
 		if (!sim_world_turn(&c->world)) {
-			if (!c->reap_ns)
+			if (!c->reap_ns && !c->answer_by_ns)
 				oracle_fail(&c->oracle, "nothing happens any more");
-			c->world.now_ns = c->reap_ns; /* only the frozen are left */
+			/* only the frozen are left */
+			c->world.now_ns = c->reap_ns ? c->reap_ns : c->answer_by_ns;
 		}
 		check_terms(c);
 		check_change(c);
 		sim_operator_attend(c);
 		give_orders(c);
-		sim_faults_respawn(c);
+		watch_coordinator(c);
 		if (c->world.now_ns > LIMIT_NS)
 			oracle_fail(&c->oracle, "the run does not end");
 	}
@@ -399,6 +460,7 @@ bool sim_cluster_run(struct sim_cluster *c, const struct sim_spec *spec, bool ke
 void sim_cluster_free(struct sim_cluster *c)
 {
 	sim_world_free(&c->world);
+	sim_site_free(c);
 	oracle_free(&c->oracle);
 	free(c->moments);
 }

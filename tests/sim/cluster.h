@@ -6,7 +6,9 @@
 #include "ctl/config.h"
 #include "ctl/coordinator_state.h"
 #include "tests/sim/coordinator_shell.h"
+#include "tests/sim/files.h"
 #include "tests/sim/node.h"
+#include "tests/sim/site.h"
 
 #define SIM_MAX_NODES	 8
 #define SIM_MAX_ORDERS	 16
@@ -32,6 +34,7 @@ enum sim_fault_kind {
 	SIM_FREEZE_1S,
 	SIM_HANG, /* of a node's worker; its links stay, as with a net loop of its own */
 	SIM_DROP,
+	SIM_POWER, /* of the whole site, for a while */
 	SIM_N_FAULTS,
 };
 
@@ -40,16 +43,23 @@ enum sim_plant {
 	SIM_PLANT_NONE,
 	SIM_PLANT_NO_TERM_CHECK,    /* whatever a node tells or answers is of the term awaited */
 	SIM_PLANT_NO_HISTORY_CHECK, /* the coordinator believes states of abandoned histories */
-	SIM_PLANT_STALE_REPLICA, /* nodes keep such states, and say that the term of now made them
-				  */
-	SIM_PLANT_FREED_EARLY,	 /* a node frees the stable snapshot when the next one is named */
+	SIM_PLANT_STALE_REPLICA,   /* nodes keep such states, and say that the term of now made them
+				    */
+	SIM_PLANT_FREED_EARLY,	   /* a node frees the stable snapshot when the next one is named */
+	SIM_PLANT_NO_SYNC,	   /* of a put's data, before the manifest that lists it */
+	SIM_PLANT_NO_JOURNAL_SYNC, /* the power may take the coordinator's last word */
 	SIM_N_PLANTS,
 };
 
 struct sim_fault {
 	enum sim_fault_kind kind;
 	uint32_t moment; /* from 0 */
-	uint32_t victim; /* node of the config, or SIM_COORDINATOR; DROP: none */
+	uint32_t victim; /* node of the config, or SIM_COORDINATOR; DROP, POWER: none */
+	/* POWER: each process begins again after outage_ns and up to spread_ns more. */
+	uint64_t outage_ns, spread_ns;
+	uint64_t absent;	 /* nodes that do not come back by themselves */
+	uint64_t wiped, damaged; /* nodes whose disk is */
+	uint32_t n_nodes;	 /* of the config from then on; 0: as before */
 };
 
 struct sim_spec {
@@ -66,8 +76,12 @@ struct sim_spec {
 	uint32_t n_orders;
 	struct sim_fault faults[SIM_MAX_FAULTS];
 	uint32_t n_faults;
-	uint64_t restart_ns; /* a killed node is started again within; 0: never */
-	bool keeps_stale;    /* nodes hold on to states of abandoned histories, as a disk does */
+	uint64_t checkpoint_every; /* steps; 0: nothing is put on disks */
+	uint32_t checkpoint_keep;
+	uint32_t n_nodes_first;		 /* of the config, until a fault changes it; 0: n_nodes */
+	uint64_t restart_ns;		 /* a killed node is started again within; 0: never */
+	uint64_t coordinator_restart_ns; /* likewise, and somewhat later in any case */
+	bool keeps_stale; /* nodes hold on to states of abandoned histories, as a disk does */
 	enum sim_plant plant;
 	bool always_counts; /* moments are counted from the start */
 	bool logs;	    /* the coordinator's log is part of the trace */
@@ -88,8 +102,18 @@ struct sim_cluster {
 	struct ftp_config_node config_nodes[SIM_MAX_NODES];
 	char names[SIM_MAX_NODES][8];
 	struct ftp_coordinator_unit units[ORACLE_MAX_UNITS];
-	struct sim_coordinator coordinator;
-	struct sim_node *nodes[SIM_MAX_NODES]; /* the latest process of each name */
+	struct ftp_coordinator_settings core;
+	struct sim_process *site;
+	struct sim_coordinator *coordinator; /* the latest process, as of each name below */
+	struct sim_node *nodes[SIM_MAX_NODES];
+	struct sim_files files;
+	struct simulated_disk *disks[SIM_MAX_NODES]; /* NULL: none */
+	/* By node and step: units that its disk has acknowledged, and keeps. */
+	uint16_t on_disk[SIM_MAX_NODES][SIM_MAX_STEPS];
+	struct ftp_exited missed[SIM_MAX_NODES]; /* told to no coordinator yet; who "": none */
+	uint64_t start_ns[SIM_MAX_NODES], start_coordinator_ns; /* again; 0: not */
+	uint32_t n_ends[SIM_MAX_NODES];
+	bool is_site_new; /* the power was off */
 	int64_t last_pid;
 	uint64_t now_term;   /* the plan that was committed last */
 	uint64_t now_stages; /* its nodes */
@@ -100,19 +124,22 @@ struct sim_cluster {
 	uint32_t n_moments;
 	struct sim_moment *moments; /* NULL: not kept */
 	uint64_t hit;		    /* nodes that a fault may have ended */
-	bool is_coordinator_hit, is_worker_hit;
+	bool is_worker_hit;
+	uint64_t answer_by_ns;		 /* a frozen coordinator is killed then; 0: none is */
 	uint64_t reap_ns;		 /* the supervisor ends what is left */
 	char fates[SIM_MAX_NODES][1024]; /* what went wrong since its latest plan, in its words */
 	bool is_blame_indirect;		 /* the run's reason names one that was not hit */
-	uint64_t respawn_ns[SIM_MAX_NODES]; /* 0: not */
-	uint32_t n_committed, n_abandoned, n_recovered, n_waits, n_restarted;
+	uint32_t n_committed, n_abandoned, n_recovered, n_waits, n_restarted, n_coordinators;
 	uint32_t n_struck[SIM_N_FAULTS],
 		n_struck_in[FTP_N_CHANGE_PHASES]; /* faults that took effect */
 	uint32_t n_struck_coordinator, n_struck_central;
 	uint32_t recovered_at; /* the moment when the first recovery had ended; 0: none has */
-	uint64_t stable_step;  /* of the coordinator, when it last let nodes halt */
-	uint64_t wait_ns;      /* since when the run waits; 0: it does not */
-	bool is_recover_asked; /* since then */
+	uint64_t stable_step;  /* the newest, of the history that counts, for any coordinator */
+	uint64_t cut_row;      /* the last one before rows were cut */
+	uint64_t halt_term, halted[SIM_MAX_NODES]; /* the latest, and who was there: incarnations */
+	uint64_t wait_ns;			   /* since when the run waits; 0: it does not */
+	char waited_for[600];			   /* in its words */
+	bool is_recover_asked;			   /* since then */
 };
 
 /* Runs to the end. false: an invariant broke; c->oracle.failure says which. c is to be freed. */
@@ -125,9 +152,8 @@ const char *sim_plant_name(enum sim_plant plant);
 #define SIM_TELL_NS	(20 * FTP_NS_PER_MS) /* until a child's end is told, at most */
 #define SIM_MAX_MOMENTS 4096		     /* that are kept */
 
-/* faults.c: of struct sim_world; once a turn. */
+/* faults.c: of struct sim_world. */
 bool sim_faults_moment(void *arg, struct sim_conn *conn, const char *what);
-void sim_faults_respawn(struct sim_cluster *c);
 
 /* operator.c: once a turn. */
 void sim_operator_attend(struct sim_cluster *c);
@@ -139,7 +165,18 @@ bool sim_cluster_is_ghost(const struct sim_cluster *c, const struct sim_node *n)
 void sim_cluster_event(struct sim_cluster *c, const json_t *event);
 /* What the node says of its failure, or of that of a plan. */
 void sim_cluster_failed(struct sim_cluster *c, const struct sim_node *n, const char *reason);
-void sim_cluster_exited(struct sim_cluster *c, const struct sim_node *n, uint32_t code,
-	uint32_t signal, const char *reason);
+/* A node that starts has it on its disk. */
+void sim_cluster_found(
+	struct sim_cluster *c, struct sim_node *n, uint32_t unit, uint64_t step, uint64_t term);
+/* All of that has been found: what was acknowledged is among it. */
+void sim_cluster_opened(struct sim_cluster *c, const struct sim_node *n);
+/* A put begins: of what was put before, what is pinned is sure to be kept. */
+void sim_cluster_puts(struct sim_cluster *c, const struct sim_node *n, uint64_t pinned_step);
+/* The disk has acknowledged it. */
+void sim_cluster_put(struct sim_cluster *c, const struct sim_node *n, uint32_t unit, uint64_t step,
+	uint64_t term);
+/* Each unit's state of that step was stored by some node that counts. */
+bool sim_cluster_is_held(const struct sim_cluster *c, uint64_t step,
+	bool (*counts)(const struct sim_cluster *c, uint32_t node));
 
 #endif

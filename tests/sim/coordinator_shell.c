@@ -1,5 +1,6 @@
 #include "tests/sim/coordinator_shell.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "ctl/protocol.h"
@@ -24,8 +25,12 @@ static void do_call(struct sim_coordinator *s, struct ftp_action *a)
 
 static void do_reply(struct sim_coordinator *s, struct ftp_action *a)
 {
-	if (s->asked)
-		s->asked->is_refused = a->code;
+	if (!s->asked)
+		return;
+	s->asked->is_refused = a->code;
+	s->asked->result = a->body;
+	snprintf(s->asked->text, sizeof(s->asked->text), "%s", a->text ? a->text : "");
+	a->body = NULL;
 }
 
 static void do_close(struct sim_coordinator *s, struct ftp_action *a)
@@ -36,16 +41,26 @@ static void do_close(struct sim_coordinator *s, struct ftp_action *a)
 static void do_row(struct sim_coordinator *s, struct ftp_action *a)
 {
 	oracle_row(&s->cluster->oracle, a->step, a->loss);
+	sim_files_row(&s->cluster->files, a->step);
 }
 
 static void do_cut(struct sim_coordinator *s, struct ftp_action *a)
 {
+	sim_milestone(world_of(s), s->process, "cuts the losses after step %llu",
+		(unsigned long long)a->step);
+	if (!s->process->alive)
+		return;
+	s->cluster->cut_row = s->cluster->oracle.last_row;
 	s->cluster->oracle.last_row = a->step;
+	sim_files_cut(&s->cluster->files, a->step);
 }
 
 static void do_journal(struct sim_coordinator *s, struct ftp_action *a)
 {
-	(void)s, (void)a;
+	sim_milestone(world_of(s), s->process, "writes its journal: terms up to %llu",
+		(unsigned long long)s->core->last_term);
+	if (s->process->alive)
+		sim_files_journal(&s->cluster->files, a->body, s->core->snapshots.disk_step);
 }
 
 static void do_event(struct sim_coordinator *s, struct ftp_action *a)
@@ -100,6 +115,8 @@ static void step(struct sim_coordinator *s, const struct ftp_event *e)
 	for (uint32_t i = 0; i < s->actions.n && s->process->alive; i++)
 		doers[s->actions.items[i].kind](s, &s->actions.items[i]);
 	ftp_actions_clear(&s->actions);
+	if (s->process->alive)
+		sim_files_flush(&s->cluster->files);
 	deadline_ns = ftp_coordinator_deadline(s->core);
 	if (!s->process->alive || deadline_ns == FTP_NS_NEVER)
 		return;
@@ -146,18 +163,24 @@ static void requested(struct sim_coordinator *s, uint32_t at, const struct sim_r
 			.body = m->body});
 	s->asked = NULL;
 	if (m->kind == SIM_RPC_CALL)
-		sim_rpc_answer(&s->conns[at], m->id, m->method, call.is_refused ? -1 : 0, NULL,
-			"not admitted");
+		sim_rpc_answer(&s->conns[at], m->id, m->method, call.is_refused ? -1 : 0,
+			json_incref(call.result), call.text);
+	json_decref(call.result);
+}
+
+static uint32_t place_of(const struct sim_coordinator *s, const struct sim_conn *c)
+{
+	const struct sim_rpc *r = sim_end_of(c, s->process)->owner;
+
+	return (uint32_t)(r - s->conns);
 }
 
 static void on_message(void *self, struct sim_conn *c, const void *data)
 {
 	struct sim_coordinator *s = self;
 	struct sim_rpc_message m;
-	uint32_t at = 0;
+	uint32_t at = place_of(s, c);
 
-	while (s->conns[at].conn != c)
-		at++;
 	if (!sim_rpc_take(&s->conns[at], data, &m))
 		return;
 	plant(s, &m);
@@ -176,11 +199,8 @@ static void lose(struct sim_coordinator *s, uint32_t at, const char *why)
 static void on_lost(void *self, struct sim_conn *c, const char *why)
 {
 	struct sim_coordinator *s = self;
-	uint32_t at = 0;
 
-	while (s->conns[at].conn != c)
-		at++;
-	lose(s, at, why);
+	lose(s, place_of(s, c), why);
 }
 
 static void ask(struct sim_coordinator *s, uint32_t at)
@@ -223,24 +243,30 @@ static void free_shell(void *self)
 {
 	struct sim_coordinator *s = self;
 
-	for (uint32_t i = 0; i < s->n_asks; i++)
+	for (uint32_t i = 0; i < s->n_asks; i++) {
 		json_decref(s->asks[i].body);
+		json_decref(s->asks[i].result);
+	}
 	ftp_actions_free(&s->actions);
 	ftp_coordinator_free(s->core);
+	free(s);
 }
 
 static const struct sim_process_ops ops = {
 	.message = on_message, .lost = on_lost, .timer = on_timer, .free = free_shell};
 
-void sim_coordinator_start(struct sim_coordinator *s, struct sim_cluster *c,
-	const struct ftp_coordinator_settings *core)
+struct sim_coordinator *sim_coordinator_new(
+	struct sim_cluster *c, const struct ftp_coordinator_settings *core)
 {
-	memset(s, 0, sizeof(*s));
+	struct sim_coordinator *s = calloc(1, sizeof(*s));
+
+	ftp_assert(s);
 	s->cluster = c;
 	s->process = sim_process_new(&c->world, "coordinator", &ops, s);
 	s->core = ftp_coordinator_new(core, c->world.now_ns);
 	s->tick_ns = ftp_coordinator_deadline(s->core);
 	sim_timer(&c->world, s->process, s->tick_ns, TICK, 0);
+	return s;
 }
 
 struct sim_conn *sim_coordinator_accept(struct sim_coordinator *s, struct sim_process *node)
@@ -250,7 +276,7 @@ struct sim_conn *sim_coordinator_accept(struct sim_coordinator *s, struct sim_pr
 	ftp_assert(s->n_conns <= SIM_MAX_CONNS);
 	*r = (struct sim_rpc){.world = world_of(s),
 		.process = s->process,
-		.conn = sim_connect(world_of(s), node, NULL, s->process, NULL)};
+		.conn = sim_connect(world_of(s), node, NULL, s->process, r)};
 	return r->conn;
 }
 

@@ -1,5 +1,6 @@
-/* The coordinator's process: the real core (ctl/coordinator.h) between simulated connections, after
- * ctl/coordinator_server.c. What the operator and the supervisor ask reaches it at once. */
+/* A coordinator's process: the real core (ctl/coordinator.h) between simulated connections, after
+ * ctl/coordinator_server.c. What the operator and the supervisor ask reaches it at once. When it is
+ * killed another one is started, which finds its files (tests/sim/files.h). */
 #ifndef FTP_TESTS_SIM_COORDINATOR_SHELL_H
 #define FTP_TESTS_SIM_COORDINATOR_SHELL_H
 
@@ -15,6 +16,8 @@ struct sim_ask { /* of the operator or the supervisor */
 	const char *method;
 	json_t *body;
 	bool is_done, is_refused;
+	json_t *result; /* owned */
+	char text[512]; /* why it is refused */
 };
 
 struct sim_coordinator {
@@ -34,8 +37,9 @@ struct sim_coordinator {
 	char reason[1100];
 };
 
-void sim_coordinator_start(struct sim_coordinator *s, struct sim_cluster *c,
-	const struct ftp_coordinator_settings *core);
+/* Lives as long as the world. */
+struct sim_coordinator *sim_coordinator_new(
+	struct sim_cluster *c, const struct ftp_coordinator_settings *core);
 /* A node's process connects. */
 struct sim_conn *sim_coordinator_accept(struct sim_coordinator *s, struct sim_process *node);
 /* body is taken. Returns the place in asks. */

@@ -55,7 +55,39 @@ static void draw_storm(struct draw *d, struct sim_spec *spec)
 	for (uint32_t i = 0; i < spec->n_faults; i++)
 		spec->faults[i] = (struct sim_fault){.kind = below(d, 4) ? SIM_KILL : SIM_FREEZE_1S,
 			.moment = below(d, 150 * spec->n_nodes),
-			.victim = below(d, spec->n_nodes)};
+			.victim = below(d, spec->n_nodes + 1)};
+}
+
+static uint64_t draw_nodes(struct draw *d, const struct sim_spec *spec)
+{
+	return below(d, 4) ? 0 : FTP_NODE_BIT(below(d, spec->n_nodes));
+}
+
+static void draw_outage(struct draw *d, const struct sim_spec *spec, struct sim_fault *f)
+{
+	f->kind = SIM_POWER;
+	f->outage_ns = below(d, 1000) * FTP_NS_PER_MS;
+	f->spread_ns = (1 + below(d, below(d, 3) ? 500 : 8000)) * FTP_NS_PER_MS;
+	f->absent = draw_nodes(d, spec);
+	f->wiped = draw_nodes(d, spec);
+	f->damaged = draw_nodes(d, spec);
+	f->n_nodes = below(d, 4) ? 0 : spec->n_nodes - below(d, 2);
+	if (spec->n_nodes == 2) /* somebody must come back */
+		f->absent = 0;
+}
+
+static void draw_site(struct draw *d, struct sim_spec *spec)
+{
+	draw_storm(d, spec);
+	spec->checkpoint_every = 1 + below(d, 3);
+	spec->checkpoint_keep = 1 + below(d, 2);
+	spec->n_nodes_first = below(d, 4) ? 0 : spec->n_nodes - below(d, 2);
+	for (uint32_t i = 0; i < spec->n_faults; i++) {
+		struct sim_fault *f = &spec->faults[i];
+
+		if (below(d, 3) == 0)
+			draw_outage(d, spec, f);
+	}
 }
 
 struct sim_spec draw_spec(uint64_t seed, enum draw_kind kind)
@@ -72,6 +104,7 @@ struct sim_spec draw_spec(uint64_t seed, enum draw_kind kind)
 		.n_orders = 1 + below(&d, 8),
 		.n_faults = below(&d, snapshots ? SIM_MAX_FAULTS + 1 : 3),
 		.always_counts = true,
+		.coordinator_restart_ns = (1 + below(&d, 1000)) * FTP_NS_PER_MS,
 		.snapshot_every = snapshots ? 1 + below(&d, 10) : 0};
 
 	spec.snapshot_global = spec.snapshot_every * below(&d, 4);
@@ -97,10 +130,12 @@ struct sim_spec draw_spec(uint64_t seed, enum draw_kind kind)
 			.victim = below(&d, spec.n_nodes + 1)};
 	if (snapshots && below(&d, 2))
 		spec.restart_ns = (1 + below(&d, 2000)) * FTP_NS_PER_MS;
+	if (kind == DRAW_STORM)
+		draw_storm(&d, &spec);
+	if (kind == DRAW_SITE)
+		draw_site(&d, &spec);
 	for (uint32_t i = 0; i < spec.n_faults; i++)
 		if (spec.faults[i].victim == spec.n_nodes)
 			spec.faults[i].victim = SIM_COORDINATOR;
-	if (kind == DRAW_STORM)
-		draw_storm(&d, &spec);
 	return spec;
 }

@@ -8,6 +8,8 @@ enum draw_kind {
 	DRAW_CHANGES,	/* without snapshots: any loss ends the run */
 	DRAW_SNAPSHOTS, /* nodes may be lost, and may come back */
 	DRAW_STORM,	/* one loss after the other, and snapshots at nearly every step */
+	DRAW_SITE,	/* with disks: the power fails, coordinators and nodes die */
+	DRAW_N_KINDS,
 };
 
 struct sim_spec draw_spec(uint64_t seed, enum draw_kind kind);

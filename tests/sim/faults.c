@@ -1,4 +1,4 @@
-/* Faults strike at their moments; the supervisor starts again who was killed. */
+/* Faults strike at their moments. */
 #include <string.h>
 
 #include "tests/sim/cluster.h"
@@ -14,35 +14,8 @@ static const struct sim_node *node_of(const struct sim_cluster *c, const struct 
 static struct sim_process *process_of(struct sim_cluster *c, uint32_t victim)
 {
 	if (victim == SIM_COORDINATOR)
-		return c->coordinator.process;
-	return c->nodes[victim] ? c->nodes[victim]->process : NULL;
-}
-
-static void kill_process(struct sim_cluster *c, struct sim_process *p)
-{
-	const struct sim_node *n = node_of(c, p);
-
-	sim_process_end(&c->world, p);
-	if (!n)
-		return;
-	sim_cluster_exited(c, n, 0, 9, "");
-	if (c->spec.restart_ns)
-		c->respawn_ns[n->index] =
-			c->world.now_ns + SIM_TELL_NS + sim_draw(&c->world, c->spec.restart_ns);
-}
-
-void sim_faults_respawn(struct sim_cluster *c)
-{
-	for (uint32_t i = 0; i < c->spec.n_nodes; i++) {
-		if (!c->respawn_ns[i] || c->world.now_ns < c->respawn_ns[i])
-			continue;
-		c->respawn_ns[i] = 0;
-		if (c->nodes[i]->process->alive || !c->coordinator.process->alive)
-			continue;
-		sim_say(&c->world, "***", "%s is started again", c->names[i]);
-		sim_node_new(c, i);
-		c->n_restarted++;
-	}
+		return c->coordinator->process;
+	return c->nodes[victim]->process;
 }
 
 static void hit(struct sim_cluster *c, const struct sim_process *p)
@@ -59,7 +32,8 @@ const char *sim_fault_name(enum sim_fault_kind kind)
 		[SIM_FREEZE] = "freeze",
 		[SIM_FREEZE_1S] = "freeze for 1 s",
 		[SIM_HANG] = "hang the worker of",
-		[SIM_DROP] = "drop a message"};
+		[SIM_DROP] = "drop a message",
+		[SIM_POWER] = "cut the power"};
 
 	return names[kind];
 }
@@ -70,7 +44,9 @@ const char *sim_plant_name(enum sim_plant plant)
 		[SIM_PLANT_NO_TERM_CHECK] = "no check of terms",
 		[SIM_PLANT_NO_HISTORY_CHECK] = "no check of the history",
 		[SIM_PLANT_STALE_REPLICA] = "a stale replica is accepted",
-		[SIM_PLANT_FREED_EARLY] = "a snapshot is freed too early"};
+		[SIM_PLANT_FREED_EARLY] = "a snapshot is freed too early",
+		[SIM_PLANT_NO_SYNC] = "no sync of what is put on disks",
+		[SIM_PLANT_NO_JOURNAL_SYNC] = "no sync of the journal"};
 
 	return names[plant];
 }
@@ -78,9 +54,34 @@ const char *sim_plant_name(enum sim_plant plant)
 static void count(struct sim_cluster *c, const struct sim_fault *f)
 {
 	c->n_struck[f->kind]++;
-	c->n_struck_in[c->coordinator.core->change.phase]++;
-	c->n_struck_coordinator += f->kind != SIM_DROP && f->victim == SIM_COORDINATOR;
-	c->n_struck_central += f->kind != SIM_DROP && f->victim == 0;
+	c->n_struck_in[c->coordinator->core->change.phase]++;
+	if (f->kind == SIM_DROP || f->kind == SIM_POWER)
+		return;
+	c->n_struck_coordinator += f->victim == SIM_COORDINATOR;
+	c->n_struck_central += f->victim == 0;
+}
+
+static bool drop(struct sim_cluster *c, const struct sim_fault *f, struct sim_conn *conn)
+{
+	if (!conn)
+		return false;
+	sim_say(&c->world, "***", "the connection of %s and %s breaks", conn->ends[0].process->name,
+		conn->ends[1].process->name);
+	hit(c, conn->ends[0].process);
+	hit(c, conn->ends[1].process);
+	count(c, f);
+	return true;
+}
+
+/* While it is off nothing can be hit. */
+static void cut_power(struct sim_cluster *c, const struct sim_fault *f)
+{
+	if (!c->coordinator->process->alive)
+		return;
+	sim_say(&c->world, "***", "the power fails");
+	count(c, f);
+	c->hit = UINT64_MAX;
+	sim_site_cut_power(c, f);
 }
 
 static bool strike(struct sim_cluster *c, const struct sim_fault *f, struct sim_conn *conn)
@@ -93,29 +94,25 @@ static bool strike(struct sim_cluster *c, const struct sim_fault *f, struct sim_
 	};
 	struct sim_process *p;
 
-	if (f->kind == SIM_DROP) {
-		if (!conn)
-			return false;
-		sim_say(&c->world, "***", "the connection of %s and %s breaks",
-			conn->ends[0].process->name, conn->ends[1].process->name);
-		hit(c, conn->ends[0].process);
-		hit(c, conn->ends[1].process);
-		count(c, f);
-		return true;
+	if (c->spec.traces_window)
+		c->world.trace = c->spec.trace;
+	if (f->kind == SIM_DROP)
+		return drop(c, f, conn);
+	if (f->kind == SIM_POWER) {
+		cut_power(c, f);
+		return false;
 	}
 	p = process_of(c, f->victim);
-	if (!p || !p->alive || (f->kind == SIM_HANG && f->victim == SIM_COORDINATOR))
+	if (!p->alive || (f->kind == SIM_HANG && f->victim == SIM_COORDINATOR))
 		return false;
 	sim_say(&c->world, "***", "%s %s", p->name, names[f->kind]);
 	count(c, f);
-	if (f->kind != SIM_FREEZE_1S) {
+	if (f->kind != SIM_FREEZE_1S)
 		hit(c, p);
-		c->is_coordinator_hit |= f->victim == SIM_COORDINATOR;
-	}
 	if (f->kind == SIM_HANG)
 		c->is_worker_hit = c->nodes[f->victim]->hangs = true;
 	else if (f->kind == SIM_KILL)
-		kill_process(c, p);
+		sim_site_kill(c, p);
 	else
 		sim_process_freeze(&c->world, p,
 			f->kind == SIM_FREEZE ? FTP_NS_NEVER : c->world.now_ns + FTP_NS_PER_S);

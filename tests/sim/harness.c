@@ -8,15 +8,15 @@
 #define DEFAULT_SEEDS 300
 #define LL(x)	      ((unsigned long long)(x))
 
-struct harness_options harness_options = {
-	.sweep = -1, .drop = -1, .n_seeds = DEFAULT_SEEDS, .every = 4};
+struct harness_options harness_options = {.sweep = -1, .drop = -1, .every = 4};
 char harness_label[200];
 
 static struct {
 	uint64_t began_ns;
 	uint64_t n_cases, n_messages, n_events, n_committed, n_abandoned, n_completed, n_failed,
-		n_indirect, n_recovered, n_waits, n_restarted, n_struck[SIM_N_FAULTS],
-		n_struck_in[FTP_N_CHANGE_PHASES], n_struck_coordinator, n_struck_central;
+		n_indirect, n_recovered, n_waits, n_restarted, n_coordinators,
+		n_struck[SIM_N_FAULTS], n_struck_in[FTP_N_CHANGE_PHASES], n_struck_coordinator,
+		n_struck_central;
 } sum;
 
 static void on_abort(int signal_number)
@@ -27,6 +27,21 @@ static void on_abort(int signal_number)
 	signal(signal_number, SIG_DFL);
 }
 
+static bool *flag_of(const char *name)
+{
+	struct harness_options *o = &harness_options;
+	const struct {
+		const char *name;
+		bool *flag;
+	} flags[] = {{"--trace", &o->trace}, {"--snapshots", &o->snapshots}, {"--storm", &o->storm},
+		{"--site", &o->site}, {"--first", &o->first}};
+
+	for (size_t i = 0; i < sizeof(flags) / sizeof(*flags); i++)
+		if (!strcmp(name, flags[i].name))
+			return flags[i].flag;
+	return NULL;
+}
+
 void harness_read_options(int argc, char **argv)
 {
 	struct harness_options *o = &harness_options;
@@ -34,14 +49,13 @@ void harness_read_options(int argc, char **argv)
 	signal(SIGABRT, on_abort);
 	for (int i = 1; i < argc; i++) {
 		const char *value = i + 1 < argc ? argv[i + 1] : "0";
+		bool *flag = flag_of(argv[i]);
 
-		o->trace |= !strcmp(argv[i], "--trace");
-		o->snapshots |= !strcmp(argv[i], "--snapshots");
-		o->storm |= !strcmp(argv[i], "--storm");
-		if (argv[i][0] != '-')
+		if (flag)
+			*flag = true;
+		else if (argv[i][0] != '-')
 			o->traces = argv[i];
-		if (argv[i][0] != '-' || !strcmp(argv[i], "--trace") ||
-			!strcmp(argv[i], "--snapshots") || !strcmp(argv[i], "--storm"))
+		if (flag || argv[i][0] != '-')
 			continue;
 		i++;
 		if (!strcmp(argv[i - 1], "--sweep"))
@@ -57,8 +71,8 @@ void harness_read_options(int argc, char **argv)
 		else if (!strcmp(argv[i - 1], "--seed"))
 			o->seed = strtoull(value, NULL, 10), o->has_seed = true;
 	}
-	if (o->has_seed && o->n_seeds == DEFAULT_SEEDS)
-		o->n_seeds = 1;
+	if (!o->n_seeds)
+		o->n_seeds = o->has_seed ? 1 : DEFAULT_SEEDS;
 	ftp_assert(o->every);
 }
 
@@ -72,8 +86,9 @@ static void add(const struct sim_cluster *c)
 	sum.n_recovered += c->n_recovered;
 	sum.n_waits += c->n_waits;
 	sum.n_restarted += c->n_restarted;
-	sum.n_completed += c->coordinator.outcome == FTP_END_COMPLETED;
-	sum.n_failed += c->coordinator.outcome == FTP_END_FAILED;
+	sum.n_coordinators += c->n_coordinators;
+	sum.n_completed += c->coordinator->outcome == FTP_END_COMPLETED;
+	sum.n_failed += c->coordinator->outcome == FTP_END_FAILED;
 	sum.n_indirect += c->is_blame_indirect;
 	for (int i = 0; i < SIM_N_FAULTS; i++)
 		sum.n_struck[i] += c->n_struck[i];
@@ -88,6 +103,7 @@ bool harness_run_quietly(struct sim_spec *spec, char *failure, size_t bytes)
 	static struct sim_cluster c;
 	bool ok;
 
+	signal(SIGSEGV, on_abort); /* cmocka's own does not say where */
 	if (!sum.n_cases)
 		sum.began_ns = ftp_clock_now_ns();
 	spec->trace = harness_options.trace ? stdout : NULL;
@@ -109,6 +125,27 @@ bool harness_run(struct sim_spec *spec)
 	return ok;
 }
 
+void harness_compare(const char *name, const char *trace)
+{
+	const char *write = getenv("FTP_TRACES_WRITE");
+	char path[4096], *expected = calloc(1, 1 << 20);
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/%s.trace", harness_options.traces, name);
+	f = fopen(path, write ? "w+" : "r");
+	if (f && write) {
+		fputs(trace, f);
+		rewind(f);
+	}
+	if (!f || !fread(expected, 1, (1 << 20) - 1, f))
+		print_message("%s: cannot be read\n", path);
+	if (strcmp(trace, expected))
+		print_message("%s: this is what happened instead:\n%s", path, trace);
+	assert_string_equal(trace, expected);
+	fclose(f);
+	free(expected);
+}
+
 double harness_seconds(void)
 {
 	return sum.n_cases ? (double)(ftp_clock_now_ns() - sum.began_ns) * 1e-9 : 0;
@@ -127,9 +164,10 @@ void harness_report(const char *what, unsigned n_bad)
 	for (int i = 0; i < SIM_N_FAULTS; i++)
 		print_message(
 			" %s %llu,", sim_fault_name((enum sim_fault_kind)i), LL(sum.n_struck[i]));
-	print_message(" of these the coordinator's %llu, the central node's %llu; processes "
-		      "started again %llu\n  while",
-		LL(sum.n_struck_coordinator), LL(sum.n_struck_central), LL(sum.n_restarted));
+	print_message(" of these the coordinator's %llu, the central node's %llu; started again: "
+		      "nodes %llu, coordinators %llu\n  while",
+		LL(sum.n_struck_coordinator), LL(sum.n_struck_central), LL(sum.n_restarted),
+		LL(sum.n_coordinators));
 	for (int i = 0; i < FTP_N_CHANGE_PHASES; i++)
 		print_message(" %s %llu%s",
 			i ? ftp_coordinator_phase_name((enum ftp_change_phase)i) : "no change",

@@ -30,9 +30,13 @@ void sim_node_progress(struct sim_node *n)
 {
 	struct ftp_progress *p = &n->ledger.progress;
 
-	if (!n->term)
+	if (!n->standing.term)
 		return;
-	p->term = n->term;
+	if (!n->is_joined) { /* losses are kept, the times of steps are not */
+		ftp_ledger_flush(&n->ledger);
+		return;
+	}
+	p->term = n->standing.term;
 	p->now_ns = world_of(n)->now_ns;
 	p->samples = 8 * p->step;
 	p->compute_s = n->compute_s;
@@ -41,10 +45,10 @@ void sim_node_progress(struct sim_node *n)
 	ftp_ledger_flush(&n->ledger);
 }
 
-static void leave(struct sim_node *n, uint32_t code, const char *reason)
+void sim_node_leave(struct sim_node *n, uint32_t code, const char *reason)
 {
-	sim_process_end(world_of(n), n->process);
-	sim_cluster_exited(n->cluster, n, code, 0, reason);
+	sim_site_end(n->cluster, n->process);
+	sim_site_exited(n->cluster, n, code, 0, reason);
 }
 
 void sim_node_fail(struct sim_node *n, const char *text)
@@ -55,10 +59,10 @@ void sim_node_fail(struct sim_node *n, const char *text)
 	sim_milestone(world_of(n), n->process, "fails: %s", text);
 	sim_node_progress(n);
 	for (int i = 0; i < FTP_N_TRANSITION_CALLS; i++)
-		if (n->calls[i])
+		if (n->standing.calls[i])
 			sim_node_answer(n, (enum ftp_transition_call)i, NULL, f.reason);
-	sim_rpc_notify(&n->rpc, FTP_METHOD_FAILED, ftp_failed_encode(&f));
-	leave(n, 1, text);
+	sim_node_say(n, FTP_METHOD_FAILED, ftp_failed_encode(&f));
+	sim_node_leave(n, 1, text);
 }
 
 static const char *const call_names[] = {[FTP_CALL_PREPARE] = FTP_METHOD_PREPARE,
@@ -71,26 +75,36 @@ static const char *const call_names[] = {[FTP_CALL_PREPARE] = FTP_METHOD_PREPARE
 void sim_node_answer(
 	struct sim_node *n, enum ftp_transition_call call, json_t *result, const char *text)
 {
+	uint64_t id = n->standing.calls[call];
+
 	if (!result)
 		sim_cluster_failed(n->cluster, n, text);
-	if (n->calls[call])
-		sim_rpc_answer(&n->rpc, n->calls[call], call_names[call],
-			result ? 0 : FTP_JSONRPC_STATE, result, text);
-	n->calls[call] = 0;
+	if (id && id != FTP_STANDING_ORPHAN)
+		sim_rpc_answer(&n->rpc, id, call_names[call], result ? 0 : FTP_JSONRPC_STATE,
+			result, text);
+	else
+		json_decref(result);
+	n->standing.calls[call] = 0;
+}
+
+void sim_node_say_finished(struct sim_node *n)
+{
+	sim_node_say(n, FTP_METHOD_FINISHED, ftp_finished_encode(&n->said_finished));
 }
 
 /* The units of the last step go to the central node. */
 static void finish(struct sim_node *n)
 {
-	struct ftp_finished f = {.term = n->term, .step = n->cluster->oracle.last_step};
+	struct ftp_finished *f = &n->said_finished;
 
+	*f = (struct ftp_finished){.term = n->standing.term, .step = n->cluster->oracle.last_step};
 	if (n->now->member == 0) {
 		n->cluster->oracle.is_gathered = true;
-		strcpy(f.params_digest, "0123456789abcdef0123456789abcdef");
+		strcpy(f->params_digest, "0123456789abcdef0123456789abcdef");
 	}
 	n->finished = true;
 	sim_node_progress(n);
-	sim_rpc_notify(&n->rpc, FTP_METHOD_FINISHED, ftp_finished_encode(&f));
+	sim_node_say_finished(n);
 }
 
 static void finish_if_gathered(struct sim_node *n)
@@ -163,52 +177,30 @@ static void end_task(struct sim_node *n, uint64_t serial)
 	while (!ftp_ledger_add_step(&n->ledger, step, s->compute_ns))
 		sim_node_progress(n);
 	s->compute_ns = 0;
-	if (s->member == (int)s->plan.n_stages - 1)
+	if (s->member == (int)s->plan.n_stages - 1) {
 		ftp_ledger_add_row(
 			&n->ledger, step, oracle_loss(s->units[s->plan.n_units - 1].state));
+		n->standing.row_term = n->standing.term;
+	}
 	sim_node_stepped(n, step);
-}
-
-static void answer_profile(struct sim_node *n, uint64_t id)
-{
-	struct ftp_profile *m = calloc(1, sizeof(*m));
-
-	ftp_assert(m);
-	m->n_units = n->cluster->spec.n_units;
-	for (uint32_t u = 0; u < m->n_units; u++) {
-		m->forward_ns[u] = sim_cluster_unit_ns(n->cluster, u);
-		m->backward_ns[u] = 2 * m->forward_ns[u];
-		m->update_ns[u] = m->forward_ns[u] / 5;
-		m->version_bytes[u] = m->fixed_bytes[u] = m->slot_bytes[u] = 1 << 20;
-	}
-	sim_rpc_answer(&n->rpc, id, FTP_METHOD_PROFILE, 0, ftp_profile_encode(m), "");
-	free(m);
-}
-
-static void answer_probe(struct sim_node *n, uint64_t id)
-{
-	struct ftp_links m = {.n_peers = 0};
-
-	for (uint32_t i = 0; i < n->cluster->spec.n_nodes; i++) {
-		if (i == n->index)
-			continue;
-		m.peer[m.n_peers] = i;
-		m.rtt_ns[m.n_peers] = 100000;
-		m.bytes_per_s[m.n_peers++] = 100000000;
-	}
-	sim_rpc_answer(&n->rpc, id, FTP_METHOD_PROBE, 0, ftp_links_encode(&m), "");
 }
 
 static void on_timer(void *self, int kind, uint64_t tag)
 {
 	struct sim_node *n = self;
 
-	if (n->hangs && kind != SIM_TELL)
+	if (n->hangs && kind != SIM_TELL && kind != SIM_CONNECT)
 		return;
 	switch ((enum sim_node_timer)kind) {
 	case SIM_TELL:
 		sim_node_progress(n);
 		after(n, TELL_EVERY_NS, SIM_TELL, 0);
+		break;
+	case SIM_CONNECT:
+		sim_node_connect(n);
+		break;
+	case SIM_DISK:
+		sim_node_disk_turn(n);
 		break;
 	case SIM_BUILT:
 		sim_node_built(n, tag);
@@ -220,10 +212,10 @@ static void on_timer(void *self, int kind, uint64_t tag)
 		end_task(n, tag);
 		break;
 	case SIM_PROFILED:
-		answer_profile(n, tag);
+		sim_node_answer_profile(n);
 		break;
 	case SIM_PROBED:
-		answer_probe(n, tag);
+		sim_node_answer_probe(n);
 		break;
 	}
 	turn(n);
@@ -232,12 +224,14 @@ static void on_timer(void *self, int kind, uint64_t tag)
 static void call(struct sim_node *n, const struct sim_rpc_message *m, enum ftp_transition_call c,
 	const struct ftp_transition_event *e)
 {
-	if (n->calls[c]) {
+	if (n->standing.calls[c]) {
 		sim_rpc_answer(&n->rpc, m->id, m->method, FTP_JSONRPC_STATE, NULL,
 			"the node is busy with the call before");
 		return;
 	}
-	n->calls[c] = m->id;
+	n->standing.calls[c] = m->id;
+	if (e->kind == FTP_TRANSITION_PREPARE)
+		ftp_standing_prepare(&n->standing, e->plan->term);
 	if (e->kind == FTP_TRANSITION_PREPARE)
 		sim_node_prepare(n, e->plan);
 	else
@@ -297,6 +291,7 @@ static void on_halt(struct sim_node *n, const struct sim_rpc_message *m)
 	struct ftp_halt h;
 
 	ftp_assert(!ftp_halt_decode(&h, m->body, NULL));
+	ftp_standing_halt(&n->standing, h.term);
 	call(n, m, FTP_CALL_HALT,
 		&(struct ftp_transition_event){
 			.kind = FTP_TRANSITION_HALT, .term = h.term, .text = h.reason});
@@ -311,14 +306,30 @@ static void on_retain(struct sim_node *n, const struct sim_rpc_message *m)
 	sim_rpc_answer(&n->rpc, m->id, m->method, 0, NULL, "");
 }
 
+static bool is_measuring(struct sim_node *n, const struct sim_rpc_message *m)
+{
+	bool is_measuring = n->standing.profile_call || n->standing.probe_call;
+
+	if (is_measuring)
+		sim_rpc_answer(&n->rpc, m->id, m->method, FTP_JSONRPC_STATE, NULL,
+			"the node is busy with the call before");
+	return is_measuring;
+}
+
 static void on_profile(struct sim_node *n, const struct sim_rpc_message *m)
 {
-	after(n, FTP_NS_PER_S, SIM_PROFILED, m->id);
+	if (is_measuring(n, m))
+		return;
+	n->standing.profile_call = m->id;
+	after(n, FTP_NS_PER_S, SIM_PROFILED, 0);
 }
 
 static void on_probe(struct sim_node *n, const struct sim_rpc_message *m)
 {
-	after(n, FTP_NS_PER_S, SIM_PROBED, m->id);
+	if (is_measuring(n, m))
+		return;
+	n->standing.probe_call = m->id;
+	after(n, FTP_NS_PER_S, SIM_PROBED, 0);
 }
 
 static void on_emulate(struct sim_node *n, const struct sim_rpc_message *m)
@@ -333,13 +344,16 @@ static void on_emulate(struct sim_node *n, const struct sim_rpc_message *m)
 static void on_stop(struct sim_node *n, const struct sim_rpc_message *m)
 {
 	sim_rpc_answer(&n->rpc, m->id, m->method, 0, NULL, "");
-	leave(n, 0, "");
+	sim_node_leave(n, 0, "");
 }
 
-static void on_joined(struct sim_node *n, const struct sim_rpc_message *m)
+static void on_inventory(struct sim_node *n, const struct sim_rpc_message *m)
 {
-	if (m->code)
-		leave(n, 1, m->text);
+	struct ftp_inventory *inventory = sim_node_inventory(n);
+
+	sim_node_progress(n);
+	sim_rpc_answer(&n->rpc, m->id, m->method, 0, ftp_inventory_encode(inventory), "");
+	free(inventory);
 }
 
 static void take_control(struct sim_node *n, const char *text)
@@ -354,8 +368,8 @@ static void take_control(struct sim_node *n, const char *text)
 		{FTP_METHOD_ABANDON, on_abandon, true}, {FTP_METHOD_HALT, on_halt, true},
 		{FTP_METHOD_RETAIN, on_retain, true}, {FTP_METHOD_PROFILE, on_profile, true},
 		{FTP_METHOD_PROBE, on_probe, true}, {FTP_METHOD_EMULATE, on_emulate, false},
-		{FTP_METHOD_STOP, on_stop, false},
-		{FTP_METHOD_JOIN, on_joined, false}, /* its answer */
+		{FTP_METHOD_INVENTORY, on_inventory, true}, {FTP_METHOD_STOP, on_stop, false},
+		{FTP_METHOD_JOIN, sim_node_joined, false}, /* its answer */
 	};
 	struct sim_rpc_message m;
 
@@ -388,7 +402,7 @@ static void on_message(void *self, struct sim_conn *c, const void *data)
 {
 	struct sim_node *n = self;
 
-	if (c == n->rpc.conn)
+	if (n->is_linked && c == n->rpc.conn)
 		take_control(n, data);
 	else if (!n->hangs)
 		take_packet(n, c, data);
@@ -407,12 +421,9 @@ static void on_met(void *self, struct sim_conn *c)
 static void on_lost(void *self, struct sim_conn *c, const char *why)
 {
 	struct sim_node *n = self;
-	char text[128];
 
-	if (c == n->rpc.conn) {
-		snprintf(text, sizeof(text), "lost the coordinator: %s", why);
-		sim_milestone(world_of(n), n->process, "%s", text);
-		leave(n, 1, text);
+	if (n->is_linked && c == n->rpc.conn) {
+		sim_node_lose_coordinator(n, why);
 	} else if (!n->hangs) {
 		sim_node_unlinked(n, sim_end_of(c, n->process)->owner, c, why);
 	}
@@ -425,6 +436,7 @@ static void free_node(void *self)
 
 	sim_stage_free(n->now);
 	sim_stage_free(n->next);
+	sim_node_disk_close(n);
 	free(n);
 }
 
@@ -434,45 +446,33 @@ static const struct sim_process_ops ops = {.message = on_message,
 	.timer = on_timer,
 	.free = free_node};
 
-static void join(struct sim_node *n)
+static struct sim_node *make(struct sim_cluster *c, uint32_t index)
 {
-	struct ftp_join m = {.protocol = FTP_PROTOCOL_VERSION,
-		.incarnation = n->incarnation,
-		.pid = n->pid,
-		.version = FTP_VERSION,
-		.cpu = "simulated",
-		.isa = "avx2",
-		.n_cores = 1,
-		.udp_port = {(uint16_t)(10000 + 2 * n->pid), (uint16_t)(10001 + 2 * n->pid)},
-		.config = {1, 2},
-		.dataset = {3, 4},
-		.n_train = 1000};
+	struct sim_node *n = calloc(1, sizeof(*n));
 
-	snprintf(m.name, sizeof(m.name), "%s", n->process->name);
-	sim_rpc_call(&n->rpc, 1, FTP_METHOD_JOIN, ftp_join_encode(&m), 0);
+	ftp_assert(n);
+	n->cluster = c;
+	n->index = index;
+	n->slowness = 1;
+	n->give_up_ns = FTP_NS_NEVER;
+	c->nodes[index] = n;
+	n->process = sim_process_new(&c->world, c->names[index], &ops, n);
+	return n;
+}
+
+void sim_node_absent(struct sim_cluster *c, uint32_t index)
+{
+	sim_process_end(&c->world, make(c, index)->process);
 }
 
 void sim_node_new(struct sim_cluster *c, uint32_t index)
 {
-	struct sim_node *n;
+	struct sim_node *n = make(c, index);
 
-	if (c->coordinator.n_conns == SIM_MAX_CONNS) {
-		oracle_fail(&c->oracle, "%s joins again and again", c->names[index]);
-		return;
-	}
-	n = calloc(1, sizeof(*n));
-	ftp_assert(n);
-	n->cluster = c;
-	n->index = index;
 	n->pid = ++c->last_pid;
 	n->incarnation = sim_draw(&c->world, UINT64_MAX);
-	n->slowness = 1;
-	c->nodes[index] = n;
-	n->process = sim_process_new(&c->world, c->names[index], &ops, n);
-	n->rpc = (struct sim_rpc){.world = &c->world,
-		.process = n->process,
-		.conn = sim_coordinator_accept(&c->coordinator, n->process)};
 	ftp_transition_init(&n->transition, index, c->spec.snapshot_every > 0);
-	join(n);
+	sim_node_disk_open(n, c->disks[index]);
+	sim_node_connect(n);
 	after(n, sim_draw(&c->world, TELL_EVERY_NS), SIM_TELL, 0);
 }

@@ -1,11 +1,14 @@
-/* A node process: the real transition (runtime/transition.h) and ledger between a simulated
- * connection to the coordinator, after runtime/control.c, and simulated stages, after
- * runtime/worker_plan.c. */
+/* A node process: the real transition (runtime/transition.h), standing, ledger and checkpoint store
+ * between a simulated connection to the coordinator, after runtime/control.c, a simulated disk, and
+ * simulated stages, after runtime/worker_plan.c. */
 #ifndef FTP_TESTS_SIM_NODE_H
 #define FTP_TESTS_SIM_NODE_H
 
+#include "runtime/checkpoint.h"
 #include "runtime/ledger.h"
+#include "runtime/standing.h"
 #include "runtime/transition.h"
+#include "tests/runtime/simulated_disk.h"
 #include "tests/sim/rpc.h"
 #include "tests/sim/stage.h"
 
@@ -19,6 +22,14 @@ struct sim_stored { /* a unit's state after a step, in a node's store */
 	uint64_t step, term, state;
 };
 
+struct sim_put {	     /* of a snapshot, on the way to the disk */
+	uint64_t term, step; /* step 0: none */
+	bool is_begun;
+	uint32_t n;
+	struct ftp_checkpoint_entry entries[ORACLE_MAX_UNITS];
+	uint64_t content[ORACLE_MAX_UNITS][SIM_CONTENT];
+};
+
 struct sim_node {
 	struct sim_cluster *cluster;
 	struct sim_process *process;
@@ -27,12 +38,14 @@ struct sim_node {
 	uint64_t incarnation;
 	double slowness;
 	struct sim_rpc rpc;
-	uint64_t term; /* of the plan in force; 0: none */
+	bool is_linked, is_joined; /* over rpc */
+	uint64_t give_up_ns;	   /* FTP_NS_NEVER: it has a coordinator */
+	struct ftp_standing standing;
+	struct ftp_finished said_finished; /* step 0: not yet */
 	struct ftp_ledger ledger;
 	double compute_s;
 	struct ftp_transition transition;
-	uint64_t calls[FTP_N_TRANSITION_CALLS]; /* open; 0: none */
-	uint64_t n_stages;			/* ever made */
+	uint64_t n_stages; /* ever made */
 	struct sim_stage *now, *next;
 	uint64_t n_moved;    /* units received for next */
 	uint64_t ready_term; /* the newest whose transfer it has answered */
@@ -40,6 +53,12 @@ struct sim_node {
 	uint32_t n_stored;
 	uint16_t ever_stored[SIM_MAX_STEPS]; /* by step: units */
 	struct ftp_retain retain;	     /* the latest */
+	struct {
+		struct simulated_disk *disk;  /* the cluster's; NULL: there is none */
+		struct ftp_checkpoint *store; /* NULL once it is closed */
+		struct sim_put put;
+		uint64_t pinned_step; /* 0: none */
+	} disk;
 	bool has_gathered[ORACLE_MAX_UNITS];
 	bool finished;
 	bool hangs; /* its worker: the control thread goes on */
@@ -47,6 +66,7 @@ struct sim_node {
 
 /* Starts it as the cluster's node of that index: it connects and joins. */
 void sim_node_new(struct sim_cluster *c, uint32_t index);
+void sim_node_absent(struct sim_cluster *c, uint32_t index); /* a place for one */
 /* The stage computes for that long. */
 void sim_node_work(struct sim_node *n, uint64_t serial, uint64_t ns);
 
@@ -65,14 +85,37 @@ void sim_node_stand(struct sim_node *n); /* the plan in force may have come to s
 void sim_node_retain(struct sim_node *n, const struct ftp_retain *m);
 void sim_node_stepped(struct sim_node *n, uint64_t step); /* the stage has done it */
 void sim_node_take_replica(struct sim_node *n, struct sim_stage *s, const struct sim_packet *p);
+void sim_node_store(struct sim_node *n, const struct sim_stored *x);
 void sim_node_cut_store(struct sim_node *n, uint64_t step);
 /* What the node has of a step that a recovery goes on from; NULL: nothing. */
 const struct sim_stored *sim_node_stored(const struct sim_node *n, uint32_t unit, uint64_t step);
 struct ftp_inventory *sim_node_inventory(const struct sim_node *n); /* the caller's */
 
-/* node.c, for node_plan.c */
+/* node_disk.c */
+void sim_node_disk_open(struct sim_node *n, struct simulated_disk *disk); /* NULL: none */
+void sim_node_disk_close(struct sim_node *n);
+void sim_node_disk_claim(struct sim_node *n);
+void sim_node_disk_retain(struct sim_node *n, const struct ftp_retain *m);
+void sim_node_disk_turn(struct sim_node *n);
+void sim_node_disk_list(const struct sim_node *n, struct ftp_inventory *m);
+/* What is on the disk only, or of a newer term there, comes into the store. */
+void sim_node_disk_fetch(struct sim_node *n, uint32_t unit, uint64_t step);
+
+/* node_link.c: the connection to the coordinator. */
+void sim_node_connect(struct sim_node *n); /* tries to, and again later */
+void sim_node_joined(struct sim_node *n, const struct sim_rpc_message *m);
+void sim_node_lose_coordinator(struct sim_node *n, const char *why);
+/* What was measured, if the coordinator that asked is still there. */
+void sim_node_answer_profile(struct sim_node *n);
+void sim_node_answer_probe(struct sim_node *n);
+/* Notifies, where there is a coordinator. body is taken. */
+void sim_node_say(struct sim_node *n, const char *method, json_t *body);
+
+/* node.c, for the others */
 enum sim_node_timer {
 	SIM_TELL,
+	SIM_CONNECT,
+	SIM_DISK,
 	SIM_BUILT,
 	SIM_CONNECT_DEADLINE,
 	SIM_TASK,
@@ -82,6 +125,8 @@ enum sim_node_timer {
 void sim_node_answer(
 	struct sim_node *n, enum ftp_transition_call call, json_t *result, const char *text);
 void sim_node_progress(struct sim_node *n);
+void sim_node_say_finished(struct sim_node *n);
+void sim_node_leave(struct sim_node *n, uint32_t code, const char *reason);
 void sim_node_fail(struct sim_node *n, const char *text);
 
 #endif

@@ -145,7 +145,7 @@ static void do_tell(struct sim_node *n, const struct ftp_transition_action *acti
 		held->digest[held->n_units++] = sim_stage_digest(&n->now->units[u], u);
 	}
 	sim_node_progress(n);
-	sim_rpc_notify(&n->rpc, FTP_METHOD_HELD, ftp_held_encode(held));
+	sim_node_say(n, FTP_METHOD_HELD, ftp_held_encode(held));
 	free(held);
 }
 
@@ -170,8 +170,9 @@ static void do_complain(struct sim_node *n, const struct ftp_transition_action *
 	struct ftp_lost m = {.term = action->term, .node = action->peer};
 
 	snprintf(m.text, sizeof(m.text), "%s", action->text);
+	ftp_standing_lose_peer(&n->standing);
 	sim_node_progress(n);
-	sim_rpc_notify(&n->rpc, FTP_METHOD_LOST, ftp_lost_encode(&m));
+	sim_node_say(n, FTP_METHOD_LOST, ftp_lost_encode(&m));
 }
 
 static void do_retire(struct sim_node *n, const struct ftp_transition_action *action)
@@ -194,7 +195,7 @@ static void do_start(struct sim_node *n, const struct ftp_transition_action *act
 	if (n->now->plan.recovery)
 		sim_node_cut_store(n, n->now->step);
 	n->ledger.progress.step = n->now->step;
-	if (!sim_cluster_is_ghost(n->cluster, n)) /* else its commit comes too late */
+	if (!sim_cluster_is_ghost(n->cluster, n) || n->now->plan.term == n->cluster->now_term)
 		oracle_starts(o, n->process->name, n->now->plan.term, n->now->step);
 	for (uint32_t u = here->first_unit; u < here->end_unit; u++) {
 		if (!n->now->units[u].is_here || n->now->units[u].step != n->now->step)
@@ -243,8 +244,7 @@ static json_t *transfer_result(struct sim_node *n, const struct ftp_transition_a
 
 static json_t *commit_result(struct sim_node *n, const struct ftp_transition_action *action)
 {
-	(void)action;
-	n->term = n->transition.now_plan ? n->transition.now_plan->term : 0;
+	(void)n, (void)action;
 	return json_object();
 }
 
@@ -261,9 +261,20 @@ static json_t *halt_result(struct sim_node *n, const struct ftp_transition_actio
 
 	(void)action;
 	free(m);
-	sim_node_progress(n);
-	n->term = 0;
 	return j;
+}
+
+/* Which plans the node has, for a coordinator that was away. */
+static void note_plan(struct sim_node *n, const struct ftp_transition_action *action)
+{
+	const struct ftp_transition *t = &n->transition;
+	const struct ftp_plan *plan = action->call == FTP_CALL_PREPARE ? t->next_plan : t->now_plan;
+
+	if (action->call == FTP_CALL_HALT && !action->text[0])
+		sim_node_progress(n);
+	if (ftp_standing_answered(
+		    &n->standing, action->call, plan ? plan->term : 0, action->text[0]))
+		ftp_ledger_forget(&n->ledger);
 }
 
 static void do_answer(struct sim_node *n, const struct ftp_transition_action *action)
@@ -278,6 +289,7 @@ static void do_answer(struct sim_node *n, const struct ftp_transition_action *ac
 		[FTP_CALL_HALT] = halt_result,
 	};
 
+	note_plan(n, action);
 	sim_node_answer(n, action->call, action->text[0] ? NULL : results[action->call](n, action),
 		action->text);
 }
@@ -325,8 +337,12 @@ void sim_node_prepare(struct sim_node *n, const struct ftp_plan *plan)
 		n->n_moved = 0;
 		plan = &n->next->plan;
 	}
-	for (uint32_t u = 0; u < plan->n_units; u++)
+	for (uint32_t u = 0; u < plan->n_units; u++) {
+		if (n->disk.store && plan->recovery_step &&
+			ftp_moves_holder(plan, u) == ftp_moves_member_of(plan, n->index))
+			sim_node_disk_fetch(n, u, plan->recovery_step);
 		has[u] = sim_node_stored(n, u, plan->recovery_step);
+	}
 	sim_node_happen(n, &(struct ftp_transition_event){
 				   .kind = FTP_TRANSITION_PREPARE, .plan = plan, .has = has});
 	if (may_build && n->next && n->transition.next_plan != plan)

@@ -7,7 +7,7 @@
 
 _Static_assert(ORACLE_MAX_UNITS <= 16, "a set of units is one word");
 
-static void store(struct sim_node *n, const struct sim_stored *x)
+void sim_node_store(struct sim_node *n, const struct sim_stored *x)
 {
 	ftp_assert(n->n_stored < SIM_MAX_STORED && x->step < SIM_MAX_STEPS);
 	n->store[n->n_stored++] = *x;
@@ -28,7 +28,7 @@ static void tell(struct sim_node *n, struct ftp_stored *m)
 {
 	m->at = n->now->schedule.updated_step;
 	sim_node_progress(n);
-	sim_rpc_notify(&n->rpc, FTP_METHOD_STORED, ftp_stored_encode(m));
+	sim_node_say(n, FTP_METHOD_STORED, ftp_stored_encode(m));
 }
 
 void sim_node_retain(struct sim_node *n, const struct ftp_retain *m)
@@ -38,6 +38,7 @@ void sim_node_retain(struct sim_node *n, const struct ftp_retain *m)
 
 	if (n->now && n->now->plan.term != m->term)
 		return;
+	sim_node_disk_retain(n, m);
 	for (uint32_t i = 0; i < n->n_stored; i++)
 		if (is_kept(n, m, n->store[i].step))
 			n->store[kept++] = n->store[i];
@@ -55,7 +56,7 @@ void sim_node_stepped(struct sim_node *n, uint64_t step)
 	if (n->retain.term != m.term || n->retain.next != step)
 		return;
 	for (uint32_t u = here->first_unit; u < here->end_unit; u++) {
-		store(n, &(struct sim_stored){u, step, m.term, n->now->units[u].state});
+		sim_node_store(n, &(struct sim_stored){u, step, m.term, n->now->units[u].state});
 		m.unit[m.n_units] = u;
 		m.digest[m.n_units++] = sim_stage_digest(&n->now->units[u], u);
 	}
@@ -70,7 +71,7 @@ void sim_node_take_replica(struct sim_node *n, struct sim_stage *s, const struct
 
 	if (s != n->now)
 		return;
-	store(n, &(struct sim_stored){p->unit, p->step, s->plan.term, p->state});
+	sim_node_store(n, &(struct sim_stored){p->unit, p->step, s->plan.term, p->state});
 	m.unit[0] = p->unit;
 	m.digest[0] = sim_stage_digest(&unit, p->unit);
 	tell(n, &m);
@@ -114,5 +115,6 @@ struct ftp_inventory *sim_node_inventory(const struct sim_node *n)
 										  : x->term;
 		m->digest[m->n++] = sim_stage_digest(&unit, x->unit);
 	}
+	sim_node_disk_list(n, m);
 	return m;
 }

@@ -67,6 +67,8 @@ static bool is_known(struct oracle *o, const char *who, uint64_t term)
 void oracle_committed(struct oracle *o, uint64_t term, uint32_t n_stages)
 {
 	ftp_assert(term < ORACLE_MAX_TERMS);
+	if (o->terms[term].committed)
+		oracle_fail(o, "term %llu is committed anew", LL(term));
 	o->terms[term].committed = true;
 	o->terms[term].n_stages = n_stages;
 	if (o->terms[term].abandoned)

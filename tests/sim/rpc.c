@@ -39,18 +39,27 @@ static const char *describe(const struct sim_rpc *r, char *text, size_t bytes, c
 	return text;
 }
 
+/* As it is after it was written and parsed. document is taken. */
+static json_t *parse_again(json_t *document)
+{
+	char *text = json_dumps(document, JSON_COMPACT);
+	json_t *parsed;
+
+	ftp_assert(text && strlen(text) < FTP_JSONRPC_MAX_LINE);
+	parsed = json_loads(text, 0, NULL);
+	ftp_assert(parsed);
+	free(text);
+	json_decref(document);
+	return parsed;
+}
+
 /* document is taken. */
 static void send(struct sim_rpc *r, json_t *document, const char *what)
 {
-	char *text = json_dumps(document, JSON_COMPACT);
-	size_t bytes;
-
-	ftp_assert(text);
-	bytes = strlen(text) + 1;
-	ftp_assert(bytes <= FTP_JSONRPC_MAX_LINE);
-	sim_send(r->world, r->conn, r->process, text, bytes, bytes, what);
-	free(text);
-	json_decref(document);
+	ftp_assert(document);
+	if (r->world->writes_text)
+		document = parse_again(document);
+	sim_send_document(r->world, r->conn, r->process, document, what);
 }
 
 void sim_rpc_call(struct sim_rpc *r, uint64_t id, const char *method, json_t *params, uint64_t term)
@@ -129,11 +138,10 @@ static bool take_answer(struct sim_rpc *r, struct sim_rpc_message *m)
 	return true;
 }
 
-bool sim_rpc_take(struct sim_rpc *r, const char *text, struct sim_rpc_message *m)
+bool sim_rpc_take(struct sim_rpc *r, const void *document, struct sim_rpc_message *m)
 {
 	memset(m, 0, sizeof(*m));
-	m->document = json_loads(text, 0, NULL);
-	ftp_assert(m->document);
+	m->document = json_incref((json_t *)document);
 	m->id = (uint64_t)json_integer_value(json_object_get(m->document, "id"));
 	m->method = json_string_value(json_object_get(m->document, "method"));
 	if (!m->method) {

@@ -1,5 +1,5 @@
-/* JSON-RPC over a simulated connection: the documents of ctl/jsonrpc.h, written and parsed as in
- * production. Deadlines are the owner's. */
+/* JSON-RPC over a simulated connection: the documents of ctl/jsonrpc.h, in some runs written and
+ * parsed as in production, which takes longer than all the rest. Deadlines are the owner's. */
 #ifndef FTP_TESTS_SIM_RPC_H
 #define FTP_TESTS_SIM_RPC_H
 
@@ -41,7 +41,7 @@ void sim_rpc_answer(struct sim_rpc *r, uint64_t id, const char *method, int code
 	const char *text);
 
 /* false: an answer that nobody waits for any more. Else free with json_decref(m->document). */
-bool sim_rpc_take(struct sim_rpc *r, const char *text, struct sim_rpc_message *m);
+bool sim_rpc_take(struct sim_rpc *r, const void *document, struct sim_rpc_message *m);
 
 /* The call's deadline has come; false: it was answered before. */
 bool sim_rpc_expire(struct sim_rpc *r, uint64_t id, struct sim_rpc_message *m);

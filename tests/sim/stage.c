@@ -121,10 +121,18 @@ void sim_stage_copy(struct sim_stage *next, const struct sim_stage *now)
 			next->units[u] = now->units[u];
 }
 
+void sim_stage_content(const struct sim_unit *u, uint32_t unit, uint64_t content[SIM_CONTENT])
+{
+	content[0] = unit;
+	content[1] = u->step;
+	content[2] = u->state;
+}
+
 struct ftp_digest sim_stage_digest(const struct sim_unit *u, uint32_t unit)
 {
-	const uint64_t content[] = {unit, u->step, u->state};
+	uint64_t content[SIM_CONTENT];
 
+	sim_stage_content(u, unit, content);
 	return ftp_digest_of(content, sizeof(content));
 }
 
@@ -133,7 +141,9 @@ void sim_stage_send(struct sim_stage *s, int member, const struct sim_packet *p)
 	bool is_state = p->kind == SIM_STATE || p->kind == SIM_GATHER || p->kind == SIM_REPLICA;
 	char what[80];
 
-	snprintf(what, sizeof(what), "unit %u of step %llu", p->unit, (unsigned long long)p->step);
+	if (p->kind == SIM_STATE)
+		snprintf(what, sizeof(what), "unit %u of step %llu", p->unit,
+			(unsigned long long)p->step);
 	sim_send(&s->node->cluster->world, s->links[member], s->node->process, p, sizeof(*p),
 		is_state ? STATE_BYTES : 1000, p->kind == SIM_STATE ? what : NULL);
 }

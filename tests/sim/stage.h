@@ -62,6 +62,8 @@ void sim_stage_replicate(struct sim_stage *s, bool is_global);
 /* The units that leave now for new owners in next. */
 void sim_stage_give(struct sim_stage *now, struct sim_stage *next);
 void sim_stage_copy(struct sim_stage *next, const struct sim_stage *now);
+#define SIM_CONTENT 3 /* words of a unit's state, as its digest and disks see it */
+void sim_stage_content(const struct sim_unit *u, uint32_t unit, uint64_t content[SIM_CONTENT]);
 struct ftp_digest sim_stage_digest(const struct sim_unit *u, uint32_t unit);
 
 /* Admits and starts what can be; true: the last step is done. */

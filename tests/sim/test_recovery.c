@@ -9,6 +9,7 @@
 
 #define N_FIRST	  3  /* victims */
 #define N_VICTIMS 6  /* of the second fault */
+#define N_KINDS	  5  /* of it: all but power cuts */
 #define N_WAYS	  4  /* schedules, with and without restarts */
 #define N_NAMED	  16 /* calls that name a snapshot, to five nodes each, before the first kill */
 #define AFTER	  20 /* moments that are swept after the recovery */
@@ -31,6 +32,7 @@ static struct sim_spec scenario(unsigned way)
 		.build_ns = 50 * FTP_NS_PER_MS,
 		.snapshot_every = 3,
 		.snapshot_global = 6,
+		.coordinator_restart_ns = 100 * FTP_NS_PER_MS,
 		.restart_ns = way & 2 ? 300 * FTP_NS_PER_MS : 0,
 		.n_orders = 1,
 		.orders = {{.kind = SIM_REPARTITION,
@@ -61,7 +63,7 @@ static struct window dry_run(unsigned way, uint32_t victim)
 			   strstr(c.moments[w.first].what, "term 2") != NULL;
 	sim_cluster_free(&c);
 	spec.n_faults = 1;
-	spec.faults[0] = (struct sim_fault){SIM_KILL, w.first, victim};
+	spec.faults[0] = (struct sim_fault){.kind = SIM_KILL, .moment = w.first, .victim = victim};
 	spec.trace = harness_options.trace ? stdout : NULL;
 	spec.logs = harness_options.trace;
 	ok = sim_cluster_run(&c, &spec, true);
@@ -69,7 +71,7 @@ static struct window dry_run(unsigned way, uint32_t victim)
 		print_message("dry run: %s\n", c.oracle.failure);
 	assert_true(ok);
 	assert_int_equal(c.n_recovered, 1);
-	assert_int_equal(c.coordinator.outcome, FTP_END_COMPLETED);
+	assert_int_equal(c.coordinator->outcome, FTP_END_COMPLETED);
 	w.end = c.recovered_at + AFTER;
 	w.moments = c.moments;
 	c.moments = NULL;
@@ -81,24 +83,24 @@ static struct window dry_run(unsigned way, uint32_t victim)
 static bool sweep_case(unsigned way, uint32_t victim, const struct window *w, uint32_t i)
 {
 	static const uint32_t victims[N_VICTIMS] = {0, 1, 2, 3, 4, SIM_COORDINATOR};
-	enum sim_fault_kind kind = i % SIM_N_FAULTS;
-	uint32_t second = victims[i / SIM_N_FAULTS % N_VICTIMS];
-	uint32_t at = w->first + 1 + i / SIM_N_FAULTS / N_VICTIMS;
+	enum sim_fault_kind kind = i % N_KINDS;
+	uint32_t second = victims[i / N_KINDS % N_VICTIMS];
+	uint32_t at = w->first + 1 + i / N_KINDS / N_VICTIMS;
 	struct sim_spec spec = scenario(way);
 
 	if (kind == SIM_DROP && (second || !w->moments[at].is_message))
 		return true;
 	spec.n_faults = 2;
-	spec.faults[0] = (struct sim_fault){SIM_KILL, w->first, victim};
-	spec.faults[1] = (struct sim_fault){kind, at, second};
+	spec.faults[0] = (struct sim_fault){.kind = SIM_KILL, .moment = w->first, .victim = victim};
+	spec.faults[1] = (struct sim_fault){.kind = kind, .moment = at, .victim = second};
 	return harness_run(&spec);
 }
 
 static bool is_sampled(unsigned way, uint32_t i)
 {
-	uint32_t kind = i % SIM_N_FAULTS, every = harness_options.every;
+	uint32_t kind = i % N_KINDS, every = harness_options.every;
 
-	return (i / SIM_N_FAULTS / N_VICTIMS + way + kind) %
+	return (i / N_KINDS / N_VICTIMS + way + kind) %
 		       (kind == SIM_KILL ? (every + 3) / 4 : every) ==
 	       0;
 }
@@ -112,7 +114,7 @@ static void sweep__a_second_fault_at_every_moment(void **state)
 		unsigned way = k % N_WAYS;
 		uint32_t victim = first_victims[k / N_WAYS];
 		struct window w = dry_run(way, victim);
-		uint32_t n = (w.end - w.first - 1) * SIM_N_FAULTS * N_VICTIMS;
+		uint32_t n = (w.end - w.first - 1) * N_KINDS * N_VICTIMS;
 
 		for (uint32_t i = 0; i < n; i++) {
 			long id = (long)i * N_WAYS * N_FIRST + k;
@@ -122,9 +124,9 @@ static void sweep__a_second_fault_at_every_moment(void **state)
 				continue;
 			snprintf(harness_label, sizeof(harness_label),
 				"--sweep %ld: %s, after n%u was killed, moment %u, %.80s\n", id,
-				sim_fault_name(i % SIM_N_FAULTS), victim + 1,
-				w.first + 1 + i / SIM_N_FAULTS / N_VICTIMS,
-				w.moments[w.first + 1 + i / SIM_N_FAULTS / N_VICTIMS].what);
+				sim_fault_name(i % N_KINDS), victim + 1,
+				w.first + 1 + i / N_KINDS / N_VICTIMS,
+				w.moments[w.first + 1 + i / N_KINDS / N_VICTIMS].what);
 			n_bad += !sweep_case(way, victim, &w, i);
 		}
 		free(w.moments);

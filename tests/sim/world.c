@@ -17,8 +17,9 @@ enum message_kind { DATA, MET, LOST };
 
 struct sim_message {
 	enum message_kind kind;
-	const char *why; /* LOST */
-	char *what;	 /* NULL: not notable */
+	const char *why;  /* LOST */
+	char *what;	  /* NULL: not notable */
+	json_t *document; /* NULL: data */
 	struct sim_message *next;
 	max_align_t data[];
 };
@@ -184,6 +185,13 @@ static struct sim_message *message_new(enum message_kind kind, const void *data,
 	return m;
 }
 
+static void free_message(struct sim_message *m)
+{
+	json_decref(m->document);
+	free(m->what);
+	free(m);
+}
+
 /* m is taken. */
 static void post(
 	struct sim_world *w, struct sim_conn *c, int to, struct sim_message *m, uint64_t at_ns)
@@ -191,8 +199,7 @@ static void post(
 	struct sim_conn_end *end = &c->ends[to];
 
 	if (end->closed || !end->process || at_ns == FTP_NS_NEVER) {
-		free(m->what);
-		free(m);
+		free_message(m);
 		return;
 	}
 	end->newest_ns = at_ns > end->newest_ns ? at_ns : end->newest_ns;
@@ -263,37 +270,59 @@ struct sim_conn *sim_meet(
 	return c;
 }
 
-void sim_send(struct sim_world *w, struct sim_conn *c, const struct sim_process *from,
-	const void *data, size_t bytes, uint64_t wire_bytes, const char *what)
+/* false: it is lost, with its connection or its sender. */
+static bool leaves(
+	struct sim_world *w, struct sim_conn *c, const struct sim_process *from, const char *what)
+{
+	if (!from->alive || c->ends[index_of(c, from)].closed)
+		return false;
+	if (!what || !notable(w, c, what))
+		return from->alive;
+	for (int i = 0; i < 2; i++)
+		tell_lost(w, c, i, "the network broke it", w->now_ns);
+	return false;
+}
+
+/* m is taken. */
+static void send(struct sim_world *w, struct sim_conn *c, const struct sim_process *from,
+	struct sim_message *m, uint64_t wire_bytes, const char *what)
 {
 	int to = !index_of(c, from);
-	struct sim_message *m;
-	uint64_t at_ns, *free_ns = &c->ends[to].free_ns;
-	bool breaks = false;
+	uint64_t at_ns = leaves_ns(w, from), *free_ns = &c->ends[to].free_ns;
 
-	if (!from->alive || c->ends[!to].closed)
-		return;
-	if (what)
-		breaks = notable(w, c, what);
-	if (breaks) {
-		for (int i = 0; i < 2; i++)
-			tell_lost(w, c, i, "the network broke it", w->now_ns);
+	if (at_ns == FTP_NS_NEVER) {
+		free_message(m);
 		return;
 	}
-	if (!from->alive)
-		return;
-	at_ns = leaves_ns(w, from);
-	if (at_ns == FTP_NS_NEVER)
-		return;
 	if (c->bytes_per_s) {
 		at_ns = at_ns > *free_ns ? at_ns : *free_ns;
 		at_ns += wire_bytes * FTP_NS_PER_S / c->bytes_per_s;
 		*free_ns = at_ns;
 	}
-	m = message_new(DATA, data, bytes);
 	m->what = what ? strdup(what) : NULL;
 	w->n_messages += what != NULL;
 	post(w, c, to, m, at_ns + latency(w));
+}
+
+void sim_send(struct sim_world *w, struct sim_conn *c, const struct sim_process *from,
+	const void *data, size_t bytes, uint64_t wire_bytes, const char *what)
+{
+	if (leaves(w, c, from, what))
+		send(w, c, from, message_new(DATA, data, bytes), wire_bytes, what);
+}
+
+void sim_send_document(struct sim_world *w, struct sim_conn *c, const struct sim_process *from,
+	json_t *document, const char *what)
+{
+	struct sim_message *m;
+
+	if (!leaves(w, c, from, what)) {
+		json_decref(document);
+		return;
+	}
+	m = message_new(DATA, NULL, 0);
+	m->document = document;
+	send(w, c, from, m, 0, what);
 }
 
 void sim_close(struct sim_world *w, struct sim_conn *c, const struct sim_process *by)
@@ -342,12 +371,6 @@ static void silence_is_over(struct sim_world *w, struct sim_process *p)
 	}
 }
 
-static void free_message(struct sim_message *m)
-{
-	free(m->what);
-	free(m);
-}
-
 static struct sim_message *take_message(struct sim_conn_end *end)
 {
 	struct sim_message *m = end->first;
@@ -389,7 +412,7 @@ static void deliver(struct sim_world *w, struct sim_conn *c, int to)
 		} else if (m->kind == MET) {
 			p->ops->met(p->self, c);
 		} else {
-			p->ops->message(p->self, c, m->data);
+			p->ops->message(p->self, c, m->document ? (void *)m->document : m->data);
 		}
 	}
 	free_message(m);

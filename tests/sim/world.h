@@ -10,6 +10,7 @@
 #ifndef FTP_TESTS_SIM_WORLD_H
 #define FTP_TESTS_SIM_WORLD_H
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -22,7 +23,8 @@ struct sim_process;
 struct sim_conn;
 
 struct sim_process_ops {
-	void (*message)(void *self, struct sim_conn *c, const void *data); /* lent for the call */
+	/* data, or a document; lent for the call */
+	void (*message)(void *self, struct sim_conn *c, const void *data);
 	void (*met)(void *self, struct sim_conn *c); /* sim_meet(): the other end is there */
 	void (*lost)(void *self, struct sim_conn *c, const char *why);
 	void (*timer)(void *self, int kind, uint64_t tag);
@@ -72,8 +74,9 @@ struct sim_world {
 	uint32_t n_queued, room;
 	struct sim_process *processes;
 	struct sim_conn *conns;
-	FILE *trace;   /* NULL: none */
-	bool is_heard; /* somebody reads what is said, in the trace or as a moment */
+	FILE *trace;	  /* NULL: none */
+	bool is_heard;	  /* somebody reads what is said, in the trace or as a moment */
+	bool writes_text; /* documents travel as text */
 	/* Something notable is about to happen: to be counted, to be the moment of a fault. true:
 	 * the message is lost, and its connection breaks. */
 	bool (*moment)(void *arg, struct sim_conn *c, const char *what);
@@ -108,6 +111,9 @@ struct sim_conn *sim_meet(struct sim_world *w, uint64_t key, struct sim_process 
 /* what: NULL for a message that is not notable. bytes: in memory; wire_bytes: that take time. */
 void sim_send(struct sim_world *w, struct sim_conn *c, const struct sim_process *from,
 	const void *data, size_t bytes, uint64_t wire_bytes, const char *what);
+/* document is taken, and shared with nobody who changes it. */
+void sim_send_document(struct sim_world *w, struct sim_conn *c, const struct sim_process *from,
+	json_t *document, const char *what);
 void sim_close(struct sim_world *w, struct sim_conn *c, const struct sim_process *by);
 const struct sim_conn_end *sim_end_of(const struct sim_conn *c, const struct sim_process *p);
 const struct sim_process *sim_peer_of(const struct sim_conn *c, const struct sim_process *p);

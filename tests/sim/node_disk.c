@@ -1,0 +1,283 @@
+/* A node's disk: the real checkpoint store (runtime/checkpoint.h) on a disk that loses power, after
+ * runtime/checkpointer.h. A put takes virtual time, an operation after the other; what a node waits
+ * for, opening and reading, takes none. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/sim/cluster.h"
+#include "tests/sim/node.h"
+
+#define SEGMENT_BYTES 8192 /* small, so that segments are added and recycled */
+#define OPS_A_TURN    4
+#define OP_NS	      (2 * FTP_NS_PER_MS) /* at most */
+#define RUN	      1
+
+static struct ftp_disk *seam(struct sim_node *n)
+{
+	return simulated_disk_seam(n->disk.disk);
+}
+
+/* One operation comes back. */
+static void reap(struct sim_node *n)
+{
+	struct ftp_disk_completion done;
+
+	if (seam(n)->ops->reap(seam(n), &done, 1, 0))
+		ftp_checkpoint_complete(n->disk.store, &done);
+}
+
+/* Until the event of what is under way. */
+static struct ftp_checkpoint_event await(struct sim_node *n)
+{
+	struct ftp_checkpoint_event e;
+	struct ftp_disk_op op;
+
+	while (!ftp_checkpoint_event(n->disk.store, &e)) {
+		while (ftp_checkpoint_next(n->disk.store, &op))
+			seam(n)->ops->submit(seam(n), &op);
+		reap(n);
+	}
+	return e;
+}
+
+/* A record that was whole when it was read last. */
+static const struct ftp_checkpoint_name *record_at(const struct sim_node *n, uint32_t i)
+{
+	enum ftp_checkpoint_record_state state;
+	const struct ftp_checkpoint_record *r = ftp_checkpoint_record_at(n->disk.store, i, &state);
+
+	return state == FTP_CHECKPOINT_GOOD ? &r->name : NULL;
+}
+
+static uint32_t n_records(const struct sim_node *n)
+{
+	struct ftp_checkpoint_totals t;
+
+	if (!n->disk.store)
+		return 0;
+	ftp_checkpoint_totals(n->disk.store, &t);
+	return t.n_records;
+}
+
+void sim_node_disk_open(struct sim_node *n, struct simulated_disk *disk)
+{
+	const struct sim_spec *spec = &n->cluster->spec;
+	const struct ftp_checkpoint_spec settings = {
+		.keep = spec->checkpoint_keep, .segment_unit_bytes = SEGMENT_BYTES};
+
+	n->disk.disk = disk;
+	if (!disk)
+		return;
+	if (spec->plant == SIM_PLANT_NO_SYNC)
+		simulated_disk_leave_out(disk, SIMULATED_NO_SEGMENT_SYNC);
+	ftp_assert(!ftp_checkpoint_new(&n->disk.store, &settings, seam(n)));
+	if (await(n).outcome != FTP_CHECKPOINT_DONE)
+		oracle_fail(&n->cluster->oracle, "%s cannot open its disk", n->process->name);
+	for (uint32_t i = 0; i < n_records(n); i++) {
+		const struct ftp_checkpoint_name *name = record_at(n, i);
+
+		if (name)
+			sim_cluster_found(n->cluster, n, name->unit, name->step, name->term);
+	}
+	sim_cluster_opened(n->cluster, n);
+}
+
+void sim_node_disk_close(struct sim_node *n)
+{
+	while (n->disk.store && !ftp_checkpoint_is_still(n->disk.store))
+		reap(n);
+	ftp_checkpoint_free(n->disk.store);
+	n->disk.store = NULL;
+}
+
+void sim_node_disk_claim(struct sim_node *n)
+{
+	if (n->disk.store && !ftp_checkpoint_claim(n->disk.store, RUN))
+		oracle_fail(&n->cluster->oracle, "%s has another run's disk", n->process->name);
+}
+
+static void tell(struct sim_node *n, struct ftp_persisted *m)
+{
+	n->disk.put.step = 0;
+	sim_node_say(n, FTP_METHOD_PERSISTED, ftp_persisted_encode(m));
+}
+
+static void tell_refused(struct sim_node *n, uint64_t term, uint64_t step, const char *why)
+{
+	struct ftp_persisted m = {.term = term, .step = step};
+
+	snprintf(m.text, sizeof(m.text), "%s", why);
+	sim_node_say(n, FTP_METHOD_PERSISTED, ftp_persisted_encode(&m));
+}
+
+/* Of each unit of the step the state of the newest term. */
+static void collect(struct sim_node *n, uint64_t term, uint64_t step)
+{
+	struct sim_put *p = &n->disk.put;
+
+	*p = (struct sim_put){.term = term, .step = step};
+	for (uint32_t u = 0; u < n->cluster->spec.n_units; u++) {
+		const struct sim_stored *x = sim_node_stored(n, u, step);
+		struct ftp_checkpoint_entry *e = &p->entries[p->n];
+
+		if (!x)
+			continue;
+		sim_stage_content(&(struct sim_unit){true, step, x->state}, u, p->content[p->n]);
+		*e = (struct ftp_checkpoint_entry){.unit = u,
+			.step = step,
+			.term = x->term,
+			.bytes = sizeof(p->content[0]),
+			.data = p->content[p->n]};
+		e->digest = ftp_digest_of(e->data, e->bytes);
+		p->n++;
+	}
+}
+
+static void later(struct sim_node *n)
+{
+	struct sim_world *w = &n->cluster->world;
+
+	sim_timer(w, n->process, w->now_ns + sim_draw(w, OP_NS), SIM_DISK, 0);
+}
+
+void sim_node_disk_retain(struct sim_node *n, const struct ftp_retain *m)
+{
+	if (!n->disk.store)
+		return;
+	ftp_checkpoint_pin(n->disk.store, m->durable);
+	n->disk.pinned_step = m->durable;
+	if (!m->disk)
+		return;
+	if (n->disk.put.step) {
+		tell_refused(n, m->term, m->disk, "the disk is still busy");
+		return;
+	}
+	collect(n, m->term, m->disk);
+	later(n);
+}
+
+static bool begin(struct sim_node *n)
+{
+	struct sim_put *p = &n->disk.put;
+	int rc = ftp_checkpoint_put(n->disk.store, p->entries, p->n);
+
+	p->is_begun = !rc;
+	if (rc == FTP_CHECKPOINT_CONFLICT)
+		oracle_fail(&n->cluster->oracle, "%s puts another state than is on its disk",
+			n->process->name);
+	if (!rc) {
+		sim_cluster_puts(n->cluster, n, n->disk.pinned_step);
+		return true;
+	}
+	tell_refused(n, p->term, p->step, "refused");
+	p->step = 0;
+	return false;
+}
+
+static void end(struct sim_node *n, const struct ftp_checkpoint_event *e)
+{
+	const struct sim_put *p = &n->disk.put;
+	struct ftp_persisted m = {
+		.term = p->term, .step = p->step, .ok = e->outcome == FTP_CHECKPOINT_DONE};
+
+	snprintf(m.text, sizeof(m.text), "%s", m.ok ? "" : e->text);
+	for (uint32_t i = 0; m.ok && i < p->n; i++) {
+		m.unit[m.n_units++] = p->entries[i].unit;
+		sim_cluster_put(n->cluster, n, p->entries[i].unit, p->step, p->entries[i].term);
+	}
+	if (!m.ok)
+		oracle_fail(&n->cluster->oracle, "%s cannot put: %s", n->process->name, e->text);
+	tell(n, &m);
+}
+
+void sim_node_disk_turn(struct sim_node *n)
+{
+	struct ftp_checkpoint_event e;
+	struct ftp_disk_op op;
+
+	if (n->disk.put.step && !n->disk.put.is_begun && !ftp_checkpoint_is_busy(n->disk.store) &&
+		!begin(n))
+		return;
+	for (int i = 0; i < OPS_A_TURN && ftp_checkpoint_next(n->disk.store, &op); i++)
+		seam(n)->ops->submit(seam(n), &op);
+	reap(n);
+	if (ftp_checkpoint_event(n->disk.store, &e))
+		end(n, &e);
+	if (!n->disk.store) /* it was killed while it told that */
+		return;
+	if (n->disk.put.step || ftp_checkpoint_is_busy(n->disk.store))
+		later(n);
+}
+
+static bool has(const struct ftp_inventory *m, const struct ftp_checkpoint_name *name)
+{
+	for (uint32_t i = 0; i < m->n; i++)
+		if (m->unit[i] == name->unit && m->step[i] == name->step &&
+			m->term[i] == name->term)
+			return true;
+	return false;
+}
+
+void sim_node_disk_list(const struct sim_node *n, struct ftp_inventory *m)
+{
+	for (uint32_t i = 0; i < n_records(n); i++) {
+		const struct ftp_checkpoint_name *name = record_at(n, i);
+
+		if (!name || has(m, name))
+			continue;
+		m->unit[m->n] = name->unit;
+		m->step[m->n] = name->step;
+		m->term[m->n] = name->term;
+		m->digest[m->n++] = name->digest;
+	}
+}
+
+static const struct ftp_checkpoint_name *newest(
+	const struct sim_node *n, uint32_t unit, uint64_t step)
+{
+	const struct ftp_checkpoint_name *best = NULL;
+
+	for (uint32_t i = 0; i < n_records(n); i++) {
+		const struct ftp_checkpoint_name *name = record_at(n, i);
+
+		if (name && name->unit == unit && name->step == step &&
+			(!best || name->term > best->term))
+			best = name;
+	}
+	return best;
+}
+
+/* A put under way is ended first. */
+static void become_idle(struct sim_node *n)
+{
+	struct ftp_checkpoint_event e;
+
+	while (n->disk.store && ftp_checkpoint_is_busy(n->disk.store)) {
+		struct ftp_disk_op op;
+
+		while (ftp_checkpoint_next(n->disk.store, &op))
+			seam(n)->ops->submit(seam(n), &op);
+		reap(n);
+		if (ftp_checkpoint_event(n->disk.store, &e))
+			end(n, &e);
+	}
+}
+
+void sim_node_disk_fetch(struct sim_node *n, uint32_t unit, uint64_t step)
+{
+	const struct sim_stored *there = sim_node_stored(n, unit, step);
+	const struct ftp_checkpoint_name *name = newest(n, unit, step);
+	uint64_t content[SIM_CONTENT], term;
+
+	if (!name || (there && name->term <= there->term))
+		return;
+	become_idle(n);
+	if (!n->disk.store)
+		return;
+	name = newest(n, unit, step); /* the put has moved them */
+	if (!name || ftp_checkpoint_get(n->disk.store, unit, step, content))
+		return;
+	term = name->term;
+	if (await(n).outcome == FTP_CHECKPOINT_DONE)
+		sim_node_store(n, &(struct sim_stored){unit, step, term, content[2]});
+}

@@ -1,0 +1,196 @@
+/* A site with disks whose power fails, and whose coordinator dies: at every moment of a short run,
+ * and the named lives, whose traces are reviewed (options: tests/sim/harness.h). --every N: every
+ * Nth moment, 4 unless told. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/sim/harness.h"
+
+#define N_SCHEDULES 2
+
+/* Three nodes. Each state is on two disks: its stage's and the next one's. The plan changes once.
+ */
+static struct sim_spec scenario(bool is_1f1b)
+{
+	return (struct sim_spec){.seed = 1,
+		.n_nodes = 3,
+		.n_units = 6,
+		.cuts = "2,4",
+		.schedule = is_1f1b ? FTP_SCHEDULE_1F1B : FTP_SCHEDULE_FLUSH,
+		.n_micro = is_1f1b ? 1 : 2,
+		.n_steps = 24,
+		.unit_ns = 5 * FTP_NS_PER_MS,
+		.build_ns = 30 * FTP_NS_PER_MS,
+		.snapshot_every = 2,
+		.snapshot_global = 4,
+		.checkpoint_every = 2,
+		.checkpoint_keep = 1,
+		.restart_ns = 300 * FTP_NS_PER_MS,
+		.coordinator_restart_ns = 100 * FTP_NS_PER_MS,
+		.n_orders = 1,
+		.orders =
+			{{.kind = SIM_REPARTITION, .step = 4, .cuts = "3,5", .nodes = "n1,n2,n3"}},
+		.always_counts = true};
+}
+
+static uint32_t run_dry(const struct sim_spec *spec, struct sim_moment **moments)
+{
+	static struct sim_cluster c;
+	uint32_t n;
+	bool ok = sim_cluster_run(&c, spec, true);
+
+	if (!ok)
+		print_message("dry run: %s\n", c.oracle.failure);
+	assert_true(ok);
+	assert_int_equal(c.coordinator->outcome, FTP_END_COMPLETED);
+	n = c.n_moments;
+	*moments = c.moments;
+	c.moments = NULL;
+	sim_cluster_free(&c);
+	return n;
+}
+
+static uint32_t find_moment(const struct sim_spec *spec, const char *what, unsigned nth)
+{
+	struct sim_moment *moments;
+	uint32_t n = run_dry(spec, &moments), i = 0;
+
+	for (; i < n; i++)
+		if (!strncmp(moments[i].what, what, strlen(what)) && !--nth)
+			break;
+	free(moments);
+	assert_int_not_equal(i, n);
+	return i;
+}
+
+static const struct {
+	const char *name;
+	struct sim_fault fault;
+} sweeps[] = {
+	{"power cut", {.kind = SIM_POWER, .outage_ns = 10000000, .spread_ns = 300000000}},
+	{"power cut, n2's disk is lost",
+		{.kind = SIM_POWER, .outage_ns = 10000000, .spread_ns = 300000000, .wiped = 2}},
+	{"power cut, n3 does not come back",
+		{.kind = SIM_POWER, .outage_ns = 10000000, .spread_ns = 300000000, .absent = 4}},
+	{"coordinator killed", {.kind = SIM_KILL, .victim = SIM_COORDINATOR}},
+	{"coordinator killed, and the next one too", {.kind = SIM_KILL, .victim = SIM_COORDINATOR}},
+};
+#define N_SWEEPS (sizeof(sweeps) / sizeof(*sweeps))
+#define TWICE	 (N_SWEEPS - 1)
+#define LATER	 40 /* moments */
+
+static void sweep__every_moment(void **state)
+{
+	unsigned n_bad = 0;
+
+	(void)state;
+	for (unsigned schedule = 0; schedule < N_SCHEDULES; schedule++) {
+		struct sim_spec spec = scenario(schedule);
+		struct sim_moment *moments;
+		uint32_t n;
+
+		if (schedule) { /* n3 gives its units and leaves the plan */
+			strcpy(spec.orders[0].cuts, "3");
+			strcpy(spec.orders[0].nodes, "n1,n2");
+		}
+		spec.faults[0] = (struct sim_fault){.kind = SIM_KILL, .victim = 2 - schedule};
+		spec.faults[0].moment = find_moment(&spec, "coordinator -> n3: node.retain", 8);
+		spec.n_faults = 1;
+		n = run_dry(&spec, &moments);
+		for (uint32_t i = 0; i < n * N_SWEEPS; i++) {
+			uint32_t at = i / N_SWEEPS, kind = i % N_SWEEPS;
+			long id = (long)i * N_SCHEDULES + schedule;
+
+			if (harness_options.sweep < 0
+					? (at + schedule + kind) % harness_options.every
+					: harness_options.sweep != id)
+				continue;
+			spec.faults[1] = sweeps[kind].fault;
+			spec.faults[1].moment = at;
+			spec.faults[2] = sweeps[kind].fault;
+			spec.faults[2].moment = at + LATER;
+			spec.n_faults = kind == TWICE ? 3 : 2;
+			snprintf(harness_label, sizeof(harness_label),
+				"--sweep %ld: %s at moment %u, %.80s\n", id, sweeps[kind].name, at,
+				moments[at].what);
+			n_bad += !harness_run(&spec);
+		}
+		free(moments);
+	}
+	harness_report("sweep", n_bad);
+}
+
+/* FTP_TRACES_WRITE=1 writes their traces anew, for review. */
+static const struct {
+	const char *name, *moment;
+	unsigned nth;
+	struct sim_fault fault;
+	const char *waited_for; /* "": for nobody */
+} lives[] = {
+	{"power_cut__goes_on_from_the_disks", "coordinator -> n2: node.retain", 8,
+		{.kind = SIM_POWER, .outage_ns = 10000000, .spread_ns = 300000000}, ""},
+	{"power_cut__one_disk_lost", "coordinator -> n2: node.retain", 8,
+		{.kind = SIM_POWER, .outage_ns = 10000000, .spread_ns = 300000000, .wiped = 2}, ""},
+	{"power_cut__one_stays_off", "coordinator -> n2: node.retain", 8,
+		{.kind = SIM_POWER, .outage_ns = 10000000, .spread_ns = 300000000, .absent = 2},
+		""},
+	{"power_cut__one_is_no_node_any_more", "coordinator -> n2: node.retain", 8,
+		{.kind = SIM_POWER, .outage_ns = 10000000, .spread_ns = 300000000, .n_nodes = 2},
+		""},
+	{"power_cut__waits_for_who_has_the_units", "coordinator -> n2: node.retain", 8,
+		{.kind = SIM_POWER, .outage_ns = 10000000, .spread_ns = 300000000, .absent = 3},
+		"units 0-2 (n1 had them)"},
+	{"coordinator_dies__training_goes_on", "coordinator -> n2: node.retain", 8,
+		{.kind = SIM_KILL, .victim = SIM_COORDINATOR}, ""},
+};
+
+static char *trace_of(size_t life, bool *is_as_told)
+{
+	static struct sim_cluster c;
+	struct sim_spec spec = scenario(false);
+	char *text = NULL;
+	size_t bytes;
+
+	spec.faults[0] = lives[life].fault;
+	spec.faults[0].moment = find_moment(&spec, lives[life].moment, lives[life].nth);
+	spec.n_faults = 1;
+	spec.trace = open_memstream(&text, &bytes);
+	assert_non_null(spec.trace);
+	spec.traces_window = true;
+	*is_as_told =
+		sim_cluster_run(&c, &spec, false) && c.coordinator->outcome == FTP_END_COMPLETED &&
+		(lives[life].waited_for[0] ? strstr(c.waited_for, lives[life].waited_for) != NULL
+					   : !c.n_waits);
+	if (!*is_as_told)
+		print_message("%s: %s%s\n", lives[life].name, c.oracle.failure, c.waited_for);
+	sim_cluster_free(&c);
+	fclose(spec.trace);
+	return text;
+}
+
+static void trace__as_reviewed(void **state)
+{
+	(void)state;
+	for (size_t i = 0; harness_options.traces && i < sizeof(lives) / sizeof(*lives); i++) {
+		bool is_as_told;
+		char *text = trace_of(i, &is_as_told);
+
+		assert_true(is_as_told);
+		harness_compare(lives[i].name, text);
+		free(text);
+	}
+}
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(trace__as_reviewed),
+		cmocka_unit_test(sweep__every_moment),
+	};
+
+	harness_read_options(argc, argv);
+	if (harness_options.sweep >= 0)
+		cmocka_set_test_filter("sweep__*");
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
