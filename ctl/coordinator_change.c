@@ -286,7 +286,8 @@ static void commit(struct ftp_coordinator *c, uint64_t now_ns, struct ftp_action
 		n->memory_bytes = c->change.memory_bytes[i];
 		n->measured_ns = now_ns;
 		ftp_detector_restart(&n->detector, now_ns);
-		n->planned_slowness = n->judged_slowness = c->change.slowness[i];
+		if (c->change.slowness[i] > 0) /* else it has joined since */
+			n->planned_slowness = n->judged_slowness = c->change.slowness[i];
 		ftp_slowness_restart(&n->slowness);
 		n->counted_ns = n->counted_profiled_ns = 0;
 		n->n_links = 0;

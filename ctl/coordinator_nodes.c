@@ -330,6 +330,11 @@ void ftp_coordinator_blame(struct ftp_coordinator *c, uint32_t node, enum ftp_ev
 		ftp_coordinator_resume_without(c, node, evidence, text, now_ns, a);
 		return;
 	}
+	if (c->state == FTP_RUN_WAITING && c->resume.is_on) { /* all are waited for, it too */
+		ftp_actions_log(a, FTP_LOG_WARNING, "%s", text);
+		ftp_coordinator_drop(c, node, text, now_ns, a);
+		return;
+	}
 	if (needs(c, node)) {
 		if (ftp_coordinator_recoverable(c))
 			ftp_coordinator_recover(c, node, evidence, text, now_ns, a);

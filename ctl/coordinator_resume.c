@@ -46,6 +46,8 @@ void ftp_coordinator_resume_init(
 	c->train_start_ns = c->start_ns;
 	if (past->journal)
 		ftp_coordinator_journal_read(c, past->journal);
+	if (!c->snapshots.catalogue.n_begun) /* of the time before a lost one was made up for */
+		c->plan.term = 0;
 	restore_rows(c, past);
 	r->is_lost = past->n_rows && !c->plan.term; /* losses that no journal explains */
 	if (past->is_asked && c->outcome != FTP_END_COMPLETED) {
@@ -146,6 +148,7 @@ static void go_on(struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions
 	struct ftp_planner_plan in_force;
 
 	begin_training(c, now_ns);
+	ftp_coordinator_snapshots_resume(c);
 	ftp_coordinator_target_in_force(c, &in_force);
 	c->predicted = !ftp_coordinator_predict(c, &in_force, &c->answer, NULL);
 	c->predicted_s = c->predicted ? (double)c->answer.step_ns / (double)FTP_NS_PER_S : 0;

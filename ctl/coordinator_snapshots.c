@@ -58,7 +58,7 @@ void ftp_coordinator_snapshots_begin(struct ftp_coordinator *c)
 	}
 	ftp_coordinator_disk_begin(c);
 	ftp_coordinator_period_begin(c);
-	s->next = s->period.next_ns = 0;
+	s->next = s->past_step = s->period.next_ns = 0;
 	if (!s->stable_step)
 		s->period.stable_ns = 0;
 	s->at = s->named_step = c->plan_step;
@@ -112,11 +112,20 @@ static uint64_t choose(const struct ftp_coordinator *c)
 	uint64_t known = c->snapshots.at > c->last_row ? c->snapshots.at : c->last_row;
 	uint64_t step = known + 1 + margin_steps(c);
 
+	if (step <= c->snapshots.past_step)
+		step = c->snapshots.past_step + 1;
 	if (!ftp_coordinator_period_is_auto(c))
 		step = (step + every - 1) / every * every;
 	else if (step < due)
 		step = due;
 	return step < c->last_step ? step : c->last_step + 1;
+}
+
+/* The plan goes on under another coordinator: one that is named already must not be named anew. */
+void ftp_coordinator_snapshots_resume(struct ftp_coordinator *c)
+{
+	if (is_on(c))
+		c->snapshots.past_step = choose(c);
 }
 
 static bool is_due_globally(const struct ftp_coordinator *c, uint64_t step)

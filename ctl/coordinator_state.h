@@ -75,6 +75,7 @@ struct ftp_coordinator_snapshots {
 	bool is_own_told[FTP_PROTOCOL_MAX_UNITS]; /* by the stage that has the unit */
 	uint64_t at;				  /* the newest step that any stage has finished */
 	uint64_t named_step; /* the last next that was a step, or where the plan began */
+	uint64_t past_step;  /* up to here a coordinator before this one may have named one */
 	uint64_t margin_ns;  /* to the next step, at least */
 	uint64_t n_skipped;  /* that were due */
 	struct ftp_coordinator_period period;
@@ -379,6 +380,8 @@ bool ftp_coordinator_in_training(const struct ftp_coordinator *c, uint32_t node,
 bool ftp_coordinator_is_last(const struct ftp_coordinator *c, uint32_t node);
 
 /* coordinator_snapshots.c */
+/* The plan in force stays, under a coordinator that has been started again. */
+void ftp_coordinator_snapshots_resume(struct ftp_coordinator *c);
 /* The plan in force went on from that snapshot, of which every unit has a holder among `holders`:
  * it is the newest one to keep. */
 void ftp_coordinator_snapshots_adopt(

@@ -245,7 +245,7 @@ class Undisturbed(unittest.TestCase):
     def kill(self, c, names):
         """At the same moment, which is returned."""
         pids = [pid for name in names for pid in c.pids_of(name)]
-        self.assertEqual(len(pids), len(names))
+        self.assertEqual(len(pids), len(names), c.said()[-3000:])
         for pid in pids:
             os.kill(pid, signal.SIGKILL)
         return time.monotonic()

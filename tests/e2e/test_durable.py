@@ -49,8 +49,10 @@ class Durable(Undisturbed):
             c.wait_for_steps(self.random.randrange(1, 30))
             self.stop_for(c, "coordinator", 1)
             for _ in range(2):
+                killed = c.pids_of("coordinator")
                 self.kill(c, ["coordinator"])
-                wait_for("a coordinator", lambda: c.pids_of("coordinator"), 10)
+                wait_for("the next coordinator",
+                         lambda old=killed: set(c.pids_of("coordinator")) - set(old), 10)
                 time.sleep(0.2 * self.random.random())
             self.check_end(c)
             self.assertEqual([e["how"] for e in c.events("resume")].count("goes back"), 0)

@@ -38,7 +38,8 @@ class Snapshots(unittest.TestCase):
         self.assertEqual([step % 10 for step in stable], [0] * len(stable))
 
     def test_they_stay_fresh(self):
-        sets = {**MOBILENET, **AUTO, "training.steps": 10000000, "training.cuts": "auto"}
+        sets = {**MOBILENET, **AUTO, "training.steps": 10000000, "training.cuts": "auto",
+                "training.repartition.min_gain": 10}  # only when it is asked for
         with Cluster(3, sets) as c:
             c.follow()
             c.wait_for_steps(80)
@@ -62,12 +63,13 @@ class Snapshots(unittest.TestCase):
         def sent():
             pages = [c.scrape(c.port + 1 + i) for i in (1, 2, 3)]
             pattern = r'^ftp_replica_bytes_total\{node="n\d",dir="tx"\} (\S+)$'
-            return time.monotonic(), [float(re.search(pattern, p, re.MULTILINE)[1]) for p in pages]
+            found = [re.search(pattern, p, re.MULTILINE) for p in pages]
+            return time.monotonic(), [float(f[1]) if f else 0 for f in found]
         begin_s, before = sent()
         time.sleep(1)
         end_s, after = sent()
+        self.assertGreater(sum(after), sum(before))  # a node may have no stage
         for a, b in zip(before, after):
-            self.assertGreater(b, a)
             self.assertLess(b - a, 2 * (RATE * (end_s - begin_s) + 2e6))  # to two others at most
 
     def check_memory(self, c):
