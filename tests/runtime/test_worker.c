@@ -136,9 +136,9 @@ static void abandon__without_waiting(void **state)
 		r.term += r.term % 2 ? 1 : 2;
 		c.plan->term = r.term;
 		c.plan->holder[0] = 0;
-		rig_call(&r, 0, &c);
-		r.next = *c.plan;
+		r.next = *c.plan; /* the worker frees its own */
 		r.next.n_stages = 1;
+		rig_call(&r, 0, &c);
 		rig_abandon(&r);
 	}
 	rig_change(&r, &turned);
