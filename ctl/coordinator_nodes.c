@@ -239,6 +239,7 @@ static const struct {
 	{FTP_METHOD_EXITED, on_exited},
 	{FTP_METHOD_REPARTITION, ftp_coordinator_repartition},
 	{FTP_METHOD_DRAIN, ftp_coordinator_drain},
+	{FTP_METHOD_SNAPSHOTS, ftp_coordinator_snapshots_switch},
 	{FTP_METHOD_SET_EMULATE, ftp_coordinator_emulate},
 	{FTP_METHOD_RECOVER, ftp_coordinator_recover_asked},
 	{FTP_METHOD_SET_FAIL, ftp_coordinator_fail},

@@ -237,6 +237,7 @@ METHOD(on_exited, FTP_METHOD_EXITED)
 METHOD(on_plan, FTP_METHOD_PLAN)
 METHOD(on_repartition, FTP_METHOD_REPARTITION)
 METHOD(on_drain, FTP_METHOD_DRAIN)
+METHOD(on_snapshots, FTP_METHOD_SNAPSHOTS)
 METHOD(on_emulate, FTP_METHOD_SET_EMULATE)
 METHOD(on_fail, FTP_METHOD_SET_FAIL)
 METHOD(on_recover, FTP_METHOD_RECOVER)
@@ -262,6 +263,7 @@ static const struct ftp_jsonrpc_method control_methods[] = {
 	{FTP_METHOD_PLAN, on_plan},
 	{FTP_METHOD_REPARTITION, on_repartition},
 	{FTP_METHOD_DRAIN, on_drain},
+	{FTP_METHOD_SNAPSHOTS, on_snapshots},
 	{FTP_METHOD_SET_EMULATE, on_emulate},
 	{FTP_METHOD_SET_FAIL, on_fail},
 	{FTP_METHOD_RECOVER, on_recover},

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "ctl/coordinator_state.h"
+#include "ctl/jsonrpc.h"
 
 #define MARGIN_LEAST_NS (20 * FTP_NS_PER_MS) /* from naming to the step, at least */
 #define MARGIN_MOST_NS	FTP_NS_PER_S
@@ -106,6 +107,11 @@ static uint64_t margin_steps(const struct ftp_coordinator *c)
 }
 
 /* After the last step there is nothing to go back for. */
+static uint64_t none(const struct ftp_coordinator *c)
+{
+	return c->last_step + 1;
+}
+
 static uint64_t choose(const struct ftp_coordinator *c)
 {
 	uint64_t every = ftp_coordinator_period(c), due = c->snapshots.named_step + every;
@@ -118,7 +124,7 @@ static uint64_t choose(const struct ftp_coordinator *c)
 		step = (step + every - 1) / every * every;
 	else if (step < due)
 		step = due;
-	return step < c->last_step ? step : c->last_step + 1;
+	return step < c->last_step && !c->snapshots.is_off ? step : none(c);
 }
 
 /* The plan goes on under another coordinator: one that is named already must not be named anew. */
@@ -335,6 +341,39 @@ int ftp_coordinator_on_stored(struct ftp_coordinator *c, uint32_t node, const js
 	return take(c, node, &m, now_ns, a, err);
 }
 
+/* The one that is under way is finished. */
+static void switch_to(
+	struct ftp_coordinator *c, bool is_on, uint64_t now_ns, struct ftp_actions *a)
+{
+	struct ftp_coordinator_snapshots *s = &c->snapshots;
+
+	if (s->is_off == !is_on)
+		return;
+	s->is_off = !is_on;
+	ftp_actions_log(a, FTP_LOG_INFO, "snapshots are %s: the operator asked for it",
+		is_on ? "taken again" : "off; a loss leads back to the last one");
+	ftp_coordinator_event(c, "snapshots", json_pack("{s:b}", "on", is_on), now_ns, a);
+	if (is_on && s->next == none(c))
+		ftp_coordinator_snapshots_name(c, now_ns, a);
+}
+
+void ftp_coordinator_snapshots_switch(struct ftp_coordinator *c, const struct ftp_event *e,
+	uint64_t now_ns, struct ftp_actions *a)
+{
+	struct ftp_toggle m;
+	struct ftp_error err;
+
+	if (ftp_toggle_decode(&m, e->body, &err)) {
+		ftp_actions_refuse(a, FTP_JSONRPC_PARAMS, err.text);
+	} else if (!c->config->snapshot.every) {
+		ftp_actions_refuse(a, FTP_JSONRPC_STATE,
+			"snapshot.every is 0 in this run's configuration: it has no snapshots");
+	} else {
+		ftp_actions_reply(a, json_object());
+		switch_to(c, m.on, now_ns, a);
+	}
+}
+
 uint64_t ftp_coordinator_snapshots_age(const struct ftp_coordinator *c)
 {
 	uint64_t stable = c->snapshots.stable_step;
@@ -348,7 +387,7 @@ json_t *ftp_coordinator_snapshots_document(const struct ftp_coordinator *c)
 
 	if (!c->config->snapshot.every)
 		return json_null();
-	return json_pack("{s:I, s:I, s:I, s:f, s:I, s:I, s:o}", "stable_step",
+	return json_pack("{s:b, s:I, s:I, s:I, s:f, s:I, s:I, s:o}", "on", !s->is_off, "stable_step",
 		(json_int_t)s->stable_step, "global_step", (json_int_t)s->global_step, "age_steps",
 		(json_int_t)ftp_coordinator_snapshots_age(c), "age_seconds",
 		ftp_coordinator_age_seconds(c), "period_steps",

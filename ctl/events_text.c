@@ -173,6 +173,12 @@ static void on_fail(struct line *l, const json_t *e)
 	say(l, "drill: %s fails (%s)", ftp_document_text(e, "node"), ftp_document_text(e, "how"));
 }
 
+static void on_snapshots(struct line *l, const json_t *e)
+{
+	say(l, "snapshots are %s",
+		json_is_true(json_object_get(e, "on")) ? "taken" : "off: none is taken");
+}
+
 static void on_drain(struct line *l, const json_t *e)
 {
 	say(l, "%s is being drained", ftp_document_text(e, "node"));
@@ -226,6 +232,7 @@ static const struct {
 	{"slowness", on_slowness},
 	{"emulate", on_emulate},
 	{"fail", on_fail},
+	{"snapshots", on_snapshots},
 	{"drain", on_drain},
 	{"join", on_join},
 	{"checkpoint", on_checkpoint},

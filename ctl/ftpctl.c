@@ -10,6 +10,7 @@ static int run_help(const struct ftp_options *o);
 
 static const struct ftp_operands one_dir = {"DIR", 1, 1};
 static const struct ftp_operands one_node = {"NODE", 1, 1};
+static const struct ftp_operands on_or_off = {"on|off", 1, 1};
 static const struct ftp_operands settings = {"NODE KEY=VALUE...", 2, FTP_OPTIONS_MAX_OPERANDS};
 
 static const struct ftp_operands maybe_node = {"[NODE]", 0, 1};
@@ -60,6 +61,9 @@ static const struct ftp_verb verbs[] = {
 	{"recover", "Let a run begin anew that waits for unit states which are lost for good.",
 		"ftpctl recover --from-beginning",
 		RUN_OPTIONS | FTP_OPTION_BEGINNING | FTP_OPTION_TIMEOUT, ftp_ftpctl_recover, NULL},
+	{"snapshots", "Take no more snapshots for a while, or take them again.",
+		"ftpctl snapshots off", RUN_OPTIONS | FTP_OPTION_TIMEOUT, ftp_ftpctl_snapshots,
+		&on_or_off},
 	{"emulate", "Make a node slow or its links bad, in a run started with --drill.",
 		"ftpctl emulate n3 slowdown=5 delay=2ms", RUN_OPTIONS | FTP_OPTION_TIMEOUT,
 		ftp_ftpctl_emulate, &settings},

@@ -15,6 +15,7 @@ int ftp_ftpctl_config_check(const struct ftp_options *o);
 int ftp_ftpctl_config_dump(const struct ftp_options *o);
 int ftp_ftpctl_doctor(const struct ftp_options *o);
 int ftp_ftpctl_drain(const struct ftp_options *o);
+int ftp_ftpctl_snapshots(const struct ftp_options *o);
 int ftp_ftpctl_recover(const struct ftp_options *o);
 int ftp_ftpctl_emulate(const struct ftp_options *o);
 int ftp_ftpctl_fail_node(const struct ftp_options *o);

@@ -80,6 +80,12 @@ static bool is_drained(struct change *c)
 	return drained;
 }
 
+static bool is_answered(struct change *c)
+{
+	(void)c;
+	return true;
+}
+
 static bool is_repartitioned(struct change *c)
 {
 	return c->repartition;
@@ -200,6 +206,26 @@ int ftp_ftpctl_recover(const struct ftp_options *o)
 	rc = ask_and_wait(&c, FTP_METHOD_RECOVER, json_object(), CHANGE_WAIT_NS, is_planned);
 	if (!rc)
 		report(&c, "training goes on", c.plan);
+	return end(&c, rc);
+}
+
+/* The coordinator answers when it is so: there is nothing to wait for. */
+int ftp_ftpctl_snapshots(const struct ftp_options *o)
+{
+	struct ftp_toggle m = {.on = !strcmp(o->operands[0], "on")};
+	struct change c;
+	int rc;
+
+	if (!m.on && strcmp(o->operands[0], "off"))
+		return ftp_ftpctl_fail(o, FTP_EXIT_USAGE, "expected on or off");
+	rc = begin(&c, o);
+	if (rc)
+		return rc;
+	c.node = NULL;
+	rc = ask_and_wait(
+		&c, FTP_METHOD_SNAPSHOTS, ftp_toggle_encode(&m), CHANGE_WAIT_NS, is_answered);
+	if (!rc)
+		report(&c, m.on ? "snapshots are taken" : "snapshots are off: none is taken", NULL);
 	return end(&c, rc);
 }
 

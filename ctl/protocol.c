@@ -340,6 +340,12 @@ static const struct ftp_field ftp_named_fields[] = {
 };
 MESSAGE(ftp_named)
 
+static const struct ftp_field ftp_toggle_fields[] = {
+	FIELD(ftp_toggle, on, FTP_FIELD_U32),
+	{.name = NULL},
+};
+MESSAGE(ftp_toggle)
+
 static const struct ftp_field ftp_emulate_ask_fields[] = {
 	TEXT(ftp_emulate_ask, name),
 	TEXT(ftp_emulate_ask, settings),

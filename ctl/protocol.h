@@ -71,6 +71,7 @@
  *   run.plan         {}                   the plan document: in force, best, why (dry run)
  *   run.repartition  ftp_repartition      {}: begun, or an error that says why not
  *   run.drain        ftp_named            {}: begun; the node ends when it holds nothing any more
+ *   run.snapshots    ftp_toggle           {}: no more are named, or they are again
  *   run.emulate      ftp_emulate_ask      {}: only in a run started with --drill
  *   run.recover      {}                   {}: a run that waits for unit states that nobody has
  *                                         begins anew
@@ -125,6 +126,7 @@
 #define FTP_METHOD_PLAN	       "run.plan"
 #define FTP_METHOD_REPARTITION "run.repartition"
 #define FTP_METHOD_DRAIN       "run.drain"
+#define FTP_METHOD_SNAPSHOTS   "run.snapshots"
 #define FTP_METHOD_SET_EMULATE "run.emulate"
 #define FTP_METHOD_RECOVER     "run.recover"
 #define FTP_METHOD_SET_FAIL    "run.fail"
@@ -394,6 +396,10 @@ struct ftp_named {
 	char name[33]; /* a node's */
 };
 
+struct ftp_toggle {
+	uint32_t on; /* 0 or 1 */
+};
+
 struct ftp_emulate_ask {
 	char name[33];
 	char settings[256]; /* "slowdown=5,delay=2ms": what is not named stays */
@@ -478,6 +484,8 @@ json_t *ftp_repartition_encode(const struct ftp_repartition *m);
 int ftp_repartition_decode(struct ftp_repartition *m, const json_t *j, struct ftp_error *err);
 json_t *ftp_named_encode(const struct ftp_named *m);
 int ftp_named_decode(struct ftp_named *m, const json_t *j, struct ftp_error *err);
+json_t *ftp_toggle_encode(const struct ftp_toggle *m);
+int ftp_toggle_decode(struct ftp_toggle *m, const json_t *j, struct ftp_error *err);
 json_t *ftp_fail_encode(const struct ftp_fail *m);
 int ftp_fail_decode(struct ftp_fail *m, const json_t *j, struct ftp_error *err);
 json_t *ftp_fail_ask_encode(const struct ftp_fail_ask *m);

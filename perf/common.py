@@ -104,6 +104,19 @@ def document(bench, **figures):
             "command": " ".join(sys.argv), **figures}
 
 
+def merged(names, key, *same):
+    """What documents have under the key, lists, together; {} of the keys that must be the same in all."""
+    documents = []
+    for name in names:
+        with open(name, encoding="utf-8") as f:
+            documents.append(json.load(f))
+    shared = {k: documents[0][k] for k in same}
+    for name, d in zip(names, documents):
+        if any(d[k] != shared[k] for k in same):
+            raise SystemExit(f"{name}: not under {shared}")
+    return [item for d in documents for item in d[key]], shared
+
+
 def print_json(value):
     json.dump(value, sys.stdout, indent=1)
     print()

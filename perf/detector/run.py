@@ -89,14 +89,8 @@ def summarize(played):
 
 
 def merge(names):
-    documents = []
-    for name in names:
-        with open(name, encoding="utf-8") as f:
-            documents.append(json.load(f))
-    same = {k: documents[0][k] for k in ("schedule", "busy", "writers")}
-    if any(d[k] != same[k] for d in documents for k in same):
-        raise SystemExit(f"not all under {same}")
-    return {**same, "slices": [s for d in documents for s in d["slices"]]}
+    slices, same = common.merged(names, "slices", "schedule", "busy", "writers")
+    return {**same, "slices": slices}
 
 
 def main():

@@ -265,14 +265,6 @@ def chosen(o):
                     yield nodes, schedule, port, kind
 
 
-def merge(files):
-    configurations = []
-    for name in files:
-        with open(name, encoding="utf-8") as f:
-            configurations += json.load(f)["configurations"]
-    return configurations
-
-
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--json", action="store_true", help="one JSON document on stdout")
@@ -285,7 +277,7 @@ def main():
     p.add_argument("--tries", type=int, default=2, help="of a configuration, while others use the machine")
     p.add_argument("--merge", nargs="+", metavar="FILE", help="only put documents together")
     o = p.parse_args()
-    configurations = merge(o.merge) if o.merge else []
+    configurations = common.merged(o.merge, "configurations")[0] if o.merge else []
     cannot = servers.missing() if not o.merge and "silent" in (o.kind or KINDS) else ""
     for c in [] if o.merge else chosen(o):
         if c[3] == "silent" and cannot:

@@ -1,16 +1,18 @@
 #!/usr/bin/python3
 """What snapshots cost: throughput with all of them on, disks included, over throughput with none.
 
-Three nodes of this machine train MobileNetV2 1.0 (imagenet strides, batch 128). First both settings train
-the same steps, which must give the same parameters. Then pairs of runs, one with snapshots every 10 steps
-and global ones every 50, which go to the disks every --disk steps, one without, in an order that alternates, under one plan; each is measured between
-two steps. The ratio of each pair, and the mean with its 95 % interval."""
+Three nodes of this machine train MobileNetV2 1.0 (imagenet strides, batch 128). First two runs, with
+snapshots and with snapshot.every: 0, must give the same parameters. Then one run takes snapshots every 10 steps,
+global ones every 50, which go to the disks every --disk steps, or none (ftpctl snapshots on|off), in pairs of stretches in an order
+that alternates: separate runs differ by more than snapshots cost. A stretch begins when the first put after "on" is
+durable, or when nothing is sent or written any more after "off", and ends between two steps. The ratio of each pair, and the mean with its 95 % interval."""
 import argparse
 import json
 import math
 import os
 import statistics
 import sys
+import time
 
 PERF = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path[:0] = [PERF]
@@ -22,7 +24,8 @@ from cluster import Cluster  # noqa: E402
 NODES = 3
 ON = {"snapshot.every": 10, "snapshot.global_every": 50}
 OFF = {"snapshot.every": 0}
-CHECKED_STEPS, WARM_STEPS = 40, 15
+CHECKED_STEPS, WARM_STEPS = 40, 400
+QUIET_S = 1.5  # without a byte sent or written, longer than from one snapshot to the next: nothing is under way
 TARGET = 0.035  # overhead, upper end of the interval
 # Student's t, two-sided 95 %, by degrees of freedom; beyond the last the normal distribution's.
 T95 = [12.71, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160,
@@ -58,30 +61,49 @@ def counters(run):
     return {"export_s": sum(value(p, "ftp_snapshot_seconds_total") for p in pages),
             "taken": sum(value(p, "ftp_snapshots_total") for p in pages),
             "replica_bytes": sum(value(p, "ftp_replica_bytes_total") for p in pages),
-            "disk_bytes": sum(value(p, "ftp_checkpoint_written_bytes_total") for p in pages),
-            "put_s": sum(value(p, "ftp_checkpoint_put_seconds_total") for p in pages),
-            "puts": sum(value(p, 'ftp_checkpoint_puts_total{node="n%d",outcome="done"' % (n + 1))
-                        for n, p in enumerate(pages))}
+            "disk_bytes": sum(value(p, "ftp_checkpoint_written_bytes_total") for p in pages)}
 
 
-def measure(sets, snapshots, seconds):
-    with Live(NODES, {**sets, **snapshots}) as run:
-        run.wait_steps(WARM_STEPS)
-        before = counters(run)
-        result = run.rate(seconds, 20)
-        after = counters(run)
-        if snapshots is ON:
-            taken = after["taken"] - before["taken"]
-            result["taken_per_node"] = taken / NODES
-            result["export_ms"] = 1e3 * (after["export_s"] - before["export_s"]) / max(taken, 1)
-            result["replica_bytes"] = after["replica_bytes"] - before["replica_bytes"]
-            puts = after["puts"] - before["puts"]
-            result["puts_per_node"] = puts / NODES
-            result["put_ms"] = 1e3 * (after["put_s"] - before["put_s"]) / max(puts, 1)
-            result["disk_bytes"] = after["disk_bytes"] - before["disk_bytes"]
-            result["disk_failed"] = run.cluster.status()["snapshot"]["disk"]["failed"]
-            result["age_steps"] = run.cluster.status()["snapshot"]["age_steps"]
-        run.stop()
+class Switched:
+    """A run whose snapshots are switched on and off."""
+
+    def __init__(self, run):
+        self.run, self.is_on = run, True
+
+    def turn(self, on):
+        if on == self.is_on:
+            return
+        puts = self.puts()
+        done = self.run.cluster.run("snapshots", "on" if on else "off")
+        if done.returncode:
+            raise SystemExit(f"snapshots cannot be switched: {done.stderr}")
+        self.run.wait("the first put" if on else "the end of what was under way",
+                      (lambda: self.puts() > puts) if on else self.is_quiet, 60)
+        self.is_on = on
+
+    def puts(self):
+        """That are durable, by the coordinator's page."""
+        cluster = self.run.cluster
+        return value(cluster.scrape(cluster.port + 1), "ftp_checkpoints_total")
+
+    def is_quiet(self):
+        before = counters(self.run)
+        time.sleep(QUIET_S)
+        return counters(self.run) == before
+
+    def measure(self, on, seconds):
+        self.turn(on)
+        puts, before = self.puts(), counters(self.run)
+        result = self.run.rate(seconds, 20)
+        after = counters(self.run)
+        change = {k: after[k] - before[k] for k in after}
+        result.update({k: change[k] for k in ("replica_bytes", "disk_bytes")},
+                      taken_per_node=change["taken"] / NODES, puts=self.puts() - puts,
+                      disk_failed=self.run.cluster.status()["snapshot"]["disk"]["failed"])
+        if change["taken"]:
+            result["export_ms"] = 1e3 * change["export_s"] / change["taken"]
+        if bool(change["taken"]) != on:
+            raise SystemExit(f"{change['taken']:.0f} snapshots while they were {'on' if on else 'off'}")
         return result
 
 
@@ -99,14 +121,17 @@ def play(schedule, pairs, seconds, cuts):
     sets = settings(schedule)
     sets = {**sets, "training.cuts": cuts} if cuts else check(sets)
     rounds = []
-    for i in range(pairs):
-        pair = {}
-        for name, snapshots in (("on", ON), ("off", OFF))[::1 if i % 2 else -1]:
-            pair[name] = common.quietest(lambda: measure(sets, snapshots, seconds), tries=1)
-        pair["ratio"] = pair["on"]["samples_per_second"] / pair["off"]["samples_per_second"]
-        rounds.append(pair)
-        common.log(f"pair {i + 1} of {pairs}: on {pair['on']['samples_per_second']:.0f}, off "
-                   f"{pair['off']['samples_per_second']:.0f} samples/s, ratio {pair['ratio']:.4f}")
+    with Live(NODES, {**sets, **ON}) as run:
+        run.wait_steps(WARM_STEPS)
+        switched = Switched(run)
+        for i in range(pairs):
+            order = (True, False) if i % 2 else (False, True)
+            rates = {("on" if on else "off"): switched.measure(on, seconds) for on in order}
+            pair = {**rates, "ratio": rates["on"]["samples_per_second"] / rates["off"]["samples_per_second"]}
+            rounds.append(pair)
+            common.log(f"pair {i + 1} of {pairs}: on {pair['on']['samples_per_second']:.0f}, off "
+                       f"{pair['off']['samples_per_second']:.0f} samples/s, ratio {pair['ratio']:.4f}")
+        run.stop()
     return {"schedule": schedule, "cuts": sets["training.cuts"], "rounds": rounds}
 
 
@@ -124,22 +149,15 @@ def summarize(played):
 
 def merge(names):
     """One document's rounds of several, all under the same plan."""
-    documents = []
-    for name in names:
-        with open(name, encoding="utf-8") as f:
-            documents.append(json.load(f))
-    same = {k: documents[0][k] for k in ("schedule", "cuts", "disk_every")}
-    for d in documents:
-        if any(d[k] != same[k] for k in same):
-            raise SystemExit(f"{d['command']}: not under {same}")
-    return {**same, "rounds": [r for d in documents for r in d["rounds"]]}
+    rounds, same = common.merged(names, "rounds", "schedule", "cuts", "disk_every")
+    return {**same, "rounds": rounds}
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pairs", type=int, default=20)
-    parser.add_argument("--seconds", type=float, default=10, help="of each measurement")
+    parser.add_argument("--seconds", type=float, default=8, help="of each stretch")
     parser.add_argument("--disk", type=int, default=50, help="steps between checkpoints, at least")
     parser.add_argument("--schedule", choices=["flush", "1f1b"], default="flush")
     parser.add_argument("--cuts", help="of the plan; the results' equality is not checked again")

@@ -448,6 +448,7 @@ static const struct {
 	{"away", life_on_away},
 	{"repartition", life_on_repartition},
 	{"drain", life_on_drain},
+	{"toggle", life_on_toggle},
 	{"emulate", life_on_emulate},
 	{"fail", life_on_fail},
 };

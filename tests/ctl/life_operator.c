@@ -25,6 +25,14 @@ void life_on_drain(struct life *l, const char *args)
 	life_request(l, 99, FTP_METHOD_DRAIN, ftp_named_encode(&m), true);
 }
 
+/* No more snapshots, or again. */
+void life_on_toggle(struct life *l, const char *args)
+{
+	const struct ftp_toggle m = {.on = !strcmp(args, "on")};
+
+	life_request(l, 99, FTP_METHOD_SNAPSHOTS, ftp_toggle_encode(&m), true);
+}
+
 void life_on_emulate(struct life *l, const char *args)
 {
 	struct ftp_emulate_ask m = {.settings = ""};

@@ -69,6 +69,7 @@ void life_on_emulate(struct life *l, const char *args);
 void life_on_fail(struct life *l, const char *args);
 void life_on_status(struct life *l, const char *args);
 void life_on_plan(struct life *l, const char *args);
+void life_on_toggle(struct life *l, const char *args);
 void life_on_recover(struct life *l, const char *args);
 void life_on_stop(struct life *l, const char *args);
 

@@ -51,6 +51,7 @@ CODEC(emulate)
 CODEC(trace)
 CODEC(repartition)
 CODEC(named)
+CODEC(toggle)
 CODEC(emulate_ask)
 CODEC(fail)
 CODEC(fail_ask)
@@ -110,6 +111,7 @@ static const struct ftp_emulate emulate = {1.5, 0.05, 1 << 30, 2000000};
 static const struct ftp_trace trace = {1, 1, {2}, {3}, {4}, {5}, {INT64_MAX}};
 static const struct ftp_repartition repartition = {"3,9", "n1,n3", 1};
 static const struct ftp_named named = {"n3"};
+static const struct ftp_toggle toggle = {1};
 static const struct ftp_emulate_ask emulate_ask = {"n3", "slowdown=5"};
 static const struct ftp_fail fail = {"kill"};
 static const struct ftp_fail_ask fail_ask = {"n3", "abort"};
@@ -171,6 +173,7 @@ static const struct message {
 	MESSAGE(trace),
 	MESSAGE(repartition),
 	MESSAGE(named),
+	MESSAGE(toggle),
 	MESSAGE(emulate_ask),
 	MESSAGE(fail),
 	MESSAGE(fail_ask),

@@ -46,6 +46,11 @@ class Operator(unittest.TestCase):
             self.expect(c, 0, "n2 emulates: slowdown 2", "emulate", "n2", "slowdown=2")
             self.expect(c, 1, "expected slowdown, loss", "emulate", "n2", "speed=2")
 
+            self.expect(c, 0, "snapshots are off", "snapshots", "off")
+            self.assertFalse(c.status()["snapshot"]["on"])
+            self.expect(c, 0, "snapshots are taken", "snapshots", "on")
+            self.expect(c, 2, "expected on or off", "snapshots", "often")
+
             self.expect(c, 0, "n1 is drained", "drain", "n1")
             self.assertEqual(self.stages(c)[0][0], "n2")  # has the data too
             wait_for("the end of n1's process", lambda: not c.pids_of("n1"), 5)

@@ -1,6 +1,6 @@
 """A cluster of which every node has a server of its own, as far as its network can tell: a network
 namespace each, a cable each to one switch. A cable can be cut: data and control of that node are silent, and
-no process ends. Addresses must be loopback ones while packets are not encrypted, so these are 127.9.0.I,
+no process ends. Or two nodes can be parted: what one sends to the other gets lost, and both reach everybody else. Addresses must be loopback ones while packets are not encrypted, so these are 127.9.0.I,
 routed over the cables. The coordinator is on the first node's server. Needs root."""
 import contextlib
 import os
@@ -10,6 +10,7 @@ import subprocess
 from cluster import Cluster, wait_for
 
 MTU = 9000
+NOBODY = "02:00:00:00:00:01"  # no server's Ethernet address
 
 
 def ip(*words):
@@ -68,6 +69,11 @@ class Servers(Cluster):
 
     def mend(self, name):
         ip("-n", self.space("sw"), "link", "set", name, "up")
+
+    def part(self, one, other):
+        for name, peer in ((one, other), (other, one)):
+            ip("-n", self.space(name), "neigh", "replace", f"127.9.0.{self.names.index(peer) + 1}",
+               "lladdr", NOBODY, "dev", "cable", "nud", "permanent")
 
     def command(self, verb, *options, sets=None):
         return ["ip", "netns", "exec", self.space(self.names[0]),

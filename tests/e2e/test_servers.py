@@ -1,0 +1,34 @@
+"""Servers of their own, whose links fall silent: nobody closes a connection, no process ends."""
+import unittest
+
+import servers
+from cluster import DURABLE, Undisturbed, wait_for
+
+
+@unittest.skipIf(servers.missing(), servers.missing())
+class SilentLinks(Undisturbed):
+    def test_a_cable_is_cut(self):
+        with servers.Servers(3, DURABLE) as c:
+            c.follow()
+            c.wait_for_steps(30)
+            c.cut("n2")
+            (event,) = wait_for("the recovery", lambda: c.events("recovery"), 20)
+            self.assertEqual(event["lost"], ["n2"])
+            self.assertIn("silent", event["why"])
+            c.end("n2")
+            self.check_end(c)
+
+    def test_two_nodes_are_parted(self):
+        """Both answer the coordinator: training goes on without one of them, and the link is named."""
+        with servers.Servers(3, DURABLE) as c:
+            c.follow()
+            c.wait_for_steps(30)
+            c.part("n2", "n3")
+            event = wait_for("the recovery", lambda: c.events("recovery"), 30)[0]
+            self.assertIn("n2 (127.9.0.2) and n3 (127.9.0.3) do not reach each other", event["why"])
+            self.assertEqual(len(c.events("plan")[-1]["stages"]), 2)
+            self.check_end(c)
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
