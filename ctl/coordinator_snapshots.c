@@ -353,8 +353,10 @@ static void switch_to(
 	ftp_actions_log(a, FTP_LOG_INFO, "snapshots are %s: the operator asked for it",
 		is_on ? "taken again" : "off; a loss leads back to the last one");
 	ftp_coordinator_event(c, "snapshots", json_pack("{s:b}", "on", is_on), now_ns, a);
-	if (is_on && s->next == none(c))
-		ftp_coordinator_snapshots_name(c, now_ns, a);
+	if (!is_on || s->next != none(c))
+		return;
+	s->named_step = s->at; /* none was due before */
+	ftp_coordinator_snapshots_name(c, now_ns, a);
 }
 
 void ftp_coordinator_snapshots_switch(struct ftp_coordinator *c, const struct ftp_event *e,
