@@ -342,8 +342,7 @@ int ftp_coordinator_on_stored(struct ftp_coordinator *c, uint32_t node, const js
 }
 
 /* The one that is under way is finished. */
-static void switch_to(
-	struct ftp_coordinator *c, bool is_on, uint64_t now_ns, struct ftp_actions *a)
+static void switch_to(struct ftp_coordinator *c, bool is_on, uint64_t now_ns, struct ftp_actions *a)
 {
 	struct ftp_coordinator_snapshots *s = &c->snapshots;
 
@@ -389,8 +388,9 @@ json_t *ftp_coordinator_snapshots_document(const struct ftp_coordinator *c)
 
 	if (!c->config->snapshot.every)
 		return json_null();
-	return json_pack("{s:b, s:I, s:I, s:I, s:f, s:I, s:I, s:o}", "on", !s->is_off, "stable_step",
-		(json_int_t)s->stable_step, "global_step", (json_int_t)s->global_step, "age_steps",
+	return json_pack("{s:b, s:I, s:I, s:I, s:f, s:I, s:I, s:o}", "on", !s->is_off,
+		"stable_step", (json_int_t)s->stable_step, "global_step",
+		(json_int_t)s->global_step, "age_steps",
 		(json_int_t)ftp_coordinator_snapshots_age(c), "age_seconds",
 		ftp_coordinator_age_seconds(c), "period_steps",
 		(json_int_t)ftp_coordinator_period(c), "skipped", (json_int_t)s->n_skipped, "disk",

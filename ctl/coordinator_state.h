@@ -69,7 +69,7 @@ struct ftp_coordinator_snapshots {
 	uint64_t known_step; /* as the journal has it: one as new as that was stable; 0: none was */
 	struct ftp_coordinator_disk disk;
 	uint64_t next; /* named to all nodes; 0: none yet; after the last step: none is taken */
-	bool is_off; /* the operator wants none for now */
+	bool is_off;   /* the operator wants none for now */
 	bool is_global;
 	bool is_spoiled;			  /* it will not become stable */
 	uint64_t spoiled_nodes;			  /* that said so */
@@ -403,7 +403,7 @@ int ftp_coordinator_on_stored(struct ftp_coordinator *c, uint32_t node, const js
 /* Steps whose loss is known and that a return to the newest stable snapshot would take back. */
 uint64_t ftp_coordinator_snapshots_age(const struct ftp_coordinator *c);
 void ftp_coordinator_snapshots_switch(struct ftp_coordinator *c, const struct ftp_event *e,
-	uint64_t now_ns, struct ftp_actions *a); /* run.snapshots */
+	uint64_t now_ns, struct ftp_actions *a);			     /* run.snapshots */
 json_t *ftp_coordinator_snapshots_document(const struct ftp_coordinator *c); /* null: off */
 
 /* coordinator_recovery.c: nodes of the plan in force are lost. */
