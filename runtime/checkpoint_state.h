@@ -131,6 +131,10 @@ struct ftp_checkpoint {
 	uint32_t touched[FTP_CHECKPOINT_MAX_SEGMENTS], n_touched;
 	struct record *order[FTP_CHECKPOINT_MAX_PUT]; /* the new records by their place */
 	uint32_t n_order;
+	uint32_t order_cursor;	 /* the record that is written next, */
+	uint64_t order_position; /* and from which byte on */
+	uint64_t prewritten_bytes;
+	uint64_t unsynced_bytes;
 	int put_error; /* while a new segment is undone */
 	uint64_t put_bytes, largest_put_bytes;
 	bool trims_all;
@@ -175,6 +179,8 @@ bool ftp_checkpoint_once(
 	struct ftp_checkpoint *c, struct slot *s, enum ftp_disk_op_kind kind, uint32_t file);
 uint8_t *ftp_checkpoint_buffer(const struct ftp_checkpoint *c, const struct slot *s);
 uint32_t ftp_checkpoint_segment_of(const struct ftp_checkpoint *c, uint32_t number);
+/* So much was written to segments that they are made durable first. */
+bool ftp_checkpoint_must_sync(const struct ftp_checkpoint *c);
 /* Forgets the records that are neither durable nor new; the durable ones stay first. */
 void ftp_checkpoint_compact(struct ftp_checkpoint *c);
 
