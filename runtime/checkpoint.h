@@ -142,9 +142,10 @@ bool ftp_checkpoint_claim(struct ftp_checkpoint *c, uint64_t run);
 int ftp_checkpoint_put(
 	struct ftp_checkpoint *c, const struct ftp_checkpoint_entry *entries, uint32_t n);
 
-/* Reads the unit's state of that step into `into`, which is lent until the event and has room for
- * the record's bytes. Header and digest are checked. */
-int ftp_checkpoint_get(struct ftp_checkpoint *c, uint32_t unit, uint64_t step, void *into);
+/* Reads the record of exactly that name, and no other, into `into`, which is lent until the event
+ * and has room for name->bytes. Header and digest are checked. */
+int ftp_checkpoint_get(
+	struct ftp_checkpoint *c, const struct ftp_checkpoint_name *name, void *into);
 
 /* Reads one of the good records that nobody has read yet, and believes it no more if it is not
  * what was stored. */

@@ -82,12 +82,13 @@ static const struct ftp_checkpoint_name *newest(
 	return best;
 }
 
-static bool read_into(struct ftp_checkpointer *k, struct ftp_snapshot *s, struct ftp_digest digest)
+static bool read_into(
+	struct ftp_checkpointer *k, struct ftp_snapshot *s, const struct ftp_checkpoint_name *name)
 {
+	struct ftp_digest digest = name->digest;
 	struct ftp_checkpoint_event e;
 
-	if (ftp_checkpoint_get(k->store, s->unit, s->step, s->data) ||
-		!ftp_checkpointer_await(k, &e))
+	if (ftp_checkpoint_get(k->store, name, s->data) || !ftp_checkpointer_await(k, &e))
 		return false;
 	ftp_checkpointer_count(k);
 	if (e.outcome != FTP_CHECKPOINT_DONE) {
@@ -121,7 +122,7 @@ bool ftp_checkpointer_fetch(struct ftp_checkpointer *k, uint32_t unit, uint64_t 
 			unit);
 		return false;
 	}
-	if (read_into(k, s, name->digest))
+	if (read_into(k, s, name))
 		return true;
 	ftp_snapshots_give_up(k->spec.snapshots, s);
 	return false;

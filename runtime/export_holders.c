@@ -266,7 +266,7 @@ static bool is_still_listed(struct holder *h, const struct ftp_checkpoint_record
 static bool read_from(struct ftp_export_holders *x, struct holder *h, void *into)
 {
 	const struct ftp_checkpoint_record was = *h->asked;
-	int rc = ftp_checkpoint_dir_get(&h->dir, was.name.unit, was.name.step, into);
+	int rc = ftp_checkpoint_dir_get(&h->dir, &was.name, into);
 
 	if (!rc && is_equal(ftp_digest_of(into, was.name.bytes), was.name.digest))
 		return true;

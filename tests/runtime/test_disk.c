@@ -274,10 +274,20 @@ static enum ftp_checkpoint_outcome put(
 	return event.outcome;
 }
 
+static int get(struct ftp_checkpoint *c, uint64_t step, uint8_t *bytes)
+{
+	struct ftp_checkpoint_name name = {
+		.run = 1, .term = 1, .step = step, .unit = 4, .bytes = BYTES};
+
+	memset(bytes, (int)step, BYTES);
+	name.digest = ftp_digest_of(bytes, BYTES);
+	memset(bytes, 0xff, BYTES);
+	return ftp_checkpoint_get(c, &name, bytes);
+}
+
 static void check_get(struct ftp_checkpoint *c, struct ftp_disk *d, uint64_t step, uint8_t *bytes)
 {
-	memset(bytes, 0xff, BYTES);
-	assert_int_equal(ftp_checkpoint_get(c, 4, step, bytes), 0);
+	assert_int_equal(get(c, step, bytes), 0);
 	assert_int_equal(event_of(c, d).outcome, FTP_CHECKPOINT_DONE);
 	for (uint32_t i = 0; i < BYTES; i += 1000)
 		assert_int_equal(bytes[i], (uint8_t)step);
@@ -322,7 +332,7 @@ static void checkpoint__on_real_disks(void **state)
 		d = open_kind(&kinds[1]);
 		c = open_store(d);
 		check_get(c, d, 5, bytes);
-		assert_int_equal(ftp_checkpoint_get(c, 4, 4, bytes), FTP_CHECKPOINT_ABSENT);
+		assert_int_equal(get(c, 4, bytes), FTP_CHECKPOINT_ABSENT);
 		ftp_checkpoint_free(c);
 		d->ops->free(d);
 		remove_files();
