@@ -123,6 +123,7 @@ struct ftp_checkpoint {
 	struct ftp_checkpoint_manifest manifest; /* read, or to be written */
 	struct ftp_disk_entry entries[FTP_CHECKPOINT_MAX_SEGMENTS * 2];
 	uint32_t n_strange_files;
+	uint32_t n_rereads; /* of the manifest */
 	struct reading reading;
 	struct ftp_digest_stream *digest; /* of a reading of several chunks */
 

@@ -33,7 +33,7 @@ struct ftp_disk_entry {
 
 enum ftp_disk_op_kind {
 	FTP_DISK_LIST,	   /* result: entries there are; those of longer names are left out */
-	FTP_DISK_OPEN,	   /* name as file; result: its size in bytes */
+	FTP_DISK_OPEN,	   /* name as file, which is no other one any more; result: its size */
 	FTP_DISK_CREATE,   /* the same, made empty where there is none */
 	FTP_DISK_READ,	   /* result: bytes, fewer at the end of the file or for no reason */
 	FTP_DISK_WRITE,	   /* the same */

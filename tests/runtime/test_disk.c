@@ -129,6 +129,7 @@ static void check_files(struct ftp_disk *d)
 	assert_int_equal(result_of(d, list), 1);
 	assert_string_equal(entries[0].name, "a");
 	assert_int_equal(entries[0].bytes, 12288);
+	assert_int_equal(named(d, FTP_DISK_OPEN, 3, "a"), 12288); /* instead of the one before */
 	memset(ftp_disk_buffer(d, 2), 'y', 16384);
 	assert_int_equal(data(d, FTP_DISK_READ, 2, 4096, 8192, 0), 8192);
 	assert_int_equal(ftp_disk_buffer(d, 2)[4095], 'y');
