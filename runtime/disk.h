@@ -77,7 +77,7 @@ struct ftp_disk_mode {
 	const char *engine; /* "io_uring", "thread", "plain", "simulated" */
 	bool is_direct;	    /* past the page cache */
 	bool has_registered_buffers;
-	bool has_file_ops; /* creates and removes files without the caller's waiting for it */
+	bool has_file_ops; /* opens and removes files itself; else a thread does it for it */
 };
 
 struct ftp_disk {

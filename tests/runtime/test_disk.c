@@ -4,6 +4,7 @@
 #include "runtime/disk.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sched.h>
 #include <string.h>
 #include <sys/mount.h>
@@ -209,8 +210,23 @@ static bool exists(const char *name)
 	return !stat(path, &st);
 }
 
-/* Files are made and removed when they are reaped: who submits does not wait for it. All at once,
- * so that names must not get mixed up. */
+/* Of a file that is made when the operation has been submitted. */
+static void check_open_later(struct ftp_disk *d)
+{
+	struct ftp_disk_op op = {.kind = FTP_DISK_OPEN, .name = "late"};
+	struct ftp_disk_completion done;
+	char path[128];
+
+	snprintf(path, sizeof(path), "%s/late", directory);
+	d->ops->submit(d, &op);
+	close(open(path, O_CREAT | O_RDWR | O_CLOEXEC, 0600));
+	assert_int_equal(d->ops->reap(d, &done, 1, PATIENCE_NS), 1);
+	assert_int_equal(done.result, 0);
+	assert_int_equal(named(d, FTP_DISK_REMOVE, 0, "late"), 0);
+}
+
+/* Files are opened, made and removed when they are reaped: who submits does not wait for it. All at
+ * once, so that names must not get mixed up. */
 static void uring__files_without_waiting(void **state)
 {
 	struct ftp_disk_completion done;
@@ -242,6 +258,7 @@ static void uring__files_without_waiting(void **state)
 			assert_int_equal(exists(name), !removes);
 		}
 	}
+	check_open_later(d);
 	d->ops->free(d);
 }
 
