@@ -29,22 +29,31 @@ static void unpin(struct ftp_checkpointer *k)
 	k->put = (struct ftp_checkpointer_put){.step = 0};
 }
 
+static void tell_last_named(struct ftp_checkpointer *k, const struct ftp_persisted *m)
+{
+	const struct ftp_persisted *t = &k->told;
+	bool is_older = m->term < t->term || (m->term == t->term && m->step < t->step);
+
+	if (!t->step || !is_older)
+		k->told = *m;
+}
+
 static void tell(struct ftp_checkpointer *k, const char *text)
 {
-	struct ftp_persisted *m = &k->told;
+	struct ftp_persisted m = {.term = k->put.term, .step = k->put.step, .ok = !text};
 
-	*m = (struct ftp_persisted){.term = k->put.term, .step = k->put.step, .ok = !text};
 	for (uint32_t i = 0; !text && i < k->put.n; i++)
-		m->unit[m->n_units++] = k->put.states[i]->unit;
-	snprintf(m->text, sizeof(m->text), "%s", text ? text : "");
+		m.unit[m.n_units++] = k->put.states[i]->unit;
+	snprintf(m.text, sizeof(m.text), "%s", text ? text : "");
+	tell_last_named(k, &m);
 	if (text && !k->is_failing)
 		ftp_log_warn("checkpoint: the snapshot after step %" PRIu64
 			     " is not on this disk: %s; the next one is tried",
-			m->step, text);
+			m.step, text);
 	else if (!text && k->is_failing)
 		ftp_log_info("checkpoint: the snapshot after step %" PRIu64
 			     " is on this disk again",
-			m->step);
+			m.step);
 	k->is_failing = text;
 	unpin(k);
 }
@@ -262,11 +271,13 @@ void ftp_checkpointer_retain(
 	if (!m->disk)
 		return;
 	if (k->put.step) {
+		struct ftp_persisted told = {.term = m->term, .step = m->disk};
+
 		k->stats.n_refused++;
-		k->told = (struct ftp_persisted){.term = m->term, .step = m->disk};
-		snprintf(k->told.text, sizeof(k->told.text),
+		snprintf(told.text, sizeof(told.text),
 			"the disk is still busy with the snapshot after step %" PRIu64,
 			k->put.step);
+		tell_last_named(k, &told);
 		return;
 	}
 	collect(k, m->term, m->disk);
@@ -374,10 +385,12 @@ static bool go_on(struct ftp_checkpointer *k, uint64_t now_ns)
 
 bool ftp_checkpointer_turn(struct ftp_checkpointer *k, struct ftp_persisted *told, uint64_t now_ns)
 {
-	bool moved = k->told.step || (k->store && go_on(k, now_ns));
+	bool moved = (told && k->told.step) || (k->store && go_on(k, now_ns));
 
-	*told = k->told;
-	k->told.step = 0;
+	if (told) {
+		*told = k->told;
+		k->told.step = 0;
+	}
 	return moved;
 }
 

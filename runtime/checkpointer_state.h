@@ -23,7 +23,9 @@ struct ftp_checkpointer {
 	bool is_checked;	      /* nothing is left that nobody has read */
 	uint64_t looked_ns, moved_ns; /* at the disk; it answered, or owed nothing */
 	struct ftp_checkpointer_put put;
-	struct ftp_persisted told; /* to be told next; step 0: nothing */
+	/* To be told next; step 0: nothing. The coordinator waits for the snapshot that it named
+	 * last and for no other: what there is to tell of an older one gives way. */
+	struct ftp_persisted told;
 	bool is_failing;
 	struct ftp_checkpointer_stats stats;
 };

@@ -29,6 +29,33 @@ static void fetch__gives_a_put_up(void **state)
 	rig_close(&r);
 }
 
+/* The coordinator waits for the snapshot that it named last: the end of an older put does not take
+ * its place. */
+static void fetch__ends_a_put_while_another_is_told(void **state)
+{
+	struct rig r;
+
+	(void)state;
+	rig_open(&r, simulated_disk_new(check_seed()));
+	rig_put(&r, 10);
+	rig_restart(&r);
+	rig_hold_all(&r, 20);
+	rig_ask(&r, 20, 10);
+	for (int i = 0; i < 4; i++)
+		ftp_checkpointer_turn(r.k, &r.told, 0);
+	rig_hold_all(&r, 30);
+	rig_ask(&r, 30, 10);
+	rig_assert_fetched(&r, 1, 10);
+	assert_true(rig_turn(&r));
+	assert_int_equal(r.told.step, 30);
+	assert_non_null(strstr(r.told.text, "busy with the snapshot after step 20"));
+	assert_false(rig_turn(&r));
+	rig_close(&r);
+}
+
+/* Of opening what is there: after the manifest, its two slots, and three that make it durable. */
+#define OP_OF_LIST 6
+
 static void hang(struct rig *r)
 {
 	simulated_disk_fault(r->disk, (struct simulated_fault){.kind = SIMULATED_HANGS,
@@ -155,6 +182,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(fetch__gives_a_put_up),
+		cmocka_unit_test(fetch__ends_a_put_while_another_is_told),
 		cmocka_unit_test(turn__hung),
 		cmocka_unit_test(turn__was_not_looking),
 		cmocka_unit_test(fetch__hung),
