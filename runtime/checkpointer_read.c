@@ -56,13 +56,10 @@ void ftp_checkpointer_list(const struct ftp_checkpointer *k, struct ftp_inventor
  * waits for them. */
 static bool become_idle(struct ftp_checkpointer *k)
 {
-	struct ftp_checkpoint_event e;
-
 	while (ftp_checkpointer_is_busy(k)) {
 		ftp_checkpoint_cancel(k->store);
 		ftp_checkpointer_wait(k);
-		if (ftp_checkpoint_event(k->store, &e) && e.activity == FTP_CHECKPOINT_PUT)
-			ftp_checkpointer_end(k, &e, ftp_clock_now_ns());
+		ftp_checkpointer_take_event(k, ftp_clock_now_ns());
 	}
 	return ftp_checkpointer_can(k);
 }

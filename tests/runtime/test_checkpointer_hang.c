@@ -1,4 +1,5 @@
 /* A node whose disk does not answer, or whose disk is busy when a recovery needs it. */
+#include <errno.h>
 #include <string.h>
 
 #include "runtime/base/clock.h"
@@ -172,9 +173,42 @@ static void new__hung(void **state)
 	rig_put(&r, 20);
 	assert_false(r.told.ok);
 	answer(&r);
+	while (simulated_disk_n_ops(r.disk) < OP_OF_LIST) { /* it is opened beside training */
+		ftp_checkpointer_turn(r.k, &r.told, 0);
+		assert_false(ftp_checkpointer_stats(r.k)->is_usable);
+		assert_int_equal(rig_listed(&r, 10), 0);
+	}
 	assert_false(rig_turn(&r));
 	assert_true(ftp_checkpointer_stats(r.k)->is_usable);
 	rig_assert_fetched(&r, 2, 10);
+	rig_close(&r);
+}
+
+/* Whoever needs the disk meanwhile: how opening it ended is not missed. */
+static void new__hung_then_fails(void **state)
+{
+	struct simulated_disk *disk;
+	struct rig r;
+
+	(void)state;
+	rig_open(&r, simulated_disk_new(check_seed()));
+	rig_put(&r, 10);
+	disk = simulated_disk_after_kill(r.disk, check_seed());
+	rig_end(&r);
+	simulated_disk_fault(disk, (struct simulated_fault){.kind = SIMULATED_HANGS, .n = 1});
+	r.patience_ns = 20 * FTP_NS_PER_MS;
+	rig_begin(&r, disk);
+	simulated_disk_fault(
+		disk, (struct simulated_fault){
+			      .kind = SIMULATED_FAILS, .first = OP_OF_LIST, .n = 1, .error = EIO});
+	while (simulated_disk_n_ops(disk) < OP_OF_LIST)
+		ftp_checkpointer_turn(r.k, &r.told, 0);
+	assert_false(ftp_checkpointer_fetch(r.k, 1, 10));
+	assert_false(rig_turn(&r));
+	assert_false(ftp_checkpointer_stats(r.k)->is_usable);
+	rig_put(&r, 20);
+	assert_false(r.told.ok);
+	assert_non_null(strstr(r.told.text, "cannot be listed"));
 	rig_close(&r);
 }
 
@@ -187,6 +221,7 @@ int main(void)
 		cmocka_unit_test(turn__was_not_looking),
 		cmocka_unit_test(fetch__hung),
 		cmocka_unit_test(new__hung),
+		cmocka_unit_test(new__hung_then_fails),
 	};
 
 	check_seed();
