@@ -13,7 +13,7 @@ struct ftp_actions;
 struct ftp_coordinator_period {
 	uint64_t every, global_every;		 /* where the configuration says auto */
 	uint64_t cost_ns[FTP_CONFIG_MAX_NODES];	 /* of a snapshot, smoothed; 0: not known */
-	uint64_t spent_ns[FTP_CONFIG_MAX_NODES]; /* since the last one that became stable */
+	uint64_t spent_ns[FTP_CONFIG_MAX_NODES]; /* for the one that is under way */
 	/* When the loss of that step was known, of the next snapshot and of the stable one; 0: it
 	 * is not. */
 	uint64_t next_ns, stable_ns;

@@ -227,6 +227,7 @@ static void spoil(struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions
 	ftp_actions_log(a, FTP_LOG_DEBUG, "the snapshot after step %llu is skipped",
 		(unsigned long long)s->next);
 	s->n_skipped++;
+	memset(s->period.spent_ns, 0, sizeof(s->period.spent_ns)); /* no snapshot cost that */
 	s->margin_ns = s->margin_ns < MARGIN_MOST_NS / 2 ? 2 * s->margin_ns : MARGIN_MOST_NS;
 	ftp_catalogue_forget(&s->catalogue, s->next);
 	ftp_coordinator_snapshots_name(c, now_ns, a);

@@ -32,6 +32,10 @@ int ftp_checkpoint_new(struct ftp_checkpoint **out, const struct ftp_checkpoint_
 	if (!c->spec.segment_unit_bytes)
 		c->spec.segment_unit_bytes = FTP_CHECKPOINT_SEGMENT_UNIT;
 	ftp_assert(c->spec.segment_unit_bytes % FTP_DISK_BLOCK == 0);
+	if (!c->spec.sync_every_bytes)
+		c->spec.sync_every_bytes = FTP_CHECKPOINT_SYNC_EVERY;
+	if (disk->mode.is_direct)
+		c->spec.sync_every_bytes = UINT64_MAX;
 	c->buffers = disk->buffers;
 	c->new_segment = FTP_CHECKPOINT_MAX_SEGMENTS;
 	c->digest = ftp_digest_begin();
@@ -77,6 +81,11 @@ uint32_t ftp_checkpoint_segment_of(const struct ftp_checkpoint *c, uint32_t numb
 		!(c->segments[i].is_open && c->segments[i].number == number))
 		i++;
 	return i;
+}
+
+bool ftp_checkpoint_must_sync(const struct ftp_checkpoint *c)
+{
+	return c->unsynced_bytes >= c->spec.sync_every_bytes;
 }
 
 void ftp_checkpoint_compact(struct ftp_checkpoint *c)

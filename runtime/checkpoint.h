@@ -7,7 +7,7 @@
  *   room for it: a free part of the segments, or a new segment: created, written with zeros, made
  *                durable, its directory too
  *   data         into extents that no manifest which a power cut could leave behind refers to
- *   sync data
+ *   sync data    and on with data, if not all of it is written: see sync_every_bytes
  *   manifest     into the slot that does not hold the durable one
  *   sync manifest -> acknowledged; segments that nobody needs are removed
  *
@@ -33,6 +33,7 @@
 #define FTP_CHECKPOINT_MAX_PUT	    1024 /* entries */
 #define FTP_CHECKPOINT_MAX_SEGMENTS (FTP_DISK_MAX_FILES - 1)
 #define FTP_CHECKPOINT_SEGMENT_UNIT (1u << 20)
+#define FTP_CHECKPOINT_SYNC_EVERY   (16u << 20)
 
 struct ftp_checkpoint; /* opaque; some 0.5 MB */
 
@@ -49,6 +50,9 @@ struct ftp_checkpoint_spec {
 	uint64_t max_bytes;	     /* of all segments; 0: no limit */
 	uint32_t segment_unit_bytes; /* segments are multiples of it; 0: FTP_CHECKPOINT_SEGMENT_UNIT
 				      */
+	/* Through the page cache no more than that is written before it is made durable: a disk
+	 * that is slow and not hung then goes on answering. 0: FTP_CHECKPOINT_SYNC_EVERY. */
+	uint64_t sync_every_bytes;
 	bool is_read_only;
 	enum ftp_checkpoint_depth depth;
 };
@@ -138,9 +142,10 @@ bool ftp_checkpoint_claim(struct ftp_checkpoint *c, uint64_t run);
 int ftp_checkpoint_put(
 	struct ftp_checkpoint *c, const struct ftp_checkpoint_entry *entries, uint32_t n);
 
-/* Reads the unit's state of that step into `into`, which is lent until the event and has room for
- * the record's bytes. Header and digest are checked. */
-int ftp_checkpoint_get(struct ftp_checkpoint *c, uint32_t unit, uint64_t step, void *into);
+/* Reads the record of exactly that name, and no other, into `into`, which is lent until the event
+ * and has room for name->bytes. Header and digest are checked. */
+int ftp_checkpoint_get(
+	struct ftp_checkpoint *c, const struct ftp_checkpoint_name *name, void *into);
 
 /* Reads one of the good records that nobody has read yet, and believes it no more if it is not
  * what was stored. */

@@ -79,11 +79,12 @@ int ftp_checkpoint_dir_trim(struct ftp_checkpoint_dir *d, struct ftp_error *err)
 	return (int)(after.n_removed_segments - before.n_removed_segments);
 }
 
-int ftp_checkpoint_dir_get(struct ftp_checkpoint_dir *d, uint32_t unit, uint64_t step, void *into)
+int ftp_checkpoint_dir_get(
+	struct ftp_checkpoint_dir *d, const struct ftp_checkpoint_name *name, void *into)
 {
 	struct ftp_checkpoint_event e;
 
-	if (ftp_checkpoint_get(d->store, unit, step, into))
+	if (ftp_checkpoint_get(d->store, name, into))
 		return -ENODATA;
 	e = finish(d);
 	return e.outcome == FTP_CHECKPOINT_DONE ? 0 : e.error;

@@ -22,9 +22,10 @@ int ftp_checkpoint_dir_open(struct ftp_checkpoint_dir *d, const char *path,
 	enum ftp_checkpoint_dir_mode mode, struct ftp_error *err);
 void ftp_checkpoint_dir_close(struct ftp_checkpoint_dir *d);
 
-/* The unit's state of that step, of the newest term there is; into has room for it. -ENODATA: it is
- * not there; -EBADMSG: damaged; or what the disk said. */
-int ftp_checkpoint_dir_get(struct ftp_checkpoint_dir *d, uint32_t unit, uint64_t step, void *into);
+/* The record of exactly that name; into has room for name->bytes. -ENODATA: it is not there;
+ * -EBADMSG: damaged; or what the disk said. */
+int ftp_checkpoint_dir_get(
+	struct ftp_checkpoint_dir *d, const struct ftp_checkpoint_name *name, void *into);
 
 /* Removes the segments that hold nothing; returns how many, or -errno. */
 int ftp_checkpoint_dir_trim(struct ftp_checkpoint_dir *d, struct ftp_error *err);

@@ -5,6 +5,7 @@
 
 #include "runtime/checkpoint_state.h"
 
+#define MAX_REREADS	    3
 #define MANIFEST_FILE_BYTES ((uint64_t)FTP_CHECKPOINT_N_SLOTS * FTP_CHECKPOINT_SLOT_BYTES)
 
 static_assert(FTP_CHECKPOINT_SLOT_BYTES <= FTP_DISK_BUFFER_BYTES, "a slot is one operation");
@@ -191,6 +192,7 @@ static void listed(struct ftp_checkpoint *c, struct slot *s, int64_t result)
 	if (n_listed > s->op.max_entries)
 		n_listed = s->op.max_entries;
 	c->n_strange_files = (uint32_t)result - n_listed;
+	memset(c->segments, 0, sizeof(c->segments));
 	for (uint32_t i = 0; i < n_listed; i++) {
 		if (!strcmp(c->entries[i].name, FTP_CHECKPOINT_MANIFEST))
 			continue;
@@ -219,15 +221,21 @@ static bool open_segments(struct ftp_checkpoint *c, struct slot *s)
 
 static void opened_segment(struct ftp_checkpoint *c, struct slot *s, int64_t result)
 {
-	if (result < 0)
+	struct segment *segment = &c->segments[s->op.file - 1];
+
+	if (result == -ENOENT) /* removed since it was listed */
+		segment->is_open = false;
+	else if (result < 0)
 		ftp_checkpoint_note(c, &s->op, (int)result);
 	else
-		c->segments[s->op.file - 1].bytes =
-			(uint64_t)result / FTP_DISK_BLOCK * FTP_DISK_BLOCK;
+		segment->bytes = (uint64_t)result / FTP_DISK_BLOCK * FTP_DISK_BLOCK;
 }
 
-static void end_open_segments(struct ftp_checkpoint *c)
+/* Some of the records have no place in the files that are there. */
+static bool find_missing(struct ftp_checkpoint *c)
 {
+	bool found = false;
+
 	for (uint32_t i = 0; i < c->n_records; i++) {
 		struct record *r = &c->records[i];
 		uint32_t segment = ftp_checkpoint_segment_of(c, r->at.segment);
@@ -236,8 +244,18 @@ static void end_open_segments(struct ftp_checkpoint *c)
 			r->at.offset + ftp_checkpoint_format_space(r->at.name.bytes) >
 				c->segments[segment].bytes)
 			r->state = FTP_CHECKPOINT_MISSING;
+		found |= r->state == FTP_CHECKPOINT_MISSING;
 	}
-	if (c->spec.depth == FTP_CHECKPOINT_READ_MANIFEST)
+	return found;
+}
+
+/* A node at work may have removed, after this manifest was read, what a newer one does not refer
+ * to: that one is read then, and the files are looked for anew. */
+static void end_open_segments(struct ftp_checkpoint *c)
+{
+	if (find_missing(c) && c->spec.is_read_only && c->n_rereads++ < MAX_REREADS)
+		ftp_checkpoint_enter(c, PHASE_READ_SLOTS);
+	else if (c->spec.depth == FTP_CHECKPOINT_READ_MANIFEST)
 		ftp_checkpoint_finish(c, FTP_CHECKPOINT_OPEN, FTP_CHECKPOINT_DONE);
 	else
 		ftp_checkpoint_enter(c, PHASE_VERIFY);

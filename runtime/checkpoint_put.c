@@ -15,7 +15,8 @@ static int by_place(const void *a, const void *b)
 
 void ftp_checkpoint_plan_put(struct ftp_checkpoint *c)
 {
-	c->n_order = c->n_touched = 0;
+	c->n_order = c->n_touched = c->order_cursor = 0;
+	c->order_position = c->prewritten_bytes = c->unsynced_bytes = 0;
 	c->put_bytes = 0;
 	for (uint32_t i = 0; i < c->n_records; i++)
 		if (c->records[i].is_new) {

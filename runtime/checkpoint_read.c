@@ -190,25 +190,20 @@ const struct phase_row ftp_checkpoint_read_phases[N_PHASES] = {
 	[PHASE_CHECK] = {read_record, took_chunk, end_check, NULL},
 };
 
-int ftp_checkpoint_get(struct ftp_checkpoint *c, uint32_t unit, uint64_t step, void *into)
+int ftp_checkpoint_get(struct ftp_checkpoint *c, const struct ftp_checkpoint_name *name, void *into)
 {
-	struct record *best = NULL;
-
 	if (c->phase != PHASE_IDLE)
 		return FTP_CHECKPOINT_BUSY;
 	for (struct record *r = c->records; r < c->records + c->n_listed; r++) {
-		const struct ftp_checkpoint_name *name = &r->at.name;
 		bool can = r->state == FTP_CHECKPOINT_GOOD || r->state == FTP_CHECKPOINT_UNREADABLE;
 
-		if (can && name->unit == unit && name->step == step &&
-			(!best || name->term > best->at.name.term))
-			best = r;
+		if (!can || !ftp_checkpoint_format_same(&r->at.name, name))
+			continue;
+		ftp_checkpoint_enter(c, PHASE_GET);
+		ftp_checkpoint_begin_reading(c, r, into);
+		return 0;
 	}
-	if (!best)
-		return FTP_CHECKPOINT_ABSENT;
-	ftp_checkpoint_enter(c, PHASE_GET);
-	ftp_checkpoint_begin_reading(c, best, into);
-	return 0;
+	return FTP_CHECKPOINT_ABSENT;
 }
 
 int ftp_checkpoint_check(struct ftp_checkpoint *c)

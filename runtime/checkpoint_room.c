@@ -126,16 +126,17 @@ static void end_create(struct ftp_checkpoint *c)
 /* Once: overwriting is twice as fast as extending, or as filling what fallocate has promised. */
 static bool prewrite(struct ftp_checkpoint *c, struct slot *s)
 {
-	uint64_t left = c->segments[c->new_segment].bytes - c->position;
+	uint64_t left = c->segments[c->new_segment].bytes - c->prewritten_bytes;
 
-	if (!left)
+	if (!left || ftp_checkpoint_must_sync(c))
 		return false;
 	s->op = (struct ftp_disk_op){.kind = FTP_DISK_WRITE,
 		.file = 1 + c->new_segment,
-		.offset = c->position,
+		.offset = c->prewritten_bytes,
 		.bytes = left < FTP_DISK_BUFFER_BYTES ? (uint32_t)left : FTP_DISK_BUFFER_BYTES};
 	memset(ftp_checkpoint_buffer(c, s), 0, s->op.bytes);
-	c->position += s->op.bytes;
+	c->prewritten_bytes += s->op.bytes;
+	c->unsynced_bytes += s->op.bytes;
 	return true;
 }
 
@@ -151,7 +152,10 @@ static bool sync_new(struct ftp_checkpoint *c, struct slot *s)
 
 static void end_sync_new(struct ftp_checkpoint *c)
 {
-	ftp_checkpoint_enter(c, PHASE_NEW_SYNC_DIR);
+	bool is_filled = c->prewritten_bytes == c->segments[c->new_segment].bytes;
+
+	c->unsynced_bytes = 0;
+	ftp_checkpoint_enter(c, is_filled ? PHASE_NEW_SYNC_DIR : PHASE_PREWRITE);
 }
 
 static bool sync_dir(struct ftp_checkpoint *c, struct slot *s)

@@ -123,6 +123,7 @@ struct ftp_checkpoint {
 	struct ftp_checkpoint_manifest manifest; /* read, or to be written */
 	struct ftp_disk_entry entries[FTP_CHECKPOINT_MAX_SEGMENTS * 2];
 	uint32_t n_strange_files;
+	uint32_t n_rereads; /* of the manifest */
 	struct reading reading;
 	struct ftp_digest_stream *digest; /* of a reading of several chunks */
 
@@ -131,6 +132,10 @@ struct ftp_checkpoint {
 	uint32_t touched[FTP_CHECKPOINT_MAX_SEGMENTS], n_touched;
 	struct record *order[FTP_CHECKPOINT_MAX_PUT]; /* the new records by their place */
 	uint32_t n_order;
+	uint32_t order_cursor;	 /* the record that is written next, */
+	uint64_t order_position; /* and from which byte on */
+	uint64_t prewritten_bytes;
+	uint64_t unsynced_bytes;
 	int put_error; /* while a new segment is undone */
 	uint64_t put_bytes, largest_put_bytes;
 	bool trims_all;
@@ -175,6 +180,8 @@ bool ftp_checkpoint_once(
 	struct ftp_checkpoint *c, struct slot *s, enum ftp_disk_op_kind kind, uint32_t file);
 uint8_t *ftp_checkpoint_buffer(const struct ftp_checkpoint *c, const struct slot *s);
 uint32_t ftp_checkpoint_segment_of(const struct ftp_checkpoint *c, uint32_t number);
+/* So much was written to segments that they are made durable first. */
+bool ftp_checkpoint_must_sync(const struct ftp_checkpoint *c);
 /* Forgets the records that are neither durable nor new; the durable ones stay first. */
 void ftp_checkpoint_compact(struct ftp_checkpoint *c);
 

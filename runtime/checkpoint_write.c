@@ -41,42 +41,45 @@ static void touch(struct ftp_checkpoint *c, uint32_t segment)
 	c->touched[c->n_touched++] = segment;
 }
 
-/* As much as lies together on disk and fits. */
-static bool write_data(struct ftp_checkpoint *c, struct slot *s)
+/* As much of the records as lies together on disk and fits. */
+static void fill_write(struct ftp_checkpoint *c, struct slot *s, uint32_t segment)
 {
 	uint8_t header[FTP_CHECKPOINT_HEADER_BYTES], *buffer = ftp_checkpoint_buffer(c, s);
-	const struct record *r;
-	uint64_t end = 0;
-	uint32_t segment;
+	uint64_t end = s->op.offset;
 
-	if (c->cursor == c->n_order)
-		return false;
-	r = c->order[c->cursor];
-	segment = r->at.segment;
-	s->op = (struct ftp_disk_op){.kind = FTP_DISK_WRITE,
-		.file = 1 + ftp_checkpoint_segment_of(c, segment),
-		.offset = r->at.offset + c->position};
-	touch(c, s->op.file);
-	end = s->op.offset;
-	while (s->op.bytes < FTP_DISK_BUFFER_BYTES && c->cursor < c->n_order) {
-		uint64_t space, n;
+	while (s->op.bytes < FTP_DISK_BUFFER_BYTES && c->order_cursor < c->n_order) {
+		const struct record *r = c->order[c->order_cursor];
+		uint64_t space = ftp_checkpoint_format_space(r->at.name.bytes);
+		uint64_t n = least(space - c->order_position, FTP_DISK_BUFFER_BYTES - s->op.bytes);
 
-		r = c->order[c->cursor];
-		if (r->at.segment != segment || r->at.offset + c->position != end)
+		if (r->at.segment != segment || r->at.offset + c->order_position != end)
 			break;
-		space = ftp_checkpoint_format_space(r->at.name.bytes);
-		n = least(space - c->position, FTP_DISK_BUFFER_BYTES - s->op.bytes);
-		if (!c->position)
+		if (!c->order_position)
 			ftp_checkpoint_format_header(header, &r->at.name);
-		copy_image(buffer + s->op.bytes, r, header, c->position, n);
+		copy_image(buffer + s->op.bytes, r, header, c->order_position, n);
 		s->op.bytes += (uint32_t)n;
-		c->position += n;
+		c->order_position += n;
 		end += n;
-		if (c->position == space) {
-			c->cursor++;
-			c->position = 0;
+		if (c->order_position == space) {
+			c->order_cursor++;
+			c->order_position = 0;
 		}
 	}
+}
+
+static bool write_data(struct ftp_checkpoint *c, struct slot *s)
+{
+	const struct record *r;
+
+	if (c->order_cursor == c->n_order || ftp_checkpoint_must_sync(c))
+		return false;
+	r = c->order[c->order_cursor];
+	s->op = (struct ftp_disk_op){.kind = FTP_DISK_WRITE,
+		.file = 1 + ftp_checkpoint_segment_of(c, r->at.segment),
+		.offset = r->at.offset + c->order_position};
+	touch(c, s->op.file);
+	fill_write(c, s, r->at.segment);
+	c->unsynced_bytes += s->op.bytes;
 	return true;
 }
 
@@ -95,7 +98,9 @@ static bool sync_data(struct ftp_checkpoint *c, struct slot *s)
 
 static void end_sync_data(struct ftp_checkpoint *c)
 {
-	ftp_checkpoint_enter(c, PHASE_MANIFEST);
+	c->n_touched = 0;
+	c->unsynced_bytes = 0;
+	ftp_checkpoint_enter(c, c->order_cursor < c->n_order ? PHASE_DATA : PHASE_MANIFEST);
 }
 
 static void fail_data(struct ftp_checkpoint *c)

@@ -19,7 +19,7 @@
 
 bool ftp_checkpointer_can(const struct ftp_checkpointer *k)
 {
-	return k->store && !k->is_hung;
+	return k->store && k->is_open && !k->is_hung;
 }
 
 static void unpin(struct ftp_checkpointer *k)
@@ -29,22 +29,31 @@ static void unpin(struct ftp_checkpointer *k)
 	k->put = (struct ftp_checkpointer_put){.step = 0};
 }
 
+static void tell_last_named(struct ftp_checkpointer *k, const struct ftp_persisted *m)
+{
+	const struct ftp_persisted *t = &k->told;
+	bool is_older = m->term < t->term || (m->term == t->term && m->step < t->step);
+
+	if (!t->step || !is_older)
+		k->told = *m;
+}
+
 static void tell(struct ftp_checkpointer *k, const char *text)
 {
-	struct ftp_persisted *m = &k->told;
+	struct ftp_persisted m = {.term = k->put.term, .step = k->put.step, .ok = !text};
 
-	*m = (struct ftp_persisted){.term = k->put.term, .step = k->put.step, .ok = !text};
 	for (uint32_t i = 0; !text && i < k->put.n; i++)
-		m->unit[m->n_units++] = k->put.states[i]->unit;
-	snprintf(m->text, sizeof(m->text), "%s", text ? text : "");
+		m.unit[m.n_units++] = k->put.states[i]->unit;
+	snprintf(m.text, sizeof(m.text), "%s", text ? text : "");
+	tell_last_named(k, &m);
 	if (text && !k->is_failing)
 		ftp_log_warn("checkpoint: the snapshot after step %" PRIu64
 			     " is not on this disk: %s; the next one is tried",
-			m->step, text);
+			m.step, text);
 	else if (!text && k->is_failing)
 		ftp_log_info("checkpoint: the snapshot after step %" PRIu64
 			     " is on this disk again",
-			m->step);
+			m.step);
 	k->is_failing = text;
 	unpin(k);
 }
@@ -75,7 +84,10 @@ static void recover(struct ftp_checkpointer *k)
 {
 	ftp_log_info("checkpoint: %s: the disk answers again", k->directory);
 	k->is_hung = false;
-	set_usable(k, true);
+	if (k->is_open)
+		set_usable(k, true);
+	else
+		ftp_error_set(&k->why, EAGAIN, "what is on the disk is being looked at");
 }
 
 /* One look at the disk, of so many new operations at most. true: something moved. One that has owed
@@ -131,6 +143,7 @@ static void close_store(struct ftp_checkpointer *k)
 	}
 	k->store = NULL;
 	k->disk = NULL;
+	k->is_open = false;
 	set_usable(k, false);
 }
 
@@ -175,7 +188,8 @@ static void say_what_is_there(struct ftp_checkpointer *k)
 
 static void opened(struct ftp_checkpointer *k, const struct ftp_checkpoint_event *e)
 {
-	if (e->outcome == FTP_CHECKPOINT_DONE) {
+	k->is_open = e->outcome == FTP_CHECKPOINT_DONE;
+	if (k->is_open) {
 		say_what_is_there(k);
 		return;
 	}
@@ -262,11 +276,13 @@ void ftp_checkpointer_retain(
 	if (!m->disk)
 		return;
 	if (k->put.step) {
+		struct ftp_persisted told = {.term = m->term, .step = m->disk};
+
 		k->stats.n_refused++;
-		k->told = (struct ftp_persisted){.term = m->term, .step = m->disk};
-		snprintf(k->told.text, sizeof(k->told.text),
+		snprintf(told.text, sizeof(told.text),
 			"the disk is still busy with the snapshot after step %" PRIu64,
 			k->put.step);
+		tell_last_named(k, &told);
 		return;
 	}
 	collect(k, m->term, m->disk);
@@ -306,7 +322,7 @@ static bool begin(struct ftp_checkpointer *k)
 	return true;
 }
 
-void ftp_checkpointer_end(
+static void end_put(
 	struct ftp_checkpointer *k, const struct ftp_checkpoint_event *e, uint64_t now_ns)
 {
 	char text[256];
@@ -330,7 +346,7 @@ void ftp_checkpointer_end(
 	tell(k, NULL);
 }
 
-static bool take_event(struct ftp_checkpointer *k, uint64_t now_ns)
+bool ftp_checkpointer_take_event(struct ftp_checkpointer *k, uint64_t now_ns)
 {
 	struct ftp_checkpoint_event e;
 
@@ -339,7 +355,7 @@ static bool take_event(struct ftp_checkpointer *k, uint64_t now_ns)
 	if (e.activity == FTP_CHECKPOINT_OPEN)
 		opened(k, &e);
 	else if (e.activity == FTP_CHECKPOINT_PUT)
-		ftp_checkpointer_end(k, &e, now_ns);
+		end_put(k, &e, now_ns);
 	else if (e.activity == FTP_CHECKPOINT_CHECK)
 		ftp_checkpointer_end_check(k, &e);
 	return true;
@@ -369,21 +385,23 @@ static bool go_on(struct ftp_checkpointer *k, uint64_t now_ns)
 	if (k->put.step && !k->put.is_begun)
 		ftp_checkpoint_cancel(k->store); /* a check can be made again */
 	moved = look_at(k, OPS_A_TURN, 0, HUNG_NS, now_ns);
-	return take_event(k, now_ns) || moved;
+	return ftp_checkpointer_take_event(k, now_ns) || moved;
 }
 
 bool ftp_checkpointer_turn(struct ftp_checkpointer *k, struct ftp_persisted *told, uint64_t now_ns)
 {
-	bool moved = k->told.step || (k->store && go_on(k, now_ns));
+	bool moved = (told && k->told.step) || (k->store && go_on(k, now_ns));
 
-	*told = k->told;
-	k->told.step = 0;
+	if (told) {
+		*told = k->told;
+		k->told.step = 0;
+	}
 	return moved;
 }
 
 bool ftp_checkpointer_is_busy(const struct ftp_checkpointer *k)
 {
-	return ftp_checkpointer_can(k) && ftp_checkpoint_is_busy(k->store);
+	return k->store && !k->is_hung && ftp_checkpoint_is_busy(k->store);
 }
 
 const struct ftp_checkpointer_stats *ftp_checkpointer_stats(const struct ftp_checkpointer *k)

@@ -57,7 +57,7 @@ void ftp_checkpointer_retain(
 	struct ftp_checkpointer *k, const struct ftp_retain *m, uint64_t now_ns);
 
 /* Goes on with what is under way; true: something moved. told->step is not 0 if there is something
- * to tell. */
+ * to tell; what there is waits where told is NULL. */
 bool ftp_checkpointer_turn(struct ftp_checkpointer *k, struct ftp_persisted *told, uint64_t now_ns);
 bool ftp_checkpointer_is_busy(const struct ftp_checkpointer *k);
 

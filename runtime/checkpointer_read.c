@@ -56,13 +56,10 @@ void ftp_checkpointer_list(const struct ftp_checkpointer *k, struct ftp_inventor
  * waits for them. */
 static bool become_idle(struct ftp_checkpointer *k)
 {
-	struct ftp_checkpoint_event e;
-
 	while (ftp_checkpointer_is_busy(k)) {
 		ftp_checkpoint_cancel(k->store);
 		ftp_checkpointer_wait(k);
-		if (ftp_checkpoint_event(k->store, &e) && e.activity == FTP_CHECKPOINT_PUT)
-			ftp_checkpointer_end(k, &e, ftp_clock_now_ns());
+		ftp_checkpointer_take_event(k, ftp_clock_now_ns());
 	}
 	return ftp_checkpointer_can(k);
 }
@@ -82,12 +79,13 @@ static const struct ftp_checkpoint_name *newest(
 	return best;
 }
 
-static bool read_into(struct ftp_checkpointer *k, struct ftp_snapshot *s, struct ftp_digest digest)
+static bool read_into(
+	struct ftp_checkpointer *k, struct ftp_snapshot *s, const struct ftp_checkpoint_name *name)
 {
+	struct ftp_digest digest = name->digest;
 	struct ftp_checkpoint_event e;
 
-	if (ftp_checkpoint_get(k->store, s->unit, s->step, s->data) ||
-		!ftp_checkpointer_await(k, &e))
+	if (ftp_checkpoint_get(k->store, name, s->data) || !ftp_checkpointer_await(k, &e))
 		return false;
 	ftp_checkpointer_count(k);
 	if (e.outcome != FTP_CHECKPOINT_DONE) {
@@ -121,7 +119,7 @@ bool ftp_checkpointer_fetch(struct ftp_checkpointer *k, uint32_t unit, uint64_t 
 			unit);
 		return false;
 	}
-	if (read_into(k, s, name->digest))
+	if (read_into(k, s, name))
 		return true;
 	ftp_snapshots_give_up(k->spec.snapshots, s);
 	return false;

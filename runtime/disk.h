@@ -33,7 +33,7 @@ struct ftp_disk_entry {
 
 enum ftp_disk_op_kind {
 	FTP_DISK_LIST,	   /* result: entries there are; those of longer names are left out */
-	FTP_DISK_OPEN,	   /* name as file; result: its size in bytes */
+	FTP_DISK_OPEN,	   /* name as file, which is no other one any more; result: its size */
 	FTP_DISK_CREATE,   /* the same, made empty where there is none */
 	FTP_DISK_READ,	   /* result: bytes, fewer at the end of the file or for no reason */
 	FTP_DISK_WRITE,	   /* the same */
@@ -77,7 +77,7 @@ struct ftp_disk_mode {
 	const char *engine; /* "io_uring", "thread", "plain", "simulated" */
 	bool is_direct;	    /* past the page cache */
 	bool has_registered_buffers;
-	bool has_file_ops; /* creates and removes files without the caller's waiting for it */
+	bool has_file_ops; /* opens and removes files itself; else a thread does it for it */
 };
 
 struct ftp_disk {

@@ -57,6 +57,13 @@ int ftp_disk_files_open_flags(const struct ftp_disk_files *f, enum ftp_disk_op_k
 	       (kind == FTP_DISK_CREATE ? O_CREAT : 0) | (f->is_direct ? O_DIRECT : 0);
 }
 
+void ftp_disk_files_close(struct ftp_disk_files *f, uint32_t file)
+{
+	if (f->fd[file] >= 0)
+		close(f->fd[file]);
+	f->fd[file] = -1;
+}
+
 int64_t ftp_disk_files_adopt(struct ftp_disk_files *f, uint32_t file, int fd)
 {
 	struct stat st;
@@ -65,16 +72,9 @@ int64_t ftp_disk_files_adopt(struct ftp_disk_files *f, uint32_t file, int fd)
 		close(fd);
 		return -EIO;
 	}
-	ftp_assert(f->fd[file] < 0);
+	ftp_disk_files_close(f, file);
 	f->fd[file] = fd;
 	return st.st_size;
-}
-
-void ftp_disk_files_close(struct ftp_disk_files *f, uint32_t file)
-{
-	if (f->fd[file] >= 0)
-		close(f->fd[file]);
-	f->fd[file] = -1;
 }
 
 static int64_t do_open(struct ftp_disk_files *f, const struct ftp_disk_op *op, uint8_t *buffers)

@@ -157,6 +157,28 @@ bool ftp_export_holders_older(const struct ftp_export_holders *x, uint64_t *step
 	return best_step;
 }
 
+/* A node at work may have put something else into its place, which is no damage. */
+static bool is_still_listed(const struct holder *h, const struct ftp_checkpoint_record *r)
+{
+	const struct ftp_checkpoint_record was = *r;
+	struct ftp_checkpoint_dir again;
+	bool found = false;
+	struct ftp_checkpoint_totals t;
+
+	if (ftp_checkpoint_dir_open(&again, h->path, FTP_CHECKPOINT_DIR_LOOK, NULL))
+		return false;
+	ftp_checkpoint_totals(again.store, &t);
+	for (uint32_t i = 0; i < t.n_records && !found; i++) {
+		const struct ftp_checkpoint_record *now =
+			ftp_checkpoint_record_at(again.store, i, NULL);
+
+		found = ftp_checkpoint_format_same(&now->name, &was.name) &&
+			now->segment == was.segment && now->offset == was.offset;
+	}
+	ftp_checkpoint_dir_close(&again);
+	return found;
+}
+
 /* Sets asked; NULL: it has none, or a broken one, which is told. */
 static void ask(struct ftp_export_holders *x, struct holder *h, uint32_t unit, uint64_t step,
 	uint64_t term, uint64_t bytes)
@@ -173,6 +195,8 @@ static void ask(struct ftp_export_holders *x, struct holder *h, uint32_t unit, u
 			continue;
 		if (state == FTP_CHECKPOINT_GOOD)
 			h->asked = r;
+		else if (!is_still_listed(h, r))
+			x->have_moved = true;
 		else
 			ftp_export_problem(x->problems,
 				"%s: unit %u after step %" PRIu64 ": %s: another holder is asked",
@@ -241,32 +265,10 @@ static void leave_out(
 	}
 }
 
-/* A node at work may have put something else into its place, which is no damage. */
-static bool is_still_listed(struct holder *h, const struct ftp_checkpoint_record *r)
-{
-	const struct ftp_checkpoint_record was = *r;
-	struct ftp_checkpoint_dir again;
-	bool found = false;
-	struct ftp_checkpoint_totals t;
-
-	if (ftp_checkpoint_dir_open(&again, h->path, FTP_CHECKPOINT_DIR_LOOK, NULL))
-		return false;
-	ftp_checkpoint_totals(again.store, &t);
-	for (uint32_t i = 0; i < t.n_records && !found; i++) {
-		const struct ftp_checkpoint_record *now =
-			ftp_checkpoint_record_at(again.store, i, NULL);
-
-		found = ftp_checkpoint_format_same(&now->name, &was.name) &&
-			now->segment == was.segment && now->offset == was.offset;
-	}
-	ftp_checkpoint_dir_close(&again);
-	return found;
-}
-
 static bool read_from(struct ftp_export_holders *x, struct holder *h, void *into)
 {
 	const struct ftp_checkpoint_record was = *h->asked;
-	int rc = ftp_checkpoint_dir_get(&h->dir, was.name.unit, was.name.step, into);
+	int rc = ftp_checkpoint_dir_get(&h->dir, &was.name, into);
 
 	if (!rc && is_equal(ftp_digest_of(into, was.name.bytes), was.name.digest))
 		return true;

@@ -1,5 +1,6 @@
 #include "runtime/node_metrics.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -149,6 +150,19 @@ void ftp_node_metrics_probe(
 	}
 }
 
+/* Looked up once: that takes the registry's lock. more: labels, after the node's. */
+static void set_kept(struct ftp_node_metrics *m, struct ftp_metric **series,
+	enum ftp_node_metric family, const char *more, double number)
+{
+	char labels[160];
+
+	if (!*series) {
+		snprintf(labels, sizeof(labels), "node=\"%s\"%s", m->node, more);
+		*series = ftp_metrics_series(m->registry, (int)family, labels);
+	}
+	ftp_metric_set(*series, number);
+}
+
 void ftp_node_metrics_snapshots(
 	struct ftp_node_metrics *m, const struct ftp_replicas_stats *s, uint64_t export_ns)
 {
@@ -164,53 +178,46 @@ void ftp_node_metrics_snapshots(
 		{&m->replica_tx, FTP_NODE_REPLICA_BYTES, ",dir=\"tx\"", (double)s->sent_bytes},
 		{&m->replica_rx, FTP_NODE_REPLICA_BYTES, ",dir=\"rx\"", (double)s->received_bytes},
 	};
-	char labels[80];
 
-	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
-		if (!*table[i].series) {
-			snprintf(labels, sizeof(labels), "node=\"%s\"%s", m->node, table[i].label);
-			*table[i].series =
-				ftp_metrics_series(m->registry, (int)table[i].family, labels);
-		}
-		ftp_metric_set(*table[i].series, table[i].value);
-	}
-}
-
-static void set_plain(struct ftp_node_metrics *m, enum ftp_node_metric family, double number)
-{
-	char labels[64];
-
-	snprintf(labels, sizeof(labels), "node=\"%s\"", m->node);
-	ftp_metric_set(ftp_metrics_series(m->registry, (int)family, labels), number);
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
+		set_kept(m, table[i].series, table[i].family, table[i].label, table[i].value);
 }
 
 void ftp_node_metrics_checkpoint(struct ftp_node_metrics *m, const struct ftp_checkpointer_stats *s)
 {
-	const char *engine = s->mode.engine ? s->mode.engine : "none";
-	char labels[160];
+	const uint64_t *n_puts = s->n_puts;
+	char disk[96];
+	const struct {
+		enum ftp_node_metric family;
+		const char *label;
+		double value;
+	} table[] = {
+		{FTP_NODE_CHECKPOINT_DISK, disk, s->is_usable},
+		{FTP_NODE_CHECKPOINT_STEP, "", (double)s->step},
+		{FTP_NODE_CHECKPOINT_PUTS, ",outcome=\"done\"",
+			(double)n_puts[FTP_CHECKPOINT_DONE]},
+		{FTP_NODE_CHECKPOINT_PUTS, ",outcome=\"no_space\"",
+			(double)n_puts[FTP_CHECKPOINT_NO_SPACE]},
+		{FTP_NODE_CHECKPOINT_PUTS, ",outcome=\"io_error\"",
+			(double)n_puts[FTP_CHECKPOINT_IO_ERROR]},
+		{FTP_NODE_CHECKPOINT_PUTS, ",outcome=\"cancelled\"",
+			(double)n_puts[FTP_CHECKPOINT_CANCELLED]},
+		{FTP_NODE_CHECKPOINT_PUTS, ",outcome=\"refused\"", (double)s->n_refused},
+		{FTP_NODE_CHECKPOINT_HUNG, "", (double)s->n_hung},
+		{FTP_NODE_CHECKPOINT_PUT_SECONDS, "", (double)s->put_ns * 1e-9},
+		{FTP_NODE_CHECKPOINT_WRITTEN_BYTES, "", (double)s->written_bytes},
+		{FTP_NODE_CHECKPOINT_BYTES, ",of=\"files\"", (double)s->capacity_bytes},
+		{FTP_NODE_CHECKPOINT_BYTES, ",of=\"states\"", (double)s->live_bytes},
+		{FTP_NODE_CHECKPOINT_DAMAGED, "", (double)s->n_damaged},
+	};
 
-	snprintf(labels, sizeof(labels),
-		"node=\"%s\",engine=\"%s\",direct=\"%d\",registered_buffers=\"%d\","
-		"file_ops=\"%d\"",
-		m->node, engine, s->mode.is_direct, s->mode.has_registered_buffers,
-		s->mode.has_file_ops);
-	ftp_metric_set(
-		ftp_metrics_series(m->registry, FTP_NODE_CHECKPOINT_DISK, labels), s->is_usable);
-	set_plain(m, FTP_NODE_CHECKPOINT_STEP, (double)s->step);
-	set(m, FTP_NODE_CHECKPOINT_PUTS, "outcome", "done", (double)s->n_puts[FTP_CHECKPOINT_DONE]);
-	set(m, FTP_NODE_CHECKPOINT_PUTS, "outcome", "no_space",
-		(double)s->n_puts[FTP_CHECKPOINT_NO_SPACE]);
-	set(m, FTP_NODE_CHECKPOINT_PUTS, "outcome", "io_error",
-		(double)s->n_puts[FTP_CHECKPOINT_IO_ERROR]);
-	set(m, FTP_NODE_CHECKPOINT_PUTS, "outcome", "cancelled",
-		(double)s->n_puts[FTP_CHECKPOINT_CANCELLED]);
-	set(m, FTP_NODE_CHECKPOINT_PUTS, "outcome", "refused", (double)s->n_refused);
-	set_plain(m, FTP_NODE_CHECKPOINT_HUNG, (double)s->n_hung);
-	set_plain(m, FTP_NODE_CHECKPOINT_PUT_SECONDS, (double)s->put_ns * 1e-9);
-	set_plain(m, FTP_NODE_CHECKPOINT_WRITTEN_BYTES, (double)s->written_bytes);
-	set(m, FTP_NODE_CHECKPOINT_BYTES, "of", "files", (double)s->capacity_bytes);
-	set(m, FTP_NODE_CHECKPOINT_BYTES, "of", "states", (double)s->live_bytes);
-	set_plain(m, FTP_NODE_CHECKPOINT_DAMAGED, (double)s->n_damaged);
+	static_assert(sizeof(table) / sizeof(table[0]) == FTP_NODE_N_CHECKPOINT_SERIES, "series");
+	snprintf(disk, sizeof(disk),
+		",engine=\"%s\",direct=\"%d\",registered_buffers=\"%d\",file_ops=\"%d\"",
+		s->mode.engine ? s->mode.engine : "none", s->mode.is_direct,
+		s->mode.has_registered_buffers, s->mode.has_file_ops);
+	for (size_t i = 0; i < FTP_NODE_N_CHECKPOINT_SERIES; i++)
+		set_kept(m, &m->checkpoint[i], table[i].family, table[i].label, table[i].value);
 }
 
 void ftp_node_metrics_slowdown(struct ftp_node_metrics *m, double slowdown)

@@ -47,6 +47,8 @@ enum ftp_node_metric {
 	FTP_N_NODE_METRICS,
 };
 
+#define FTP_NODE_N_CHECKPOINT_SERIES 13
+
 struct ftp_link_metrics {
 	struct ftp_metric *tx_bytes, *rx_bytes, *tx_packets, *rx_packets, *retransmits,
 		*probe_timeouts, *rejected, *tx_copied, *rx_copied, *tx_port_copied,
@@ -58,7 +60,7 @@ struct ftp_node_metrics {
 	char node[33];
 	struct ftp_metric *steps, *samples, *loss, *compute, *wait, *poll, *bubble, *reorders,
 		*region, *region_limit, *slowdown, *snapshots, *snapshots_late, *snapshot_seconds,
-		*replica_tx, *replica_rx;
+		*replica_tx, *replica_rx, *checkpoint[FTP_NODE_N_CHECKPOINT_SERIES];
 };
 
 /* Registers build info and memory; node is the label of every series. */
@@ -73,7 +75,7 @@ void ftp_node_metrics_probe(
 /* Snapshots: no series before the first. */
 void ftp_node_metrics_snapshots(
 	struct ftp_node_metrics *m, const struct ftp_replicas_stats *s, uint64_t export_ns);
-/* The checkpoint directory: when it was opened, and after every put. */
+/* The checkpoint directory: when it was opened, which makes the series, and after every put. */
 void ftp_node_metrics_checkpoint(
 	struct ftp_node_metrics *m, const struct ftp_checkpointer_stats *s);
 void ftp_node_metrics_slowdown(struct ftp_node_metrics *m, double slowdown);

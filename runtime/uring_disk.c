@@ -9,6 +9,7 @@
 #include "runtime/base/clock.h"
 #include "runtime/base/log.h"
 #include "runtime/disk_files.h"
+#include "runtime/file_thread.h"
 
 #define BUFFERS_BYTES ((uint64_t)FTP_DISK_N_BUFFERS * FTP_DISK_BUFFER_BYTES)
 
@@ -25,10 +26,8 @@ struct uring_disk {
 	struct io_uring ring;
 	struct flight flights[FTP_DISK_N_BUFFERS];
 	uint32_t n_in_flight;
-	/* What is done at once: opening and listing, before a store is in use, and what this
-	 * kernel's io_uring cannot do. */
-	struct ftp_disk_completion done[FTP_DISK_N_BUFFERS];
-	int n_done;
+	struct ftp_file_thread thread; /* for what this kernel's io_uring cannot do */
+	uint32_t n_in_thread;
 };
 
 static void prepare_read(
@@ -66,7 +65,7 @@ static void prepare_sync_dir(
 	io_uring_prep_fsync(sqe, d->files.dir, 0);
 }
 
-static void prepare_create(
+static void prepare_open(
 	struct uring_disk *d, struct io_uring_sqe *sqe, const struct ftp_disk_op *op)
 {
 	io_uring_prep_openat(sqe, d->files.dir, op->name,
@@ -86,15 +85,17 @@ static void (*const prepares[FTP_DISK_N_KINDS])(
 	[FTP_DISK_WRITE] = prepare_write,
 	[FTP_DISK_SYNC] = prepare_sync,
 	[FTP_DISK_SYNC_DIR] = prepare_sync_dir,
-	[FTP_DISK_CREATE] = prepare_create,
+	[FTP_DISK_OPEN] = prepare_open,
+	[FTP_DISK_CREATE] = prepare_open,
 	[FTP_DISK_REMOVE] = prepare_remove,
 };
 
-static bool is_done_at_once(const struct uring_disk *d, enum ftp_disk_op_kind kind)
+static bool is_for_the_ring(const struct uring_disk *d, enum ftp_disk_op_kind kind)
 {
-	bool changes_files = kind == FTP_DISK_CREATE || kind == FTP_DISK_REMOVE;
+	bool is_file_op =
+		kind == FTP_DISK_OPEN || kind == FTP_DISK_CREATE || kind == FTP_DISK_REMOVE;
 
-	return !prepares[kind] || (changes_files && !d->seam.mode.has_file_ops);
+	return prepares[kind] && (!is_file_op || d->seam.mode.has_file_ops);
 }
 
 static struct flight *take_flight(struct uring_disk *d, const struct ftp_disk_op *op)
@@ -114,10 +115,10 @@ static void submit(struct ftp_disk *seam, const struct ftp_disk_op *op)
 	struct io_uring_sqe *sqe;
 	struct flight *f;
 
-	ftp_assert(d->n_in_flight + (uint32_t)d->n_done < FTP_DISK_N_BUFFERS);
-	if (is_done_at_once(d, op->kind)) {
-		d->done[d->n_done++] = (struct ftp_disk_completion){
-			.tag = op->tag, .result = ftp_disk_files_do(&d->files, op, seam->buffers)};
+	ftp_assert(d->n_in_flight + d->n_in_thread < FTP_DISK_N_BUFFERS);
+	if (!is_for_the_ring(d, op->kind)) {
+		d->n_in_thread++;
+		ftp_file_thread_submit(&d->thread, op);
 		return;
 	}
 	sqe = io_uring_get_sqe(&d->ring);
@@ -130,22 +131,30 @@ static void submit(struct ftp_disk *seam, const struct ftp_disk_op *op)
 static struct ftp_disk_completion land(struct uring_disk *d, const struct io_uring_cqe *cqe)
 {
 	struct flight *f = io_uring_cqe_get_data(cqe);
+	bool opens = f->op.kind == FTP_DISK_OPEN || f->op.kind == FTP_DISK_CREATE;
 	int64_t result = cqe->res;
 
-	if (f->op.kind == FTP_DISK_CREATE && result >= 0)
+	if (opens && result >= 0)
 		result = ftp_disk_files_adopt(&d->files, f->op.file, cqe->res);
 	f->is_taken = false;
 	d->n_in_flight--;
 	return (struct ftp_disk_completion){.tag = f->op.tag, .result = result};
 }
 
+static int reap_thread(
+	struct uring_disk *d, struct ftp_disk_completion *out, int max, uint64_t timeout_ns)
+{
+	int n = d->n_in_thread ? ftp_file_thread_reap(&d->thread, out, max, timeout_ns) : 0;
+
+	d->n_in_thread -= (uint32_t)n;
+	return n;
+}
+
 static int pop(struct uring_disk *d, struct ftp_disk_completion *out, int max)
 {
+	int n = reap_thread(d, out, max, 0);
 	struct io_uring_cqe *cqe;
-	int n = 0;
 
-	while (n < max && d->n_done)
-		out[n++] = d->done[--d->n_done];
 	while (n < max && d->n_in_flight && !io_uring_peek_cqe(&d->ring, &cqe)) {
 		out[n++] = land(d, cqe);
 		io_uring_cqe_seen(&d->ring, cqe);
@@ -167,8 +176,10 @@ static int reap(
 	if (io_uring_sq_ready(&d->ring))
 		io_uring_submit(&d->ring);
 	n = pop(d, out, max);
-	if (n || !timeout_ns || !d->n_in_flight)
+	if (n || !timeout_ns)
 		return n;
+	if (!d->n_in_flight)
+		return reap_thread(d, out, max, timeout_ns);
 	io_uring_wait_cqe_timeout(&d->ring, &cqe, &t);
 	return pop(d, out, max);
 }
@@ -180,6 +191,7 @@ static void free_disk(struct ftp_disk *seam)
 
 	while (d->n_in_flight)
 		reap(seam, done, FTP_DISK_N_BUFFERS, FTP_NS_PER_S);
+	ftp_file_thread_stop(&d->thread);
 	io_uring_queue_exit(&d->ring);
 	ftp_disk_files_deinit(&d->files);
 	free(seam->buffers);
@@ -196,7 +208,6 @@ static int init_ring(struct uring_disk *d, struct ftp_error *err)
 	return rc ? ftp_error_set(err, -rc, "io_uring: %s", strerror(-rc)) : 0;
 }
 
-/* Where not: they wait for the file system, and training with them. */
 static bool find_file_ops(struct uring_disk *d)
 {
 	static const int needed[] = {IORING_OP_OPENAT, IORING_OP_UNLINKAT};
@@ -207,8 +218,8 @@ static bool find_file_ops(struct uring_disk *d)
 		found = io_uring_opcode_supported(probe, needed[i]);
 	io_uring_free_probe(probe);
 	if (!found)
-		ftp_log_warn("checkpoint: this kernel's io_uring cannot create and remove files "
-			     "(Linux 5.11 can): the training waits for that, now and then");
+		ftp_log_warn("checkpoint: this kernel's io_uring cannot open and remove files "
+			     "(Linux 5.11 can): a thread does, and takes time of the cores");
 	return found;
 }
 
@@ -246,6 +257,9 @@ int ftp_uring_disk_new(
 	rc = init_ring(d, err);
 	if (rc)
 		goto no_ring;
+	rc = ftp_file_thread_start(&d->thread, &d->files, buffers, err);
+	if (rc)
+		goto no_thread;
 	d->seam = (struct ftp_disk){.ops = &ops,
 		.buffers = buffers,
 		.mode = {.engine = "io_uring", .is_direct = d->files.is_direct}};
@@ -253,6 +267,8 @@ int ftp_uring_disk_new(
 	d->seam.mode.has_file_ops = find_file_ops(d);
 	*out = &d->seam;
 	return 0;
+no_thread:
+	io_uring_queue_exit(&d->ring);
 no_ring:
 	ftp_disk_files_deinit(&d->files);
 no_files:

@@ -2,9 +2,9 @@
  * batches and reaped between steps. No polling thread of the kernel: it takes a core from the
  * training (measured: a step is 53 ms longer while 200 MB are written, beside 0 to 8).
  *
- * Files are created and removed by it too, in a thread of the kernel's: their calls wait for the
- * file system's journal. Opening and listing are plain calls; they come before there is any
- * training.
+ * Files are opened, created and removed by it too, in a thread of the kernel's: their calls wait
+ * for the disk. What it cannot do, listing at least, a thread of ours does (runtime/file_thread.h):
+ * a disk that hung may be opened while there is training.
  *
  * Operations are not linked: a failure of one would cancel those behind it, and the protocol above
  * waits anyway. The only file that knows liburing is uring_disk.c. */

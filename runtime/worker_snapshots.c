@@ -119,15 +119,15 @@ static bool persist(struct ftp_worker *w, uint64_t now_ns)
 
 	if (!w->checkpointer)
 		return false;
-	moved = ftp_checkpointer_turn(w->checkpointer, &told, now_ns);
+	told.step = 0;
+	moved = ftp_checkpointer_turn(
+		w->checkpointer, ftp_spsc_has_room(&w->persisted) ? &told : NULL, now_ns);
 	s = ftp_checkpointer_stats(w->checkpointer);
 	if (told.step || s->n_changes != w->n_disk_changes)
 		ftp_node_metrics_checkpoint(w->params.metrics, s);
 	w->n_disk_changes = s->n_changes;
 	if (!told.step)
 		return moved;
-	/* There is room: no other one is named before all was heard of this one, or a minute later.
-	 */
 	ftp_assert(ftp_spsc_push(&w->persisted, &told));
 	ftp_waker_wake(&w->control_waker);
 	return true;

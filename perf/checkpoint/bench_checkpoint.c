@@ -105,7 +105,15 @@ static void check(struct bench *b)
 		wait_for(b);
 	}
 	for (uint32_t u = 0; u < b->n_units; u++) {
-		if (ftp_checkpoint_get(b->store, u, b->step, into))
+		const struct ftp_checkpoint_entry *e = &b->entries[u];
+		const struct ftp_checkpoint_name name = {.run = 1,
+			.term = e->term,
+			.step = e->step,
+			.unit = u,
+			.bytes = bytes,
+			.digest = e->digest};
+
+		if (ftp_checkpoint_get(b->store, &name, into))
 			fail("get", "it is not there");
 		wait_for(b);
 		if (memcmp(into, b->entries[u].data, bytes))

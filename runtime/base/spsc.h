@@ -42,16 +42,23 @@ static inline void ftp_spsc_deinit(struct ftp_spsc *r)
 	r->items = NULL;
 }
 
+/* For who pushes: the next push succeeds. */
+static inline bool ftp_spsc_has_room(struct ftp_spsc *r)
+{
+	uint32_t tail = atomic_load_explicit(&r->tail, memory_order_relaxed);
+
+	if (tail - r->head_seen > r->mask)
+		r->head_seen = atomic_load_explicit(&r->head, memory_order_acquire);
+	return tail - r->head_seen <= r->mask;
+}
+
 /* false: full. */
 static inline bool ftp_spsc_push(struct ftp_spsc *r, const void *item)
 {
 	uint32_t tail = atomic_load_explicit(&r->tail, memory_order_relaxed);
 
-	if (tail - r->head_seen > r->mask) {
-		r->head_seen = atomic_load_explicit(&r->head, memory_order_acquire);
-		if (tail - r->head_seen > r->mask)
-			return false;
-	}
+	if (!ftp_spsc_has_room(r))
+		return false;
 	memcpy(r->items + (size_t)(tail & r->mask) * r->item_bytes, item, r->item_bytes);
 	atomic_store_explicit(&r->tail, tail + 1, memory_order_release);
 	return true;

@@ -5,12 +5,13 @@
 
 #include "tests/ctl/life_state.h"
 
-/* Of the life, before it trains: two numbers of steps, or "auto" and bytes per second. */
+/* Of the life, before it trains: two numbers of steps, or "auto", bytes per second and the share of
+ * a stage's time. */
 void life_on_snapshots(struct life *l, const char *args)
 {
 	struct ftp_config_snapshot *s = &l->config.snapshot;
 
-	if (sscanf(args, "auto %" SCNu64, &s->max_bandwidth_bytes) == 1)
+	if (sscanf(args, "auto %" SCNu64 " %lf", &s->max_bandwidth_bytes, &s->max_share) >= 1)
 		s->every = s->global_every = FTP_CONFIG_AUTO;
 	else
 		ftp_assert(sscanf(args, "%" SCNu64 " %" SCNu64, &s->every, &s->global_every) == 2);
@@ -22,14 +23,15 @@ void life_on_checkpoints(struct life *l, const char *args)
 	l->config.checkpoint.every = (uint64_t)atoi(args);
 }
 
-/* Units [first, end); none: the node was late. digest: another one than is usual. */
+/* Units [first, end); none: the node was late. digest: another one than is usual. cost: in ms. */
 void life_on_stored(struct life *l, const char *args)
 {
 	struct ftp_stored m = {.n_units = 0};
-	unsigned conn, first, end, digest = 0;
+	unsigned conn, first, end, digest = 0, cost = 0;
 
-	ftp_assert(sscanf(args, "%u %" SCNu64 " %" SCNu64 " %" SCNu64 " %u %u %u", &conn, &m.term,
-			   &m.step, &m.at, &first, &end, &digest) >= 6);
+	ftp_assert(sscanf(args, "%u %" SCNu64 " %" SCNu64 " %" SCNu64 " %u %u %u %u", &conn,
+			   &m.term, &m.step, &m.at, &first, &end, &digest, &cost) >= 6);
+	m.cost_ns = cost * FTP_NS_PER_MS;
 	for (unsigned u = first; u < end; u++) {
 		m.unit[m.n_units] = u;
 		m.digest[m.n_units++] = (struct ftp_digest){digest, u};

@@ -140,12 +140,27 @@ bool rig_holds(const struct rig *r, const struct rig_set *set)
 	return true;
 }
 
+struct ftp_checkpoint_name rig_name(const struct rig_state *s)
+{
+	struct ftp_checkpoint_name name = {.run = RIG_RUN,
+		.term = s->term,
+		.step = s->step,
+		.unit = s->unit,
+		.bytes = s->bytes};
+	uint8_t *data = new_data(s);
+
+	name.digest = ftp_digest_of(data, s->bytes);
+	free(data);
+	return name;
+}
+
 bool rig_reads(struct rig *r, const struct rig_state *s)
 {
 	uint8_t *into = malloc(s->bytes + 1), *data = new_data(s);
+	struct ftp_checkpoint_name name = rig_name(s);
 	bool same;
 
-	assert_int_equal(ftp_checkpoint_get(r->store, s->unit, s->step, into), 0);
+	assert_int_equal(ftp_checkpoint_get(r->store, &name, into), 0);
 	rig_turn(r);
 	same = r->event.outcome == FTP_CHECKPOINT_DONE && !memcmp(into, data, s->bytes);
 	free(into);

@@ -36,6 +36,7 @@ struct ftp_checkpoint_spec rig_spec(void);
 void rig_open(struct rig *r, struct simulated_disk *disk, const struct ftp_checkpoint_spec *spec);
 void rig_close(struct rig *r); /* frees the disk too */
 
+struct ftp_checkpoint_name rig_name(const struct rig_state *s);
 void rig_data(const struct rig_state *s, uint8_t *out);
 /* What ftp_checkpoint_put() says; the data is overwritten when its event has come. */
 int rig_put(struct rig *r, const struct rig_set *set);

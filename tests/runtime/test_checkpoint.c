@@ -171,6 +171,7 @@ static void put__refusals(void **state)
 {
 	struct rig_set s = set_of(1, 30), twice = set_of(1, 40), other = {.n = 0};
 	struct ftp_checkpoint_entry e = {.unit = 0, .step = 30, .term = 1, .bytes = 900};
+	struct ftp_checkpoint_name name;
 	struct rig r = rig_new();
 	uint64_t n_ops;
 
@@ -186,7 +187,8 @@ static void put__refusals(void **state)
 	assert_int_equal(ftp_checkpoint_put(r.store, &e, 1), FTP_CHECKPOINT_CONFLICT);
 	rig_add(&other, 9, 1, 30, 100);
 	n_ops = simulated_disk_n_ops(r.disk);
-	assert_int_equal(ftp_checkpoint_get(r.store, 9, 30, &e), FTP_CHECKPOINT_ABSENT);
+	name = rig_name(&other.states[0]);
+	assert_int_equal(ftp_checkpoint_get(r.store, &name, &e), FTP_CHECKPOINT_ABSENT);
 	assert_int_equal(simulated_disk_n_ops(r.disk), n_ops);
 	s = set_of(1, 30); /* there already, and one more */
 	s.states[s.n++] = other.states[0];
@@ -200,13 +202,14 @@ static void put__one_at_a_time(void **state)
 {
 	struct rig_set s = set_of(1, 10);
 	struct ftp_checkpoint_entry e = {.unit = 5, .step = 10, .term = 1, .bytes = 8, .data = &s};
+	struct ftp_checkpoint_name name = rig_name(&s.states[0]);
 	struct rig r = rig_new();
 
 	(void)state;
 	e.digest = ftp_digest_of(e.data, e.bytes);
 	assert_int_equal(ftp_checkpoint_put(r.store, &e, 1), 0);
 	assert_int_equal(ftp_checkpoint_put(r.store, &e, 1), FTP_CHECKPOINT_BUSY);
-	assert_int_equal(ftp_checkpoint_get(r.store, 5, 10, &e), FTP_CHECKPOINT_BUSY);
+	assert_int_equal(ftp_checkpoint_get(r.store, &name, &e), FTP_CHECKPOINT_BUSY);
 	assert_int_equal(ftp_checkpoint_trim(r.store), FTP_CHECKPOINT_BUSY);
 	rig_turn(&r);
 	assert_int_equal(r.event.outcome, FTP_CHECKPOINT_DONE);

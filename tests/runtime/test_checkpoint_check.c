@@ -122,6 +122,7 @@ static void check__every_record_once(void **state)
 static void check__damaged(void **state)
 {
 	struct rig_set set = set_of(1, 10);
+	struct ftp_checkpoint_name name = rig_name(&set.states[1]);
 	uint32_t n_damaged;
 	struct rig r = rig_new();
 
@@ -133,7 +134,7 @@ static void check__damaged(void **state)
 	assert_int_equal(check_all(&r, &n_damaged), 3);
 	assert_int_equal(n_damaged, 1);
 	assert_int_equal(n_bad(&r), 1);
-	assert_int_equal(ftp_checkpoint_get(r.store, 1, 10, &n_damaged), FTP_CHECKPOINT_ABSENT);
+	assert_int_equal(ftp_checkpoint_get(r.store, &name, &n_damaged), FTP_CHECKPOINT_ABSENT);
 	rig_close(&r);
 }
 
@@ -211,6 +212,7 @@ static void cancel__get(void **state)
 {
 	static uint8_t into[700000];
 	struct rig_set set = set_of(1, 10);
+	struct ftp_checkpoint_name name = rig_name(&set.states[1]);
 
 	(void)state;
 	for (uint64_t at = 0; at < 3; at++) {
@@ -223,7 +225,7 @@ static void cancel__get(void **state)
 		memset(into, 1, sizeof(into));
 		r.submitted = cancel_at;
 		r.arg = &cancel;
-		assert_int_equal(ftp_checkpoint_get(r.store, 1, 10, into), 0);
+		assert_int_equal(ftp_checkpoint_get(r.store, &name, into), 0);
 		ftp_checkpoint_cancel(r.store);
 		rig_turn(&r);
 		assert_int_equal(r.event.outcome, FTP_CHECKPOINT_CANCELLED);

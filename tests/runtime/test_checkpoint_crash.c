@@ -21,6 +21,7 @@ static uint32_t all_subsets_up_to = 9; /* pending items */
 static uint32_t n_drawn = 32, n_runs = 64;
 static uint32_t more_bytes = 400; /* of one state than of another */
 static uint32_t go_on_every = 61; /* states from which life goes on for a while */
+static uint64_t sync_every_bytes; /* 0: a put at once */
 
 struct crash {
 	struct rig rig;
@@ -189,6 +190,7 @@ static void live(struct crash *t, void (*submitted)(struct rig *, void *), unsig
 	struct simulated_disk *disk = simulated_disk_new(check_seed());
 	struct rig_set larger = small_set(2, 80);
 
+	spec.sync_every_bytes = sync_every_bytes;
 	*t = (struct crash){.rig = {.submitted = submitted}};
 	t->rig.arg = t;
 	simulated_disk_leave_out(disk, left_out);
@@ -226,6 +228,14 @@ static void kill__then_cut(void **state)
 	assert_int_equal(t.n_bad, 0);
 }
 
+/* Segment by segment, as through the page cache. */
+static void cut__synced_on_the_way(void **state)
+{
+	sync_every_bytes = FTP_DISK_BLOCK;
+	cut__every_state(state);
+	sync_every_bytes = 0;
+}
+
 /* A removed sync must be seen: without any one of them the promise does not hold. */
 static void cut__without_a_sync(void **state)
 {
@@ -246,10 +256,50 @@ static void cut__without_a_sync(void **state)
 	}
 }
 
+static void note_pending(struct rig *r, void *arg)
+{
+	uint32_t *most = arg, n = simulated_disk_n_pending(r->disk);
+
+	*most = n > *most ? n : *most;
+}
+
+/* What is written and not durable is bounded, so that a slow disk is never long in making it so;
+ * past the page cache there is nothing to bound. */
+static void put__is_synced_on_the_way(void **state)
+{
+	struct ftp_checkpoint_spec spec = rig_spec();
+	uint32_t bound = 3 * FTP_DISK_BUFFER_BYTES / SIMULATED_SECTOR + 1;
+
+	(void)state;
+	spec.sync_every_bytes = 2 * FTP_DISK_BUFFER_BYTES;
+	for (int is_direct = 0; is_direct < 2; is_direct++) {
+		struct simulated_disk *disk = simulated_disk_new(check_seed());
+		struct rig r = {.submitted = NULL};
+		uint32_t most = 0;
+
+		simulated_disk_seam(disk)->mode.is_direct = is_direct;
+		rig_open(&r, disk, &spec);
+		r.submitted = note_pending;
+		r.arg = &most;
+		for (uint64_t step = 10; step <= 40; step += 10) { /* the last one is recycled */
+			struct rig_set s = {.n = 0};
+
+			rig_add(&s, 0, 1, step, 1500000);
+			assert_int_equal(rig_put(&r, &s), 0);
+			assert_int_equal(r.event.outcome, FTP_CHECKPOINT_DONE);
+			assert_true(rig_reads(&r, &s.states[0]));
+		}
+		assert_int_equal(most > bound, is_direct);
+		rig_close(&r);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(put__is_synced_on_the_way),
 		cmocka_unit_test(cut__every_state),
+		cmocka_unit_test(cut__synced_on_the_way),
 		cmocka_unit_test(kill__then_cut),
 		cmocka_unit_test(cut__without_a_sync),
 	};

@@ -84,6 +84,23 @@ static void retain__busy(void **state)
 	rig_close(&r);
 }
 
+/* Who has no room for it gets it later. */
+static void turn__tells_when_there_is_room(void **state)
+{
+	struct rig r;
+
+	(void)state;
+	rig_open(&r, NULL);
+	rig_hold_all(&r, 10);
+	rig_ask(&r, 10, 0);
+	for (int i = 0; i < 3; i++)
+		assert_false(ftp_checkpointer_turn(r.k, NULL, 0));
+	assert_true(rig_turn(&r));
+	assert_int_equal(r.told.step, 10);
+	assert_false(rig_turn(&r));
+	rig_close(&r);
+}
+
 /* keep is 2, and the step that is durable everywhere stays. */
 static void retain__pins_on_disk(void **state)
 {
@@ -310,6 +327,7 @@ int main(void)
 		cmocka_unit_test(retain__nothing_is_held),
 		cmocka_unit_test(retain__busy),
 		cmocka_unit_test(retain__pins_on_disk),
+		cmocka_unit_test(turn__tells_when_there_is_room),
 		cmocka_unit_test(list__after_a_restart),
 		cmocka_unit_test(fetch__is_freed),
 		cmocka_unit_test(fetch__damaged),

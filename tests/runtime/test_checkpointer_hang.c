@@ -1,4 +1,5 @@
 /* A node whose disk does not answer, or whose disk is busy when a recovery needs it. */
+#include <errno.h>
 #include <string.h>
 
 #include "runtime/base/clock.h"
@@ -28,6 +29,33 @@ static void fetch__gives_a_put_up(void **state)
 	assert_true(r.told.ok);
 	rig_close(&r);
 }
+
+/* The coordinator waits for the snapshot that it named last: the end of an older put does not take
+ * its place. */
+static void fetch__ends_a_put_while_another_is_told(void **state)
+{
+	struct rig r;
+
+	(void)state;
+	rig_open(&r, simulated_disk_new(check_seed()));
+	rig_put(&r, 10);
+	rig_restart(&r);
+	rig_hold_all(&r, 20);
+	rig_ask(&r, 20, 10);
+	for (int i = 0; i < 4; i++)
+		ftp_checkpointer_turn(r.k, &r.told, 0);
+	rig_hold_all(&r, 30);
+	rig_ask(&r, 30, 10);
+	rig_assert_fetched(&r, 1, 10);
+	assert_true(rig_turn(&r));
+	assert_int_equal(r.told.step, 30);
+	assert_non_null(strstr(r.told.text, "busy with the snapshot after step 20"));
+	assert_false(rig_turn(&r));
+	rig_close(&r);
+}
+
+/* Of opening what is there: after the manifest, its two slots, and three that make it durable. */
+#define OP_OF_LIST 6
 
 static void hang(struct rig *r)
 {
@@ -145,9 +173,42 @@ static void new__hung(void **state)
 	rig_put(&r, 20);
 	assert_false(r.told.ok);
 	answer(&r);
+	while (simulated_disk_n_ops(r.disk) < OP_OF_LIST) { /* it is opened beside training */
+		ftp_checkpointer_turn(r.k, &r.told, 0);
+		assert_false(ftp_checkpointer_stats(r.k)->is_usable);
+		assert_int_equal(rig_listed(&r, 10), 0);
+	}
 	assert_false(rig_turn(&r));
 	assert_true(ftp_checkpointer_stats(r.k)->is_usable);
 	rig_assert_fetched(&r, 2, 10);
+	rig_close(&r);
+}
+
+/* Whoever needs the disk meanwhile: how opening it ended is not missed. */
+static void new__hung_then_fails(void **state)
+{
+	struct simulated_disk *disk;
+	struct rig r;
+
+	(void)state;
+	rig_open(&r, simulated_disk_new(check_seed()));
+	rig_put(&r, 10);
+	disk = simulated_disk_after_kill(r.disk, check_seed());
+	rig_end(&r);
+	simulated_disk_fault(disk, (struct simulated_fault){.kind = SIMULATED_HANGS, .n = 1});
+	r.patience_ns = 20 * FTP_NS_PER_MS;
+	rig_begin(&r, disk);
+	simulated_disk_fault(
+		disk, (struct simulated_fault){
+			      .kind = SIMULATED_FAILS, .first = OP_OF_LIST, .n = 1, .error = EIO});
+	while (simulated_disk_n_ops(disk) < OP_OF_LIST)
+		ftp_checkpointer_turn(r.k, &r.told, 0);
+	assert_false(ftp_checkpointer_fetch(r.k, 1, 10));
+	assert_false(rig_turn(&r));
+	assert_false(ftp_checkpointer_stats(r.k)->is_usable);
+	rig_put(&r, 20);
+	assert_false(r.told.ok);
+	assert_non_null(strstr(r.told.text, "cannot be listed"));
 	rig_close(&r);
 }
 
@@ -155,10 +216,12 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(fetch__gives_a_put_up),
+		cmocka_unit_test(fetch__ends_a_put_while_another_is_told),
 		cmocka_unit_test(turn__hung),
 		cmocka_unit_test(turn__was_not_looking),
 		cmocka_unit_test(fetch__hung),
 		cmocka_unit_test(new__hung),
+		cmocka_unit_test(new__hung_then_fails),
 	};
 
 	check_seed();

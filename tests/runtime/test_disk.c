@@ -4,6 +4,7 @@
 #include "runtime/disk.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sched.h>
 #include <string.h>
 #include <sys/mount.h>
@@ -129,6 +130,7 @@ static void check_files(struct ftp_disk *d)
 	assert_int_equal(result_of(d, list), 1);
 	assert_string_equal(entries[0].name, "a");
 	assert_int_equal(entries[0].bytes, 12288);
+	assert_int_equal(named(d, FTP_DISK_OPEN, 3, "a"), 12288); /* instead of the one before */
 	memset(ftp_disk_buffer(d, 2), 'y', 16384);
 	assert_int_equal(data(d, FTP_DISK_READ, 2, 4096, 8192, 0), 8192);
 	assert_int_equal(ftp_disk_buffer(d, 2)[4095], 'y');
@@ -208,8 +210,23 @@ static bool exists(const char *name)
 	return !stat(path, &st);
 }
 
-/* Files are made and removed when they are reaped: who submits does not wait for it. All at once,
- * so that names must not get mixed up. */
+/* Of a file that is made when the operation has been submitted. */
+static void check_open_later(struct ftp_disk *d)
+{
+	struct ftp_disk_op op = {.kind = FTP_DISK_OPEN, .name = "late"};
+	struct ftp_disk_completion done;
+	char path[128];
+
+	snprintf(path, sizeof(path), "%s/late", directory);
+	d->ops->submit(d, &op);
+	close(open(path, O_CREAT | O_RDWR | O_CLOEXEC, 0600));
+	assert_int_equal(d->ops->reap(d, &done, 1, PATIENCE_NS), 1);
+	assert_int_equal(done.result, 0);
+	assert_int_equal(named(d, FTP_DISK_REMOVE, 0, "late"), 0);
+}
+
+/* Files are opened, made and removed when they are reaped: who submits does not wait for it. All at
+ * once, so that names must not get mixed up. */
 static void uring__files_without_waiting(void **state)
 {
 	struct ftp_disk_completion done;
@@ -241,6 +258,7 @@ static void uring__files_without_waiting(void **state)
 			assert_int_equal(exists(name), !removes);
 		}
 	}
+	check_open_later(d);
 	d->ops->free(d);
 }
 
@@ -274,10 +292,20 @@ static enum ftp_checkpoint_outcome put(
 	return event.outcome;
 }
 
+static int get(struct ftp_checkpoint *c, uint64_t step, uint8_t *bytes)
+{
+	struct ftp_checkpoint_name name = {
+		.run = 1, .term = 1, .step = step, .unit = 4, .bytes = BYTES};
+
+	memset(bytes, (int)step, BYTES);
+	name.digest = ftp_digest_of(bytes, BYTES);
+	memset(bytes, 0xff, BYTES);
+	return ftp_checkpoint_get(c, &name, bytes);
+}
+
 static void check_get(struct ftp_checkpoint *c, struct ftp_disk *d, uint64_t step, uint8_t *bytes)
 {
-	memset(bytes, 0xff, BYTES);
-	assert_int_equal(ftp_checkpoint_get(c, 4, step, bytes), 0);
+	assert_int_equal(get(c, step, bytes), 0);
 	assert_int_equal(event_of(c, d).outcome, FTP_CHECKPOINT_DONE);
 	for (uint32_t i = 0; i < BYTES; i += 1000)
 		assert_int_equal(bytes[i], (uint8_t)step);
@@ -322,7 +350,7 @@ static void checkpoint__on_real_disks(void **state)
 		d = open_kind(&kinds[1]);
 		c = open_store(d);
 		check_get(c, d, 5, bytes);
-		assert_int_equal(ftp_checkpoint_get(c, 4, 4, bytes), FTP_CHECKPOINT_ABSENT);
+		assert_int_equal(get(c, 4, bytes), FTP_CHECKPOINT_ABSENT);
 		ftp_checkpoint_free(c);
 		d->ops->free(d);
 		remove_files();

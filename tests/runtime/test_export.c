@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "runtime/checkpoint_dir.h"
+#include "runtime/export_holders.h"
 #include "runtime/plain_disk.h"
 #include "tests/base/check.h"
 
@@ -214,6 +215,76 @@ static void damage(const char *node, uint32_t unit, uint64_t step)
 	ftp_checkpoint_dir_close(&d);
 }
 
+/* The newest manifest of that node, and what writing the next one takes. */
+struct manifest {
+	char path[128];
+	struct ftp_checkpoint_manifest m;
+	uint32_t slot; /* the other one */
+};
+
+static void read_manifest(struct manifest *out, const char *node)
+{
+	static uint8_t slots[FTP_CHECKPOINT_N_SLOTS][FTP_CHECKPOINT_SLOT_BYTES];
+	static struct ftp_checkpoint_manifest m;
+	FILE *f;
+
+	snprintf(out->path, sizeof(out->path), "%s/checkpoint/%s/manifest", root, node);
+	f = fopen(out->path, "re");
+	assert_non_null(f);
+	assert_int_equal(fread(slots, 1, sizeof(slots), f), sizeof(slots));
+	fclose(f);
+	out->m.sequence = 0;
+	for (uint32_t i = 0; i < FTP_CHECKPOINT_N_SLOTS; i++) {
+		if (ftp_checkpoint_format_parse_manifest(&m, slots[i], sizeof(slots[i])) ||
+			m.sequence < out->m.sequence)
+			continue;
+		out->m = m;
+		out->slot = 1 - i;
+	}
+	assert_true(out->m.sequence > 0);
+}
+
+static void write_at(const char *path, uint64_t offset, const void *data, size_t bytes)
+{
+	FILE *f = fopen(path, "r+e");
+
+	assert_non_null(f);
+	assert_int_equal(fseek(f, (long)offset, SEEK_SET), 0);
+	assert_int_equal(fwrite(data, 1, bytes, f), bytes);
+	fclose(f);
+}
+
+/* All checksums hold: before the record of that unit and step there is one of the same name but for
+ * its length, of so many bytes. */
+static void forge(const char *node, uint32_t unit, uint64_t step, uint64_t bytes)
+{
+	static struct manifest x;
+	static uint8_t slot[FTP_CHECKPOINT_SLOT_BYTES], header[FTP_CHECKPOINT_HEADER_BYTES];
+	struct ftp_checkpoint_record forged = {.name = {.step = 0}};
+	char path[128];
+	struct stat st;
+	uint32_t n;
+
+	read_manifest(&x, node);
+	for (uint32_t i = 0; i < x.m.n_records; i++)
+		if (x.m.records[i].name.unit == unit && x.m.records[i].name.step == step)
+			forged = x.m.records[i];
+	assert_int_equal(forged.name.step, step);
+	snprintf(path, sizeof(path), "%s/checkpoint/%s/segment-%08x", root, node, forged.segment);
+	assert_int_equal(stat(path, &st), 0);
+	forged.name.bytes = bytes;
+	forged.offset = (uint64_t)st.st_size;
+	memmove(&x.m.records[1], &x.m.records[0], x.m.n_records * sizeof(x.m.records[0]));
+	x.m.records[0] = forged;
+	x.m.n_records++;
+	x.m.sequence++;
+	ftp_checkpoint_format_header(header, &forged.name);
+	write_at(path, forged.offset, header, sizeof(header));
+	assert_int_equal(truncate(path, st.st_size + (off_t)ftp_checkpoint_format_space(bytes)), 0);
+	n = ftp_checkpoint_format_manifest(slot, &x.m);
+	write_at(x.path, (uint64_t)x.slot * FTP_CHECKPOINT_SLOT_BYTES, slot, n);
+}
+
 static void newest__whole(void **state)
 {
 	(void)state;
@@ -252,6 +323,47 @@ static void holders__damaged(void **state)
 	damage("n3", 2, 40);
 	assert_int_equal(export(), -ENODATA);
 	assert_non_null(strstr(why.text, "units 2 are missing; n2: unit 2"));
+}
+
+/* What is read into the unit's memory is as long as the unit's state is. */
+static void holders__forged_length(void **state)
+{
+	(void)state;
+	write_journal("1", "0", 1, 40);
+	put_all(1, 40);
+	forge("n1", 0, 40, 64 << 20);
+	forge("n2", 0, 40, 64 << 20);
+	assert_exported(40, 1, 0);
+}
+
+/* A node at work puts and cleans up while its directory is being read: that is no damage. */
+static void holders__moved(void **state)
+{
+	struct ftp_export_history history;
+	struct ftp_export_holders *x;
+	json_t *problems = json_array();
+	char segment[128], away[160];
+	uint64_t bytes = model->units[2].state_bytes;
+	void *into = malloc(bytes);
+
+	(void)state;
+	write_journal("1", "0", 1, 40);
+	put_all(1, 40);
+	snprintf(segment, sizeof(segment), "%s/checkpoint/n2/segment-00000000", root);
+	snprintf(away, sizeof(away), "%s/away", root);
+	assert_int_equal(rename(segment, away), 0);
+	ftp_export_history_read(&history, root, problems);
+	assert_int_equal(ftp_export_holders_open(&x, root, &history, problems, &why), 0);
+	assert_int_equal(rename(away, segment), 0);
+	for (uint64_t step = 60; step <= 80; step += 20)
+		put((struct put){"n2", .term = 1, .step = step, .first = 0, .end = 4});
+	assert_true(ftp_export_holders_read(x, 2, 40, 1, bytes, into));
+	assert_true(ftp_export_holders_have_moved(x));
+	assert_int_equal(json_array_size(problems), 0);
+	ftp_export_holders_close(x);
+	ftp_export_history_deinit(&history);
+	json_decref(problems);
+	free(into);
 }
 
 /* Its record is sound, and not what the run trained. */
@@ -334,6 +446,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(newest__nothing, begin, end),
 		cmocka_unit_test_setup_teardown(newest__units_are_missing, begin, end),
 		cmocka_unit_test_setup_teardown(holders__damaged, begin, end),
+		cmocka_unit_test_setup_teardown(holders__forged_length, begin, end),
+		cmocka_unit_test_setup_teardown(holders__moved, begin, end),
 		cmocka_unit_test_setup_teardown(holders__lies, begin, end),
 		cmocka_unit_test_setup_teardown(holders__most_of_them, begin, end),
 		cmocka_unit_test_setup_teardown(holders__another_run, begin, end),

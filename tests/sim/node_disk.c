@@ -275,7 +275,7 @@ void sim_node_disk_fetch(struct sim_node *n, uint32_t unit, uint64_t step)
 	if (!n->disk.store)
 		return;
 	name = newest(n, unit, step); /* the put has moved them */
-	if (!name || ftp_checkpoint_get(n->disk.store, unit, step, content))
+	if (!name || ftp_checkpoint_get(n->disk.store, name, content))
 		return;
 	term = name->term;
 	if (await(n).outcome == FTP_CHECKPOINT_DONE)
