@@ -325,7 +325,6 @@ static int serve(struct ftp_control *c, int stop_fd, struct ftp_error *err)
 		if (now_ns >= c->progress_due_ns) {
 			c->progress_due_ns = now_ns + PROGRESS_EVERY_NS;
 			ftp_control_send_progress(c);
-			ftp_recorder_touch(c->params->recorder, FTP_RECORDER_WORKER);
 		}
 		rc = ftp_control_link_turn(c, now_ns, err);
 		if (rc)

@@ -13,7 +13,6 @@
 #define MAGIC	   "FTPFLGHT"
 #define MAX_PATH   4096
 #define FILE_BYTES sizeof(struct file)
-#define PAGE_BYTES 4096
 
 struct file {
 	struct ftp_recorder_head head;
@@ -89,14 +88,6 @@ void ftp_recorder_close(struct ftp_recorder *r, bool is_good)
 			r, FTP_RECORDER_CONTROL, FTP_RECORD_END, ftp_clock_now_ns(), "", 0, 0);
 	munmap(r->file, FILE_BYTES);
 	free(r);
-}
-
-void ftp_recorder_touch(struct ftp_recorder *r, enum ftp_recorder_ring ring)
-{
-	struct ftp_record *records = r ? r->file->rings[ring] : NULL;
-
-	for (uint32_t i = 0; r && i < FTP_RECORDER_RECORDS; i += PAGE_BYTES / sizeof(*records))
-		__atomic_fetch_or(&records[i].sequence, 0, __ATOMIC_RELAXED);
 }
 
 void ftp_recorder_note(struct ftp_recorder *r, enum ftp_recorder_ring ring,

@@ -71,10 +71,6 @@ void ftp_recorder_close(struct ftp_recorder *r, bool is_good);
 void ftp_recorder_note(struct ftp_recorder *r, enum ftp_recorder_ring ring,
 	enum ftp_record_kind kind, uint64_t now_ns, const char *text, uint64_t a, uint64_t b);
 
-/* By any thread but the ring's, some times a second: after the kernel has written a page back, the
- * next store to it costs a page fault and a turn of the file system's journal. It is taken here. */
-void ftp_recorder_touch(struct ftp_recorder *r, enum ftp_recorder_ring ring);
-
 /* What a file holds, whoever writes to it meanwhile, and whatever it is. */
 struct ftp_flight {
 	struct ftp_recorder_head head;

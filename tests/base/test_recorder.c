@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <pthread.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -152,34 +151,6 @@ static void note__survives_kill_9(void **state)
 	}
 }
 
-static void *touch(void *arg)
-{
-	for (int i = 0; i < 2000; i++)
-		ftp_recorder_touch(arg, FTP_RECORDER_WORKER);
-	return NULL;
-}
-
-/* Whatever is being noted meanwhile. */
-static void touch__changes_nothing(void **state)
-{
-	struct ftp_recorder *r = begin();
-	struct ftp_flight f;
-	pthread_t thread;
-
-	(void)state;
-	ftp_recorder_touch(NULL, FTP_RECORDER_WORKER);
-	assert_int_equal(pthread_create(&thread, NULL, touch, r), 0);
-	for (uint64_t i = 0; i < 20000; i++)
-		note(r, i);
-	pthread_join(thread, NULL);
-	f = read_flight(path);
-	assert_int_equal(f.n_noted, 20000);
-	assert_int_equal(f.n, FTP_RECORDER_RECORDS);
-	assert_int_equal(f.n_broken, 0);
-	ftp_flight_free(&f);
-	ftp_recorder_close(r, true);
-}
-
 static void open__where_it_cannot(void **state)
 {
 	struct ftp_recorder *r;
@@ -293,7 +264,6 @@ int main(void)
 		cmocka_unit_test(note__the_newest_are_kept),
 		cmocka_unit_test(open__the_one_before_is_kept),
 		cmocka_unit_test(note__survives_kill_9),
-		cmocka_unit_test(touch__changes_nothing),
 		cmocka_unit_test(open__where_it_cannot),
 		cmocka_unit_test(read__what_is_no_flight),
 		cmocka_unit_test(read__random_damage),
