@@ -138,6 +138,11 @@ uint64_t ftp_coordinator_disk_name(
 	return s->stable_step;
 }
 
+void ftp_coordinator_disk_postpone(struct ftp_coordinator *c, uint64_t by_ns)
+{
+	c->snapshots.disk.put.begun_ns += by_ns;
+}
+
 void ftp_coordinator_disk_lose(struct ftp_coordinator *c, uint32_t node)
 {
 	c->snapshots.disk.put.awaited &= ~FTP_NODE_BIT(node);

@@ -39,6 +39,8 @@ uint64_t ftp_coordinator_disk_name(
 /* The step that disks are to keep; 0: none. */
 uint64_t ftp_coordinator_disk_kept(const struct ftp_coordinator *c);
 bool ftp_coordinator_disk_needs(const struct ftp_coordinator *c, uint64_t step);
+/* Nodes have so much more time to tell. */
+void ftp_coordinator_disk_postpone(struct ftp_coordinator *c, uint64_t by_ns);
 void ftp_coordinator_disk_lose(struct ftp_coordinator *c, uint32_t node);
 int ftp_coordinator_on_persisted(struct ftp_coordinator *c, uint32_t node, const json_t *body,
 	uint64_t now_ns, struct ftp_actions *a, struct ftp_error *err);
