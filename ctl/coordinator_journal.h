@@ -8,7 +8,7 @@
 #define FTP_JOURNAL_VERSION 2
 
 /* Counters and sizes: exact in a double, and far from where a sum would not fit JSON. */
-#define FTP_JOURNAL_MAX_COUNT (UINT64_C(1) << 53)
+#define FTP_JOURNAL_MAX_COUNT FTP_PROTOCOL_MAX_COUNT
 
 /* All but plan, evaluation, nodes, plans, changes, recoveries. */
 struct ftp_journal_head {
