@@ -11,7 +11,7 @@
 
 struct ftp_coordinator_disk {
 	uint64_t named_step; /* the last one that was put, or where that began */
-	/* What the plan in force went back to, while no snapshot that counts is known to be
+	/* The earliest step that was gone back to since a snapshot that counts was known to be
 	 * durable: what disks have of it may be all that is left, and later states there are of an
 	 * abandoned history. 0: none */
 	uint64_t back_step;
