@@ -127,6 +127,12 @@ static struct ftp_emulate configured(const struct ftp_config_emulate *e)
 		.delay_ns = e->delay_ns};
 }
 
+/* The process that is known already, here or by the journal, is as slow as it was. */
+static double known_slowness(const struct ftp_coordinator_node *n, const struct ftp_join *join)
+{
+	return n->joined && n->join.incarnation == join->incarnation ? n->slowness.value : 1;
+}
+
 void ftp_coordinator_join(struct ftp_coordinator *c, const struct ftp_event *e, uint64_t now_ns,
 	struct ftp_actions *a)
 {
@@ -136,6 +142,7 @@ void ftp_coordinator_join(struct ftp_coordinator *c, const struct ftp_event *e, 
 	struct ftp_error err;
 	uint32_t node;
 	bool profiled, is_new;
+	double slowness;
 
 	if (ftp_coordinator_find_conn(c, e->conn) != FTP_NO_NODE) {
 		ftp_actions_refuse(a, FTP_JSONRPC_STATE, "this connection has joined already");
@@ -153,14 +160,15 @@ void ftp_coordinator_join(struct ftp_coordinator *c, const struct ftp_event *e, 
 	n = &c->nodes[node];
 	is_new = !n->joined;
 	profiled = n->profiled; /* by an earlier process: better than nothing */
+	slowness = known_slowness(n, &join);
 	memset(n, 0, offsetof(struct ftp_coordinator_node, profile));
 	n->profiled = profiled;
 	n->joined = n->live = true;
 	n->conn = e->conn;
 	n->join = join;
 	n->emulate = configured(&c->config->nodes[node].emulate);
-	ftp_slowness_init(&n->slowness, 1);
-	n->told_slowness = n->planned_slowness = n->judged_slowness = 1;
+	ftp_slowness_init(&n->slowness, slowness);
+	n->told_slowness = n->planned_slowness = n->judged_slowness = slowness;
 	joined.node = node;
 	memcpy(joined.isa, c->isa, sizeof(joined.isa));
 	ftp_actions_log(a, FTP_LOG_INFO, "%s joined: pid %lld, %u cores, %s, %s", join.name,
