@@ -342,25 +342,21 @@ static void on_broken(struct ftp_coordinator *c, const struct ftp_event *e, uint
 	ftp_coordinator_suspect(c, FTP_EVIDENCE_CERTAIN, now_ns, a, "%s", e->text);
 }
 
-static void postpone(uint64_t *at_ns, uint64_t by_ns)
-{
-	if (*at_ns != FTP_NS_NEVER)
-		*at_ns += by_ns;
-}
-
 /* Whoever spoke or answered meanwhile will be heard in a moment. */
 static void on_paused(struct ftp_coordinator *c, const struct ftp_event *e, uint64_t now_ns,
 	struct ftp_actions *a)
 {
+	(void)now_ns;
 	ftp_actions_log(a, FTP_LOG_INFO,
-		"the coordinator did not run for %.1f s: nodes get as much more time",
+		"the coordinator did not listen for %.1f s: nodes get as much more time",
 		(double)e->pause_ns / (double)FTP_NS_PER_S);
 	for (uint32_t i = 0; i < c->n_nodes; i++)
-		ftp_detector_restart(&c->nodes[i].detector, now_ns);
-	c->computed_ns = now_ns;
-	postpone(&c->deadline_ns, e->pause_ns);
-	postpone(&c->verdict_ns, e->pause_ns);
-	postpone(&c->change.deadline_ns, e->pause_ns);
+		ftp_detector_excuse(&c->nodes[i].detector, e->pause_ns);
+	ftp_clock_postpone(&c->computed_ns, e->pause_ns);
+	ftp_clock_postpone(&c->deadline_ns, e->pause_ns);
+	ftp_clock_postpone(&c->verdict_ns, e->pause_ns);
+	ftp_clock_postpone(&c->change.deadline_ns, e->pause_ns);
+	ftp_coordinator_disk_postpone(c, e->pause_ns);
 }
 
 static void (*const handlers[])(struct ftp_coordinator *c, const struct ftp_event *e,

@@ -115,7 +115,8 @@ enum ftp_event_kind {
 	FTP_EVENT_LOST,	   /* a connection is gone; text says how */
 	FTP_EVENT_BROKEN,  /* the shell cannot go on: text says why */
 	FTP_EVENT_PAUSED,  /* for pause_ns nobody listened: this process, or its machine, stood
-			      still; before anything that has come meanwhile */
+			      still, or waited for a disk; before anything that has come
+			      meanwhile */
 	FTP_EVENT_TICK,	   /* the deadline has come */
 };
 

@@ -11,6 +11,13 @@
 
 #define LL(x) ((unsigned long long)(x))
 
+/* A step after the one gone back to before may be in the nodes' memory only: that stays pinned. */
+static void go_back(struct ftp_coordinator_snapshots *s, uint64_t step)
+{
+	if (!s->disk.back_step || step < s->disk.back_step)
+		s->disk.back_step = step;
+}
+
 void ftp_coordinator_disk_begin(struct ftp_coordinator *c)
 {
 	struct ftp_coordinator_snapshots *s = &c->snapshots;
@@ -18,7 +25,7 @@ void ftp_coordinator_disk_begin(struct ftp_coordinator *c)
 	if (!ftp_catalogue_find(&s->catalogue, s->disk_step))
 		s->disk_step = 0;
 	if (c->plan.recovery && !s->disk_step)
-		s->disk.back_step = c->plan.recovery_step;
+		go_back(s, c->plan.recovery_step);
 	if (!ftp_catalogue_find(&s->catalogue, s->disk.put.step))
 		s->disk.put.step = 0;
 	if (s->disk.named_step > c->plan_step)
@@ -136,6 +143,11 @@ uint64_t ftp_coordinator_disk_name(
 	s->disk.put.term = c->plan.term;
 	s->disk.put.begun_ns = now_ns;
 	return s->stable_step;
+}
+
+void ftp_coordinator_disk_postpone(struct ftp_coordinator *c, uint64_t by_ns)
+{
+	c->snapshots.disk.put.begun_ns += by_ns;
 }
 
 void ftp_coordinator_disk_lose(struct ftp_coordinator *c, uint32_t node)

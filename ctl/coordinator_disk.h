@@ -11,7 +11,7 @@
 
 struct ftp_coordinator_disk {
 	uint64_t named_step; /* the last one that was put, or where that began */
-	/* What the plan in force went back to, while no snapshot that counts is known to be
+	/* The earliest step that was gone back to since a snapshot that counts was known to be
 	 * durable: what disks have of it may be all that is left, and later states there are of an
 	 * abandoned history. 0: none */
 	uint64_t back_step;
@@ -39,6 +39,8 @@ uint64_t ftp_coordinator_disk_name(
 /* The step that disks are to keep; 0: none. */
 uint64_t ftp_coordinator_disk_kept(const struct ftp_coordinator *c);
 bool ftp_coordinator_disk_needs(const struct ftp_coordinator *c, uint64_t step);
+/* Nodes have so much more time to tell. */
+void ftp_coordinator_disk_postpone(struct ftp_coordinator *c, uint64_t by_ns);
 void ftp_coordinator_disk_lose(struct ftp_coordinator *c, uint32_t node);
 int ftp_coordinator_on_persisted(struct ftp_coordinator *c, uint32_t node, const json_t *body,
 	uint64_t now_ns, struct ftp_actions *a, struct ftp_error *err);

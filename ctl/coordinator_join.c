@@ -34,9 +34,6 @@ static int admit(const struct ftp_coordinator *c, const struct ftp_join *join, u
 		c->state != FTP_RUN_TRAINING)
 		return ftp_error_set(err, EBUSY, "the run has begun: it is %s",
 			ftp_coordinator_state_name(c->state));
-	if (join->newest_term > FTP_PROTOCOL_MAX_TERM)
-		return ftp_error_set(
-			err, EINVAL, "%s comes with a term that cannot be", join->name);
 	if (join->newest_term && c->state == FTP_RUN_TRAINING && !may_return(c, join))
 		return ftp_error_set(err, EBUSY,
 			"%s comes back too late: training has gone on without it since term %llu; "
@@ -70,6 +67,31 @@ static int admit(const struct ftp_coordinator *c, const struct ftp_join *join, u
 	return 0;
 }
 
+/* Later terms are counted on from its own, and later snapshots from its step. */
+static int check_numbers(
+	const struct ftp_coordinator *c, const struct ftp_join *join, struct ftp_error *err)
+{
+	uint64_t last_step = c->last_step ? c->last_step : UINT64_MAX; /* not known yet */
+	const struct {
+		const char *field;
+		uint64_t value, most;
+	} numbers[] = {
+		{"term", join->term, FTP_PROTOCOL_MAX_TOLD_TERM},
+		{"next_term", join->next_term, FTP_PROTOCOL_MAX_TOLD_TERM},
+		{"newest_term", join->newest_term, FTP_PROTOCOL_MAX_TOLD_TERM},
+		{"step", join->step, last_step},
+		{"first_row", join->first_row, last_step},
+	};
+
+	for (size_t i = 0; i < sizeof(numbers) / sizeof(*numbers); i++)
+		if (numbers[i].value > numbers[i].most)
+			return ftp_error_set(err, EINVAL,
+				"%s comes with a %s of %llu, which is above %llu: start it anew",
+				join->name, numbers[i].field, (unsigned long long)numbers[i].value,
+				(unsigned long long)numbers[i].most);
+	return 0;
+}
+
 static int check_join(struct ftp_coordinator *c, const json_t *body, struct ftp_join *join,
 	uint32_t *node, struct ftp_error *err)
 {
@@ -93,7 +115,8 @@ static int check_join(struct ftp_coordinator *c, const json_t *body, struct ftp_
 		return ftp_error_set(err, ENOENT,
 			"there is no node '%s' in this run's configuration", join->name);
 	*node = (uint32_t)rc;
-	return admit(c, join, *node, err);
+	rc = check_numbers(c, join, err);
+	return rc ? rc : admit(c, join, *node, err);
 }
 
 static struct ftp_emulate configured(const struct ftp_config_emulate *e)
@@ -102,6 +125,12 @@ static struct ftp_emulate configured(const struct ftp_config_emulate *e)
 		.loss = e->loss,
 		.bandwidth_bytes = e->bandwidth_bytes,
 		.delay_ns = e->delay_ns};
+}
+
+/* The process that is known already, here or by the journal, is as slow as it was. */
+static double known_slowness(const struct ftp_coordinator_node *n, const struct ftp_join *join)
+{
+	return n->joined && n->join.incarnation == join->incarnation ? n->slowness.value : 1;
 }
 
 void ftp_coordinator_join(struct ftp_coordinator *c, const struct ftp_event *e, uint64_t now_ns,
@@ -113,6 +142,7 @@ void ftp_coordinator_join(struct ftp_coordinator *c, const struct ftp_event *e, 
 	struct ftp_error err;
 	uint32_t node;
 	bool profiled, is_new;
+	double slowness;
 
 	if (ftp_coordinator_find_conn(c, e->conn) != FTP_NO_NODE) {
 		ftp_actions_refuse(a, FTP_JSONRPC_STATE, "this connection has joined already");
@@ -130,14 +160,15 @@ void ftp_coordinator_join(struct ftp_coordinator *c, const struct ftp_event *e, 
 	n = &c->nodes[node];
 	is_new = !n->joined;
 	profiled = n->profiled; /* by an earlier process: better than nothing */
+	slowness = known_slowness(n, &join);
 	memset(n, 0, offsetof(struct ftp_coordinator_node, profile));
 	n->profiled = profiled;
 	n->joined = n->live = true;
 	n->conn = e->conn;
 	n->join = join;
 	n->emulate = configured(&c->config->nodes[node].emulate);
-	ftp_slowness_init(&n->slowness, 1);
-	n->told_slowness = n->planned_slowness = n->judged_slowness = 1;
+	ftp_slowness_init(&n->slowness, slowness);
+	n->told_slowness = n->planned_slowness = n->judged_slowness = slowness;
 	joined.node = node;
 	memcpy(joined.isa, c->isa, sizeof(joined.isa));
 	ftp_actions_log(a, FTP_LOG_INFO, "%s joined: pid %lld, %u cores, %s, %s", join.name,

@@ -59,6 +59,7 @@ const struct ftp_field ftp_coordinator_journal_fields[] = {
 	FIELD(stable_step, FTP_FIELD_U64),
 	FIELD(disk_step, FTP_FIELD_U64),
 	FIELD(disk_term, FTP_FIELD_U64),
+	FIELD(back_step, FTP_FIELD_U64),
 	{.name = "digest",
 		.kind = FTP_FIELD_VALUES,
 		.element_kind = FTP_FIELD_DIGEST,
@@ -100,6 +101,7 @@ static void fill(struct ftp_journal_head *h, const struct ftp_coordinator *c, ui
 		.n_train = c->data.n_train,
 		.n_test = c->data.n_test,
 		.stable_step = ftp_coordinator_holdings_known(c),
+		.back_step = c->snapshots.disk.back_step,
 		.forgotten_term = catalogue->forgotten_term,
 		.n_begun = catalogue->n_begun};
 	memcpy(h->isa, c->isa, sizeof(h->isa));

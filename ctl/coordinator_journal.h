@@ -5,10 +5,10 @@
 #include "ctl/coordinator_state.h"
 #include "ctl/protocol_fields.h"
 
-#define FTP_JOURNAL_VERSION 2
+#define FTP_JOURNAL_VERSION 3
 
 /* Counters and sizes: exact in a double, and far from where a sum would not fit JSON. */
-#define FTP_JOURNAL_MAX_COUNT (UINT64_C(1) << 53)
+#define FTP_JOURNAL_MAX_COUNT FTP_PROTOCOL_MAX_COUNT
 
 /* All but plan, evaluation, nodes, plans, changes, recoveries. */
 struct ftp_journal_head {
@@ -27,6 +27,7 @@ struct ftp_journal_head {
 	uint64_t n_train, n_test;
 	uint64_t stable_step;	       /* a snapshot as new as that was stable once; 0: none was */
 	uint64_t disk_step, disk_term; /* the snapshot on disks, 0: none */
+	uint64_t back_step;	       /* struct ftp_coordinator_disk */
 	uint32_t n_units;	       /* of it: all, or 0 */
 	struct ftp_digest digest[FTP_PROTOCOL_MAX_UNITS];
 	/* struct ftp_catalogue's history */

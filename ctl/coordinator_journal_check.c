@@ -103,6 +103,8 @@ static int check_snapshots(
 			"greater than stable_step"},
 		{has_disk && (!h->disk_term || h->disk_term > h->last_term), "disk_term",
 			"no term of the run"},
+		{has_disk && h->back_step, "back_step", "expected 0, as there is a disk_step"},
+		{h->back_step > h->plan_step, "back_step", "greater than plan_step"},
 		{has_disk != (h->n_units > 0), "digest", "expected those of disk_step's units"},
 		{h->n_units && plan->n_stages && h->n_units != plan->n_units, "digest",
 			"expected one for each unit of the plan"},

@@ -53,6 +53,7 @@ static void read_head(struct ftp_coordinator *c, const struct ftp_journal_head *
 	memcpy(c->reason, h->reason, sizeof(c->reason));
 	memcpy(c->params_digest, h->params_digest, sizeof(c->params_digest));
 	c->snapshots.known_step = h->stable_step;
+	c->snapshots.disk.back_step = h->back_step;
 	r->fatal_step = h->fatal_step;
 	r->fatal_stable = h->fatal_stable;
 	r->n_fatal = h->n_fatal;
@@ -151,8 +152,6 @@ void ftp_coordinator_journal_read(struct ftp_coordinator *c, const json_t *journ
 		read_node(c, entry);
 	read_plan(c);
 	read_disk(c, h);
-	if (c->plan.recovery && !c->snapshots.disk_step)
-		c->snapshots.disk.back_step = c->plan.recovery_step;
 	free(h);
 	json_array_extend(c->plans, json_object_get(journal, "plans"));
 	json_array_extend(c->changes, json_object_get(journal, "changes"));

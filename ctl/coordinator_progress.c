@@ -159,11 +159,29 @@ static void tell(struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions 
 	ftp_coordinator_event_progress(c, now_ns, a);
 }
 
+/* Before any of it is believed. */
+static int check_progress(
+	const struct ftp_coordinator *c, const struct ftp_progress *m, struct ftp_error *err)
+{
+	if (m->step > c->last_step)
+		return ftp_error_set(err, EPROTO, "step: %llu, but the last one is %llu",
+			(unsigned long long)m->step, (unsigned long long)c->last_step);
+	for (uint32_t i = 0; i < m->n_links; i++)
+		if (m->link_peer[i] >= c->n_nodes)
+			return ftp_error_set(err, EPROTO,
+				"link_peer[%u]: %u, but the run has %u nodes", i, m->link_peer[i],
+				c->n_nodes);
+	return 0;
+}
+
 static int take_progress(struct ftp_coordinator *c, uint32_t node, const struct ftp_progress *m,
 	uint64_t now_ns, struct ftp_actions *a, struct ftp_error *err)
 {
 	struct ftp_coordinator_node *n = &c->nodes[node];
+	int rc = check_progress(c, m, err);
 
+	if (rc)
+		return rc;
 	if (m->compute_s > n->compute_s || m->step > n->step)
 		c->computed_ns = now_ns;
 	ftp_detector_heard(&n->detector, now_ns);
@@ -173,9 +191,6 @@ static int take_progress(struct ftp_coordinator *c, uint32_t node, const struct 
 	n->compute_s = m->compute_s;
 	n->wait_s = m->wait_s;
 	n->poll_s = m->poll_s;
-	for (uint32_t i = 0; i < m->n_links; i++)
-		if (m->link_peer[i] >= c->n_nodes)
-			return ftp_error_set(err, EPROTO, "a link to no node of the run");
 	note_clock(n, m, now_ns);
 	note_links(n, m, now_ns);
 	note_slowness(c, node, m, now_ns, a);

@@ -143,6 +143,27 @@ static void begin_training(struct ftp_coordinator *c, uint64_t now_ns)
 	}
 }
 
+/* A plan that was on its way when the coordinator died, and that nobody will ever commit. */
+static void abandon(const struct ftp_coordinator_node *n, uint64_t now_ns, struct ftp_actions *a)
+{
+	const struct ftp_abandon m = {
+		.term = n->join.next_term, .reason = "the coordinator begins again"};
+
+	ftp_actions_call(a, n->conn, FTP_METHOD_ABANDON, ftp_abandon_encode(&m), m.term,
+		now_ns + FTP_COORDINATOR_COMMIT_NS);
+}
+
+/* An idle node may have come with such a plan; a stage that did would not have returned. */
+static void abandon_others(const struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a)
+{
+	for (uint32_t i = 0; i < c->n_nodes; i++) {
+		const struct ftp_coordinator_node *n = &c->nodes[i];
+
+		if (n->live && n->join.next_term && n->join.next_term != c->plan.term)
+			abandon(n, now_ns, a);
+	}
+}
+
 static void go_on(struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a)
 {
 	struct ftp_planner_plan in_force;
@@ -153,6 +174,7 @@ static void go_on(struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions
 	c->predicted = !ftp_coordinator_predict(c, &in_force, &c->answer, NULL);
 	c->predicted_s = c->predicted ? (double)c->answer.step_ns / (double)FTP_NS_PER_S : 0;
 	ftp_coordinator_change_resume(c, now_ns, a);
+	abandon_others(c, now_ns, a);
 }
 
 void ftp_coordinator_resume_settled(
@@ -243,16 +265,6 @@ static void decide(struct ftp_coordinator *c, uint64_t now_ns, struct ftp_action
 	else if ((n_returned || (any && c->resume.is_overdue)) &&
 		 c->deadline_ns > now_ns + FTP_COORDINATOR_RETURN_NS)
 		c->deadline_ns = now_ns + FTP_COORDINATOR_RETURN_NS;
-}
-
-/* A plan that was on its way when the coordinator died, and that nobody will ever commit. */
-static void abandon(const struct ftp_coordinator_node *n, uint64_t now_ns, struct ftp_actions *a)
-{
-	const struct ftp_abandon m = {
-		.term = n->join.next_term, .reason = "the coordinator begins again"};
-
-	ftp_actions_call(a, n->conn, FTP_METHOD_ABANDON, ftp_abandon_encode(&m), m.term,
-		now_ns + FTP_COORDINATOR_COMMIT_NS);
 }
 
 void ftp_coordinator_resume_joined(

@@ -14,12 +14,11 @@
 #include "ctl/coordinator_listen.h"
 #include "ctl/coordinator_metrics.h"
 #include "ctl/jsonrpc.h"
+#include "ctl/pause.h"
 #include "ctl/protocol.h"
 
 #define MAX_CONNS_TCP  128
 #define MAX_CONNS_UNIX 32
-/* Later than the next deadline: this process was stopped, or suspended, or waited for a disk. */
-#define PAUSE_NS (200 * FTP_NS_PER_MS)
 
 struct conn {
 	struct ftp_server *server;
@@ -48,6 +47,7 @@ struct ftp_server {
 	int epoll_fd, tcp_fd, unix_fd;
 	uint32_t last_conn, n_tcp, n_unix;
 	uint64_t now_ns; /* of this turn */
+	struct ftp_pause pause;
 	uint64_t refusals_quiet_until_ns;
 	pid_t parent;
 	bool ended;
@@ -355,29 +355,30 @@ static void earlier(uint64_t *first_ns, uint64_t ns)
 		*first_ns = ns;
 }
 
-static int timeout_ms(struct ftp_server *s)
+static uint64_t next_deadline(struct ftp_server *s)
 {
 	uint64_t first_ns = ftp_coordinator_deadline(s->core);
 
 	for (const struct conn *c = s->conns; c; c = c->next) {
 		earlier(&first_ns, ftp_jsonrpc_deadline(c->peer));
-		earlier(&first_ns, c->join_by_ns);
-		if (c->closing)
-			first_ns = 0;
+		earlier(&first_ns, c->closing ? 0 : c->join_by_ns);
 	}
-	if (first_ns == FTP_NS_NEVER)
-		return -1;
-	return first_ns <= s->now_ns ? 0 : (int)((first_ns - s->now_ns) / FTP_NS_PER_MS) + 1;
+	return first_ns;
 }
 
 /* Before what has come meanwhile: what nobody could hear is no silence of the nodes. */
-static void note_pause(struct ftp_server *s, uint64_t due_ns)
+static void note_pause(struct ftp_server *s)
 {
 	const struct ftp_event e = {
-		.kind = FTP_EVENT_PAUSED, .pause_ns = s->now_ns > due_ns ? s->now_ns - due_ns : 0};
+		.kind = FTP_EVENT_PAUSED, .pause_ns = ftp_pause_end(&s->pause, s->now_ns)};
 
-	if (e.pause_ns > PAUSE_NS)
-		step(s, &e);
+	if (!e.pause_ns)
+		return;
+	for (struct conn *c = s->conns; c; c = c->next) {
+		ftp_jsonrpc_postpone(c->peer, e.pause_ns);
+		ftp_clock_postpone(&c->join_by_ns, e.pause_ns);
+	}
+	step(s, &e);
 }
 
 static void take_signal(struct ftp_server *s, int stop_fd)
@@ -406,13 +407,11 @@ enum ftp_coordinator_outcome ftp_server_run(struct ftp_server *s, int stop_fd)
 
 	watch(s, EPOLL_CTL_ADD, stop_fd, EPOLLIN, &stop_fd);
 	while (!s->ended) {
-		int wait_ms = timeout_ms(s);
-		uint64_t due_ns =
-			wait_ms < 0 ? FTP_NS_NEVER : s->now_ns + (uint64_t)wait_ms * FTP_NS_PER_MS;
-		int n = epoll_wait(s->epoll_fd, events, 32, wait_ms);
+		int ms = ftp_pause_sleep(&s->pause, ftp_clock_now_ns(), next_deadline(s));
+		int n = epoll_wait(s->epoll_fd, events, 32, ms);
 
 		s->now_ns = ftp_clock_now_ns();
-		note_pause(s, due_ns);
+		note_pause(s);
 		for (int i = 0; i < n; i++) {
 			if (events[i].data.ptr == &stop_fd)
 				take_signal(s, stop_fd);

@@ -307,14 +307,36 @@ static void take_unit(struct ftp_coordinator *c, uint32_t node, const struct ftp
 		(unsigned long long)m->step);
 }
 
+/* What a stage has of its own units is of a step that it has done, so that the next one named is
+ * after it; replicas may come before that. */
+static int check_stored(const struct ftp_coordinator *c, uint32_t node, const struct ftp_stored *m,
+	struct ftp_error *err)
+{
+	const struct ftp_plan_stage *s = &c->plan.stages[ftp_coordinator_stage_of(&c->plan, node)];
+	uint64_t least = 0;
+
+	for (uint32_t i = 0; i < m->n_units; i++) {
+		if (m->unit[i] >= c->plan.n_units)
+			return ftp_error_set(err, EPROTO, "unit[%u]: %u, but the model has %u", i,
+				m->unit[i], c->plan.n_units);
+		if (m->unit[i] >= s->first_unit && m->unit[i] < s->end_unit)
+			least = m->step;
+	}
+	if (m->at >= least && m->at <= c->last_step)
+		return 0;
+	return ftp_error_set(err, EPROTO, "at: %llu, expected %llu to %llu",
+		(unsigned long long)m->at, (unsigned long long)least,
+		(unsigned long long)c->last_step);
+}
+
 static int take(struct ftp_coordinator *c, uint32_t node, const struct ftp_stored *m,
 	uint64_t now_ns, struct ftp_actions *a, struct ftp_error *err)
 {
 	struct ftp_coordinator_snapshots *s = &c->snapshots;
+	int rc = check_stored(c, node, m, err);
 
-	for (uint32_t i = 0; i < m->n_units; i++)
-		if (m->unit[i] >= c->plan.n_units)
-			return ftp_error_set(err, EPROTO, "a snapshot of no unit of the model");
+	if (rc)
+		return rc;
 	ftp_coordinator_snapshots_at(c, m->at);
 	ftp_coordinator_period_cost(c, node, m->cost_ns);
 	if (!m->n_units) {
@@ -335,7 +357,10 @@ int ftp_coordinator_on_stored(struct ftp_coordinator *c, uint32_t node, const js
 
 	if (rc || !ftp_coordinator_in_training(c, node, m.term, FTP_METHOD_STORED, a))
 		return rc;
-	if (!is_on(c) || !m.step || m.step != c->snapshots.next || m.step > c->last_step) {
+	if (m.step > c->last_step)
+		return ftp_error_set(err, EPROTO, "step: %llu, but the last one is %llu",
+			(unsigned long long)m.step, (unsigned long long)c->last_step);
+	if (!is_on(c) || !m.step || m.step != c->snapshots.next) {
 		ftp_actions_log(a, FTP_LOG_DEBUG, "dropped a late " FTP_METHOD_STORED);
 		return 0;
 	}

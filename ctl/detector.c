@@ -12,6 +12,11 @@ void ftp_detector_restart(struct ftp_detector *d, uint64_t now_ns)
 	d->heard_ns = now_ns;
 }
 
+void ftp_detector_excuse(struct ftp_detector *d, uint64_t ns)
+{
+	d->heard_ns += ns;
+}
+
 void ftp_detector_heard(struct ftp_detector *d, uint64_t now_ns)
 {
 	double share = (double)(now_ns - d->heard_ns) / (double)ftp_detector_wait_ns(d);

@@ -29,6 +29,9 @@ struct ftp_detector {
 /* Its silence counts from now on; what is known of its heartbeats stays. */
 void ftp_detector_restart(struct ftp_detector *d, uint64_t now_ns);
 
+/* Nobody could hear it for so long, up to now at most. */
+void ftp_detector_excuse(struct ftp_detector *d, uint64_t ns);
+
 void ftp_detector_heard(struct ftp_detector *d, uint64_t now_ns); /* a heartbeat */
 
 /* The longest silence that is nothing to worry about. */

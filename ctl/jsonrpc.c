@@ -201,6 +201,12 @@ void ftp_jsonrpc_notify(struct ftp_jsonrpc *p, const char *method, json_t *param
 	put(p, doc);
 }
 
+void ftp_jsonrpc_postpone(struct ftp_jsonrpc *p, uint64_t by_ns)
+{
+	for (uint32_t i = 0; i < p->n_calls; i++)
+		ftp_clock_postpone(&p->calls[i].deadline_ns, by_ns);
+}
+
 /* Texts may be cut in the middle of a character, which JSON does not allow. */
 static json_t *safe_string(const char *text)
 {

@@ -63,6 +63,8 @@ typedef void ftp_jsonrpc_done(void *arg, int code, const json_t *result, const c
 void ftp_jsonrpc_call(struct ftp_jsonrpc *p, const char *method, json_t *params,
 	uint64_t deadline_ns, ftp_jsonrpc_done *done, void *arg);
 void ftp_jsonrpc_notify(struct ftp_jsonrpc *p, const char *method, json_t *params);
+/* The deadlines of all open calls are later by so much: nobody could read the answers. */
+void ftp_jsonrpc_postpone(struct ftp_jsonrpc *p, uint64_t by_ns);
 
 /* Of a handler that returned 1. code 0: result (taken). Else the text explains. A call that is not
  * open any more is ignored. */

@@ -9,20 +9,26 @@
 	{                                                                                          \
 		.name = #member, .kind = kind_, .offset = offsetof(struct type, member)            \
 	}
+#define BOUNDED(type, member, kind_, most)                                                         \
+	{                                                                                          \
+		.name = #member, .kind = kind_, .offset = offsetof(struct type, member),           \
+		.bound = most                                                                      \
+	}
 #define TEXT(type, member)                                                                         \
 	{                                                                                          \
 		.name = #member, .kind = FTP_FIELD_TEXT, .offset = offsetof(struct type, member),  \
 		.bound = sizeof(((struct type *)0)->member)                                        \
 	}
-#define VALUES(type, member, count, kind_)                                                         \
+#define BOUNDED_VALUES(type, member, count, kind_, most)                                           \
 	{                                                                                          \
-		.name = #member, .kind = FTP_FIELD_VALUES, .element_kind = kind_,                  \
+		.name = #member, .kind = FTP_FIELD_VALUES, .element_kind = kind_, .bound = most,   \
 		.offset = offsetof(struct type, member),                                           \
 		.count_offset = offsetof(struct type, count),                                      \
 		.max_count = sizeof(((struct type *)0)->member) /                                  \
 			     sizeof(((struct type *)0)->member[0]),                                \
 		.stride_bytes = sizeof(((struct type *)0)->member[0])                              \
 	}
+#define VALUES(type, member, count, kind_) BOUNDED_VALUES(type, member, count, kind_, 0)
 #define OBJECTS(type, member, count, table_)                                                       \
 	{                                                                                          \
 		.name = #member, .kind = FTP_FIELD_OBJECTS, .table = table_,                       \
@@ -97,18 +103,19 @@ static const struct ftp_field ftp_profile_ask_fields[] = {
 MESSAGE(ftp_profile_ask)
 
 static const struct ftp_field ftp_profile_fields[] = {
-	VALUES(ftp_profile, forward_ns, n_units, FTP_FIELD_U64),
-	VALUES(ftp_profile, backward_ns, n_units, FTP_FIELD_U64),
-	VALUES(ftp_profile, update_ns, n_units, FTP_FIELD_U64),
-	VALUES(ftp_profile, mad_ns, n_units, FTP_FIELD_U64),
-	VALUES(ftp_profile, version_bytes, n_units, FTP_FIELD_U64),
-	VALUES(ftp_profile, fixed_bytes, n_units, FTP_FIELD_U64),
-	VALUES(ftp_profile, slot_bytes, n_units, FTP_FIELD_U64),
-	VALUES(ftp_profile, shared_bytes, n_units, FTP_FIELD_U64),
-	VALUES(ftp_profile, scratch1_bytes, n_units, FTP_FIELD_U64),
-	VALUES(ftp_profile, scratch2_bytes, n_units, FTP_FIELD_U64),
-	VALUES(ftp_profile, scratch3_bytes, n_units, FTP_FIELD_U64),
-	VALUES(ftp_profile, scratchpad_bytes, n_units, FTP_FIELD_U64),
+	BOUNDED_VALUES(ftp_profile, forward_ns, n_units, FTP_FIELD_U64, FTP_PROTOCOL_MAX_NS),
+	BOUNDED_VALUES(ftp_profile, backward_ns, n_units, FTP_FIELD_U64, FTP_PROTOCOL_MAX_NS),
+	BOUNDED_VALUES(ftp_profile, update_ns, n_units, FTP_FIELD_U64, FTP_PROTOCOL_MAX_NS),
+	BOUNDED_VALUES(ftp_profile, mad_ns, n_units, FTP_FIELD_U64, FTP_PROTOCOL_MAX_NS),
+	BOUNDED_VALUES(ftp_profile, version_bytes, n_units, FTP_FIELD_U64, FTP_PROTOCOL_MAX_COUNT),
+	BOUNDED_VALUES(ftp_profile, fixed_bytes, n_units, FTP_FIELD_U64, FTP_PROTOCOL_MAX_COUNT),
+	BOUNDED_VALUES(ftp_profile, slot_bytes, n_units, FTP_FIELD_U64, FTP_PROTOCOL_MAX_COUNT),
+	BOUNDED_VALUES(ftp_profile, shared_bytes, n_units, FTP_FIELD_U64, FTP_PROTOCOL_MAX_COUNT),
+	BOUNDED_VALUES(ftp_profile, scratch1_bytes, n_units, FTP_FIELD_U64, FTP_PROTOCOL_MAX_COUNT),
+	BOUNDED_VALUES(ftp_profile, scratch2_bytes, n_units, FTP_FIELD_U64, FTP_PROTOCOL_MAX_COUNT),
+	BOUNDED_VALUES(ftp_profile, scratch3_bytes, n_units, FTP_FIELD_U64, FTP_PROTOCOL_MAX_COUNT),
+	BOUNDED_VALUES(
+		ftp_profile, scratchpad_bytes, n_units, FTP_FIELD_U64, FTP_PROTOCOL_MAX_COUNT),
 	{.name = NULL},
 };
 MESSAGE(ftp_profile)
@@ -203,8 +210,8 @@ MESSAGE(ftp_probe)
 
 static const struct ftp_field ftp_links_fields[] = {
 	VALUES(ftp_links, peer, n_peers, FTP_FIELD_U32),
-	VALUES(ftp_links, rtt_ns, n_peers, FTP_FIELD_U64),
-	VALUES(ftp_links, bytes_per_s, n_peers, FTP_FIELD_U64),
+	BOUNDED_VALUES(ftp_links, rtt_ns, n_peers, FTP_FIELD_U64, FTP_PROTOCOL_MAX_NS),
+	BOUNDED_VALUES(ftp_links, bytes_per_s, n_peers, FTP_FIELD_U64, FTP_PROTOCOL_MAX_COUNT),
 	{.name = NULL},
 };
 MESSAGE(ftp_links)
@@ -236,7 +243,7 @@ MESSAGE(ftp_transfer)
 
 static const struct ftp_field ftp_transferred_fields[] = {
 	FIELD(ftp_transferred, term, FTP_FIELD_U64),
-	FIELD(ftp_transferred, bytes, FTP_FIELD_U64),
+	BOUNDED(ftp_transferred, bytes, FTP_FIELD_U64, FTP_PROTOCOL_MAX_COUNT),
 	FIELD(ftp_transferred, receive_ns, FTP_FIELD_U64),
 	FIELD(ftp_transferred, import_ns, FTP_FIELD_U64),
 	{.name = NULL},
@@ -256,7 +263,7 @@ static const struct ftp_field ftp_stored_fields[] = {
 	FIELD(ftp_stored, at, FTP_FIELD_U64),
 	VALUES(ftp_stored, unit, n_units, FTP_FIELD_U32),
 	VALUES(ftp_stored, digest, n_units, FTP_FIELD_DIGEST),
-	FIELD(ftp_stored, cost_ns, FTP_FIELD_U64),
+	BOUNDED(ftp_stored, cost_ns, FTP_FIELD_U64, FTP_PROTOCOL_MAX_NS),
 	{.name = NULL},
 };
 MESSAGE(ftp_stored)
@@ -368,7 +375,7 @@ MESSAGE(ftp_fail_ask)
 
 static const struct ftp_field ftp_prepared_fields[] = {
 	FIELD(ftp_prepared, term, FTP_FIELD_U64),
-	FIELD(ftp_prepared, memory_bytes, FTP_FIELD_U64),
+	BOUNDED(ftp_prepared, memory_bytes, FTP_FIELD_U64, FTP_PROTOCOL_MAX_COUNT),
 	{.name = NULL},
 };
 MESSAGE(ftp_prepared)
@@ -388,14 +395,14 @@ MESSAGE(ftp_stop)
 static const struct ftp_field ftp_progress_fields[] = {
 	FIELD(ftp_progress, term, FTP_FIELD_U64),
 	FIELD(ftp_progress, step, FTP_FIELD_U64),
-	FIELD(ftp_progress, samples, FTP_FIELD_U64),
+	BOUNDED(ftp_progress, samples, FTP_FIELD_U64, FTP_PROTOCOL_MAX_COUNT),
 	FIELD(ftp_progress, now_ns, FTP_FIELD_U64),
-	FIELD(ftp_progress, compute_s, FTP_FIELD_SECONDS),
-	FIELD(ftp_progress, wait_s, FTP_FIELD_SECONDS),
-	FIELD(ftp_progress, poll_s, FTP_FIELD_SECONDS),
-	VALUES(ftp_progress, step_compute_ns, n_steps, FTP_FIELD_U64),
+	BOUNDED(ftp_progress, compute_s, FTP_FIELD_SECONDS, FTP_PROTOCOL_MAX_SECONDS),
+	BOUNDED(ftp_progress, wait_s, FTP_FIELD_SECONDS, FTP_PROTOCOL_MAX_SECONDS),
+	BOUNDED(ftp_progress, poll_s, FTP_FIELD_SECONDS, FTP_PROTOCOL_MAX_SECONDS),
+	BOUNDED_VALUES(ftp_progress, step_compute_ns, n_steps, FTP_FIELD_U64, FTP_PROTOCOL_MAX_NS),
 	VALUES(ftp_progress, link_peer, n_links, FTP_FIELD_U32),
-	VALUES(ftp_progress, link_rtt_ns, n_links, FTP_FIELD_U64),
+	BOUNDED_VALUES(ftp_progress, link_rtt_ns, n_links, FTP_FIELD_U64, FTP_PROTOCOL_MAX_NS),
 	VALUES(ftp_progress, link_tx_bytes, n_links, FTP_FIELD_U64),
 	VALUES(ftp_progress, link_rx_bytes, n_links, FTP_FIELD_U64),
 	VALUES(ftp_progress, row_step, n_rows, FTP_FIELD_U64),
@@ -418,7 +425,7 @@ static const struct ftp_field ftp_finished_fields[] = {
 	FIELD(ftp_finished, term, FTP_FIELD_U64),
 	FIELD(ftp_finished, step, FTP_FIELD_U64),
 	TEXT(ftp_finished, params_digest),
-	FIELD(ftp_finished, train_s, FTP_FIELD_SECONDS),
+	BOUNDED(ftp_finished, train_s, FTP_FIELD_SECONDS, FTP_PROTOCOL_MAX_SECONDS),
 	{.name = NULL},
 };
 MESSAGE(ftp_finished)

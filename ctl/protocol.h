@@ -98,6 +98,12 @@
 #define FTP_PROTOCOL_MAX_UNITS 256
 /* Terms of any history are far below: whatever follows one still fits a JSON integer. */
 #define FTP_PROTOCOL_MAX_TERM (UINT64_C(1) << 62)
+/* That a node may tell of: a coordinator without its journal counts on from there. */
+#define FTP_PROTOCOL_MAX_TOLD_TERM (FTP_PROTOCOL_MAX_TERM - (UINT64_C(1) << 40))
+/* Most of other numbers: what is made of several of them stays exact, and finite. */
+#define FTP_PROTOCOL_MAX_NS	 (UINT64_C(1) << 50) /* 13 days */
+#define FTP_PROTOCOL_MAX_COUNT	 (UINT64_C(1) << 53) /* of bytes, samples: exact in a double */
+#define FTP_PROTOCOL_MAX_SECONDS UINT64_C(1000000000)
 
 #define FTP_METHOD_JOIN	       "node.join"    /* node -> coordinator, call */
 #define FTP_METHOD_PROFILE     "node.profile" /* coordinator -> node, calls */
@@ -422,8 +428,8 @@ struct ftp_exited {
 };
 
 /* Encoders give a new document; decoders return -EINVAL with the field's path in err, and bound
- * every size. A decoded plan's stages are consecutive, not empty, and start at unit 0; its holders
- * are members. */
+ * every size, and numbers that nodes measure. A decoded plan's stages are consecutive, not empty,
+ * and start at unit 0; its holders are members. */
 json_t *ftp_join_encode(const struct ftp_join *m);
 int ftp_join_decode(struct ftp_join *m, const json_t *j, struct ftp_error *err);
 json_t *ftp_joined_encode(const struct ftp_joined *m);

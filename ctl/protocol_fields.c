@@ -11,6 +11,8 @@
 
 struct codec {
 	const char *expected;
+	bool is_number;
+	uint64_t limit; /* largest number of the type; 0: none */
 	json_t *(*encode)(const struct ftp_field *f, const void *p);
 	bool (*decode)(const struct ftp_field *f, void *p, const json_t *j);
 };
@@ -136,8 +138,7 @@ static bool seconds_decode(const struct ftp_field *f, void *p, const json_t *j)
 {
 	double v = json_number_value(j);
 
-	(void)f;
-	if (!json_is_number(j) || !(v >= 0))
+	if (!json_is_number(j) || !(v >= 0) || (f->bound && v > (double)f->bound))
 		return false;
 	*(double *)p = v;
 	return true;
@@ -177,18 +178,40 @@ static bool loss_decode(const struct ftp_field *f, void *p, const json_t *j)
 }
 
 static const struct codec codecs[FTP_N_FIELD_KINDS] = {
-	[FTP_FIELD_U16] = {"an integer in range", uint16_t_encode, uint16_t_decode},
-	[FTP_FIELD_U32] = {"an integer in range", uint32_t_encode, uint32_t_decode},
-	[FTP_FIELD_U64] = {"an integer in range", uint64_t_encode, uint64_t_decode},
-	[FTP_FIELD_I64] = {"an integer in range", int64_t_encode, int64_t_decode},
-	[FTP_FIELD_HEX64] = {"16 lower-case hex digits", hex64_encode, hex64_decode},
-	[FTP_FIELD_DIGEST] = {"32 lower-case hex digits", digest_encode, digest_decode},
-	[FTP_FIELD_TEXT] = {"a string that fits", text_encode, text_decode},
-	[FTP_FIELD_SECONDS] = {"a number, not negative", seconds_encode, seconds_decode},
-	[FTP_FIELD_LOSS] = {"a number, \"nan\", \"inf\" or \"-inf\"", loss_encode, loss_decode},
-	[FTP_FIELD_OBJECTS] = {"an array within bounds", NULL, NULL},
-	[FTP_FIELD_VALUES] = {"an array within bounds", NULL, NULL},
+	[FTP_FIELD_U16] = {"an integer", true, UINT16_MAX, uint16_t_encode, uint16_t_decode},
+	[FTP_FIELD_U32] = {"an integer", true, UINT32_MAX, uint32_t_encode, uint32_t_decode},
+	[FTP_FIELD_U64] = {"an integer", true, INT64_MAX, uint64_t_encode, uint64_t_decode},
+	[FTP_FIELD_I64] = {"an integer", true, INT64_MAX, int64_t_encode, int64_t_decode},
+	[FTP_FIELD_HEX64] = {"16 lower-case hex digits", false, 0, hex64_encode, hex64_decode},
+	[FTP_FIELD_DIGEST] = {"32 lower-case hex digits", false, 0, digest_encode, digest_decode},
+	[FTP_FIELD_TEXT] = {"a string that fits", false, 0, text_encode, text_decode},
+	[FTP_FIELD_SECONDS] = {"a number", true, 0, seconds_encode, seconds_decode},
+	[FTP_FIELD_LOSS] = {"a number, \"nan\", \"inf\" or \"-inf\"", false, 0, loss_encode,
+		loss_decode},
+	[FTP_FIELD_OBJECTS] = {"an array within bounds", false, 0, NULL, NULL},
+	[FTP_FIELD_VALUES] = {"an array within bounds", false, 0, NULL, NULL},
 };
+
+/* What was expected at that place, and what there is. */
+static int refuse(const struct ftp_field *f, enum ftp_field_kind kind, const char *at,
+	const json_t *j, struct ftp_error *err)
+{
+	const struct codec *c = &codecs[kind];
+	uint64_t most = f->bound ? f->bound : c->limit;
+	char got[32] = "";
+
+	if (!c->is_number)
+		return ftp_error_set(err, EINVAL, "%s: expected %s", at, c->expected);
+	if (json_is_integer(j))
+		snprintf(got, sizeof(got), ", got %" JSON_INTEGER_FORMAT, json_integer_value(j));
+	else if (json_is_real(j))
+		snprintf(got, sizeof(got), ", got %g", json_real_value(j));
+	if (!most)
+		return ftp_error_set(
+			err, EINVAL, "%s: expected %s of at least 0%s", at, c->expected, got);
+	return ftp_error_set(
+		err, EINVAL, "%s: expected %s from 0 to %" PRIu64 "%s", at, c->expected, most, got);
+}
 
 static bool is_array(const struct ftp_field *f)
 {
@@ -235,6 +258,7 @@ static int array_decode(const struct ftp_field *table, const struct ftp_field *f
 {
 	uint32_t *count = (uint32_t *)(m + f->count_offset);
 	size_t n = json_array_size(array);
+	char at[64];
 
 	if (!json_is_array(array) || n > f->max_count)
 		return ftp_error_set(
@@ -254,8 +278,8 @@ static int array_decode(const struct ftp_field *table, const struct ftp_field *f
 			if (rc)
 				return ftp_error_prefix(err, rc, "%s[%zu]", f->name, i);
 		} else if (!codecs[f->element_kind].decode(f, p, j)) {
-			return ftp_error_set(err, EINVAL, "%s[%zu]: expected %s", f->name, i,
-				codecs[f->element_kind].expected);
+			snprintf(at, sizeof(at), "%s[%zu]", f->name, i);
+			return refuse(f, f->element_kind, at, j, err);
 		}
 	}
 	return 0;
@@ -277,8 +301,7 @@ int ftp_protocol_fields_decode(
 			if (rc)
 				return rc;
 		} else if (!codecs[f->kind].decode(f, (char *)m + f->offset, value)) {
-			return ftp_error_set(
-				err, EINVAL, "%s: expected %s", f->name, codecs[f->kind].expected);
+			return refuse(f, f->kind, f->name, value, err);
 		}
 	}
 	return 0;

@@ -28,7 +28,7 @@ struct ftp_field {
 	const char *name; /* NULL ends a table */
 	enum ftp_field_kind kind;
 	size_t offset;
-	uint64_t bound; /* largest number (0: the type's), or bytes of a text */
+	uint64_t bound; /* largest number (0: the type's), of each element; or bytes of a text */
 	/* Arrays: the uint32_t at count_offset counts the elements; arrays that share it have the
 	 * same length, the first row of them sets it. */
 	size_t count_offset;

@@ -11,10 +11,10 @@ void ftp_standing_halt(struct ftp_standing *s, uint64_t term)
 		s->newest_term = term;
 }
 
-/* A repeated commit changes nothing. */
+/* A repeated commit changes nothing; one of a plan without a stage here leaves none in force. */
 static bool commit(struct ftp_standing *s, uint64_t term)
 {
-	if (term == s->term && !s->is_halted)
+	if (term && term == s->term && !s->is_halted)
 		return false;
 	s->term = term;
 	s->next_term = 0;

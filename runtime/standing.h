@@ -26,8 +26,8 @@ struct ftp_standing {
 void ftp_standing_prepare(struct ftp_standing *s, uint64_t term);
 void ftp_standing_halt(struct ftp_standing *s, uint64_t term);
 
-/* How the call has ended; term: that of its plan. true: another plan is in force from now on, and
- * the losses of the one before are not told any more. */
+/* How the call has ended; term: that of its plan, 0: of a commit that left no stage here. true:
+ * another plan is in force from now on, and the losses of the one before are not told any more. */
 bool ftp_standing_answered(
 	struct ftp_standing *s, enum ftp_transition_call call, uint64_t term, bool is_refused);
 

@@ -20,4 +20,11 @@ void ftp_clock_wall_text(char *text, size_t bytes);
 /* Sleeps the calling thread; control paths only. */
 void ftp_clock_sleep_ns(uint64_t ns);
 
+/* A deadline becomes later; what never comes stays so. */
+static inline void ftp_clock_postpone(uint64_t *deadline_ns, uint64_t by_ns)
+{
+	if (*deadline_ns != FTP_NS_NEVER)
+		*deadline_ns += by_ns;
+}
+
 #endif

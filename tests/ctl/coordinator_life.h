@@ -21,11 +21,13 @@
  *   memory NODE MIB  its limit
  *   pause MS	    nothing runs for so long, nor listens
  *   restart [lost|asked|with N|without NODE]   the coordinator is killed and comes back: without
- *its journal, asked to resume, with so many nodes or without one in its configuration; all
- *connections are gone, and no call of the old one is answered tamper PATH JSON   of the journal
- *that the next restart is given; not if that is refused rejoin CONN NAME   a process that lived on
- *joins, and tells the losses that are missing away N	    all stages do N steps more, and nobody
- *hears of it finish	    all stages have finished, if the last step is done
+ *		    its journal, asked to resume, with so many nodes or without one in its
+ *		    configuration; all connections are gone, and no call of the old one is answered
+ *   tamper PATH JSON   of the journal that the next restart is given; not if that is refused
+ *   rejoin CONN NAME [FIELD NUMBER]...   a process that lived on joins, with other numbers than it
+ *		    would say, and tells the losses that are missing
+ *   away N	    all stages do N steps more, and nobody hears of it
+ *   finish	    all stages have finished, if the last step is done
  */
 #ifndef FTP_TESTS_COORDINATOR_LIFE_H
 #define FTP_TESTS_COORDINATOR_LIFE_H

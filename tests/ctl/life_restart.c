@@ -131,6 +131,17 @@ static void tell_rows(struct life *l, unsigned conn)
 	free(m);
 }
 
+/* Pairs of a field and a number. */
+static void set_numbers(json_t *body, const char *args)
+{
+	char key[32];
+	long long value;
+	int n;
+
+	for (; sscanf(args, " %31s %lld%n", key, &value, &n) == 2; args += n)
+		json_object_set_new(body, key, json_integer(value));
+}
+
 void life_on_rejoin(struct life *l, const char *args)
 {
 	const struct ftp_plan *p = &l->plan;
@@ -146,9 +157,11 @@ void life_on_rejoin(struct life *l, const char *args)
 		.term = p->term,
 		.step = l->step,
 		.newest_term = l->prepared.term > p->term ? l->prepared.term : p->term};
+	json_t *body;
 	unsigned conn;
+	int n;
 
-	ftp_assert(sscanf(args, "%u %32s", &conn, m.name) == 2);
+	ftp_assert(sscanf(args, "%u %32s%n", &conn, m.name, &n) == 2);
 	m.pid = 100 + conn;
 	if (l->prepared.term > p->term)
 		m.next_term = l->prepared.term;
@@ -159,7 +172,9 @@ void life_on_rejoin(struct life *l, const char *args)
 	}
 	if (p->term && !strcmp(m.name, p->stages[p->n_stages - 1].name))
 		m.first_row = 1;
-	life_request(l, conn, FTP_METHOD_JOIN, ftp_join_encode(&m), true);
+	body = ftp_join_encode(&m);
+	set_numbers(body, args + n);
+	life_request(l, conn, FTP_METHOD_JOIN, body, true);
 	for (unsigned i = 0; i < l->config.n_nodes && !l->refused; i++)
 		if (!strcmp(m.name, l->names[i]))
 			l->conn[i] = conn;

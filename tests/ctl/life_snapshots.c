@@ -57,8 +57,9 @@ void life_on_persisted(struct life *l, const char *args)
 /* A node holds nothing of that step any more; or a unit that another term trained. */
 void life_on_forget(struct life *l, const char *args)
 {
-	unsigned node, step, unit, term;
-	int n = sscanf(args, "n%u %u %u %u", &node, &step, &unit, &term);
+	unsigned node, step, unit;
+	uint64_t term;
+	int n = sscanf(args, "n%u %u %u %" SCNu64, &node, &step, &unit, &term);
 
 	ftp_assert(n == 2 || n == 4);
 	if (n == 4)

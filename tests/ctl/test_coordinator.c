@@ -82,11 +82,11 @@ static int draw_line(char *line, size_t bytes, uint64_t key, uint64_t *at)
 		"error %u node.hold -1 words", "error %u node.transfer -1 words",
 		"error %u node.abandon -1 words", "error %u node.commit -2 words",
 		"stored %u 1 2 2 0 5", "stored %u 1 2 2 0 1 9", "stored %u 1 4 2 0 0",
-		"error %u node.stop -3 words", "error %u node.profile -3 words", "exited n%u 9 0",
-		"exited n%u 0 1 words", "exited n3 0 0", "wait 5000", "wait 61000", "stop",
-		"broken words", "raw %u node.join {}", "raw %u node.progress {}", "lost 1",
-		"exited n1 9 0", "join %u n1 other", "join %u n2 data", "recover", "recover",
-		"recover"};
+		"stored %u 1 4 2 0 5", "stored %u 1 4 41 0 5", "error %u node.stop -3 words",
+		"error %u node.profile -3 words", "exited n%u 9 0", "exited n%u 0 1 words",
+		"exited n3 0 0", "wait 5000", "wait 61000", "stop", "broken words",
+		"raw %u node.join {}", "raw %u node.progress {}", "lost 1", "exited n1 9 0",
+		"join %u n1 other", "join %u n2 data", "recover", "recover", "recover"};
 	bool often = ftp_prng_below(key, (*at)++, 24);
 	const char *const *lines = often ? usual : rare;
 	size_t n = often ? sizeof(usual) / sizeof(*usual) : sizeof(rare) / sizeof(*rare);
@@ -192,16 +192,16 @@ static int draw_tamper(char *line, size_t bytes, uint64_t key, uint64_t *at)
 		"last_step", "isa", "train_s", "outcome", "reason", "params_digest", "fatal_step",
 		"fatal_stable", "n_fatal", "n_recoveries", "n_committed", "n_abandoned",
 		"n_lost_steps", "n_cut_rows", "dataset", "n_train", "n_test", "stable_step",
-		"disk_step", "disk_term", "digest", "digest.0", "forgotten_term", "begun_term",
-		"begun_step", "begun_term.0", "begun_step.0", "plan", "plan.term", "plan.last_step",
-		"plan.n_eval", "plan.recovery", "plan.recovery_step", "plan.stages",
-		"plan.stages.0.name", "plan.stages.0.node", "plan.stages.1.first_unit",
-		"plan.stages.0.incarnation", "plan.leaving", "plan.holder", "plan.holder.1",
-		"evaluation", "evaluation.step", "nodes", "nodes.0", "nodes.1.join",
-		"nodes.1.join.name", "nodes.1.join.isa", "nodes.1.join.dataset", "nodes.0.profile",
-		"nodes.0.profile.forward_ns.0", "nodes.0.profile.fixed_bytes.1", "nodes.2.links",
-		"nodes.1.memory_bytes", "nodes.0.train_s", "nodes.1.slowness", "plans", "changes",
-		"recoveries"};
+		"disk_step", "disk_term", "back_step", "digest", "digest.0", "forgotten_term",
+		"begun_term", "begun_step", "begun_term.0", "begun_step.0", "plan", "plan.term",
+		"plan.last_step", "plan.n_eval", "plan.recovery", "plan.recovery_step",
+		"plan.stages", "plan.stages.0.name", "plan.stages.0.node",
+		"plan.stages.1.first_unit", "plan.stages.0.incarnation", "plan.leaving",
+		"plan.holder", "plan.holder.1", "evaluation", "evaluation.step", "nodes", "nodes.0",
+		"nodes.1.join", "nodes.1.join.name", "nodes.1.join.isa", "nodes.1.join.dataset",
+		"nodes.0.profile", "nodes.0.profile.forward_ns.0", "nodes.0.profile.fixed_bytes.1",
+		"nodes.2.links", "nodes.1.memory_bytes", "nodes.0.train_s", "nodes.1.slowness",
+		"plans", "changes", "recoveries"};
 	static const char *const values[] = {"0", "1", "2", "3", "4", "9", "39", "40", "41", "-1",
 		"4294967295", "4294967296", "9007199254740000", "4611686018427300000",
 		"9223372036854775807", "0.5", "1e300", "null", "\"\"", "\"n1\"", "\"avx512\"",

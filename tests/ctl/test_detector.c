@@ -105,6 +105,21 @@ static void heard__keeps_the_narrowest_escape(void **state)
 	assert_float_equal(d.narrowest, 0.5, 1e-9);
 }
 
+static void excuse__what_nobody_could_hear_is_no_silence(void **state)
+{
+	struct ftp_detector d = {0};
+	uint64_t deadline_ns;
+
+	(void)state;
+	ftp_detector_restart(&d, 1);
+	beat(&d, d.heard_ns, 20, 0);
+	deadline_ns = ftp_detector_deadline_ns(&d);
+	ftp_detector_excuse(&d, 7 * FTP_NS_PER_S);
+	assert_int_equal(ftp_detector_deadline_ns(&d), deadline_ns + 7 * FTP_NS_PER_S);
+	beat(&d, d.heard_ns, 20, 0);
+	assert_int_equal(ftp_detector_wait_ns(&d), FTP_DETECTOR_LEAST_NS);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -114,6 +129,7 @@ int main(void)
 		cmocka_unit_test(wait_ns__is_bounded),
 		cmocka_unit_test(deadline_ns__counts_from_the_last_sign_of_life),
 		cmocka_unit_test(heard__keeps_the_narrowest_escape),
+		cmocka_unit_test(excuse__what_nobody_could_hear_is_no_silence),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -158,6 +158,26 @@ static void call__deadline(void **state)
 	close_pair(&p);
 }
 
+static void call__postponed(void **state)
+{
+	struct outcome o[2] = {{0}};
+	struct pair p;
+
+	(void)state;
+	open_pair(&p);
+	ftp_jsonrpc_call(p.a, "later", NULL, 100, on_done, &o[0]);
+	ftp_jsonrpc_call(p.a, "later", NULL, FTP_NS_NEVER, on_done, &o[1]);
+	ftp_jsonrpc_postpone(p.a, 50);
+	assert_int_equal(ftp_jsonrpc_deadline(p.a), 150);
+	turn_both(&p, 149);
+	assert_int_equal(o[0].n, 0);
+	turn_both(&p, 150);
+	assert_int_equal(o[0].code, FTP_JSONRPC_DEADLINE);
+	assert_int_equal(o[1].n, 0);
+	assert_int_equal(ftp_jsonrpc_deadline(p.a), FTP_NS_NEVER);
+	close_pair(&p);
+}
+
 static void call__peer_goes(void **state)
 {
 	struct ftp_error err;
@@ -410,6 +430,7 @@ int main(void)
 		cmocka_unit_test(call__error_text_is_made_valid),
 		cmocka_unit_test(call__no_method),
 		cmocka_unit_test(call__deadline),
+		cmocka_unit_test(call__postponed),
 		cmocka_unit_test(call__peer_goes),
 		cmocka_unit_test(call__beyond_the_bound),
 		cmocka_unit_test(answer__later),

@@ -75,7 +75,7 @@ static const struct ftp_profile_ask profile_ask = {"avx2"};
 static const struct ftp_profile profile = {.n_units = 2,
 	.forward_ns = {1, 2},
 	.backward_ns = {3, 4},
-	.update_ns = {5, INT64_MAX},
+	.update_ns = {5, FTP_PROTOCOL_MAX_NS},
 	.scratch1_bytes = {6, 7},
 	.scratch2_bytes = {8, 9},
 	.scratch3_bytes = {10, 11},
@@ -93,8 +93,10 @@ static const struct ftp_plan plan = {.run = 7,
 	.holder = {0, 1, 2, 2, FTP_PLAN_INITIAL}};
 static const struct ftp_probe probe = {
 	.run = 7, .term = 1, .n_nodes = 1, .nodes = {{.name = "n1"}}};
-static const struct ftp_links links = {
-	.n_peers = 2, .peer = {1, 2}, .rtt_ns = {1000, 0}, .bytes_per_s = {1, INT64_MAX}};
+static const struct ftp_links links = {.n_peers = 2,
+	.peer = {1, 2},
+	.rtt_ns = {1000, 0},
+	.bytes_per_s = {1, FTP_PROTOCOL_MAX_COUNT}};
 static const struct ftp_hold hold = {1, 2};
 static const struct ftp_held held = {1, 2, 2, {3, 4}, {{1, 2}, {UINT64_MAX, 0}}};
 static const struct ftp_transfer transfer = {2, 2, 1, {3}, {{1, 2}}};
@@ -279,6 +281,32 @@ static void decode__hostile_field(void **state)
 	free(long_text);
 }
 
+/* The value and its bound are named. */
+static void decode__beyond_its_bound(void **state)
+{
+	json_t *j = ftp_profile_encode(&profile);
+	struct ftp_profile m;
+	struct ftp_finished f;
+	struct ftp_error err;
+
+	(void)state;
+	json_array_set_new(json_object_get(j, "update_ns"), 1,
+		json_integer((json_int_t)FTP_PROTOCOL_MAX_NS + 1));
+	assert_int_equal(ftp_profile_decode(&m, j, &err), -EINVAL);
+	assert_string_equal(err.text,
+		"update_ns[1]: expected an integer from 0 to 1125899906842624, got "
+		"1125899906842625");
+	json_decref(j);
+	j = ftp_finished_encode(&finished);
+	json_object_set_new(j, "train_s", json_real(1e10));
+	assert_int_equal(ftp_finished_decode(&f, j, &err), -EINVAL);
+	assert_string_equal(err.text, "train_s: expected a number from 0 to 1000000000, got 1e+10");
+	json_object_set_new(j, "train_s", json_null());
+	assert_int_equal(ftp_finished_decode(&f, j, &err), -EINVAL);
+	assert_string_equal(err.text, "train_s: expected a number from 0 to 1000000000");
+	json_decref(j);
+}
+
 static void decode__not_an_object(void **state)
 {
 	struct ftp_join m;
@@ -392,6 +420,7 @@ int main(void)
 		cmocka_unit_test(decode__what_was_encoded),
 		cmocka_unit_test(decode__missing_field),
 		cmocka_unit_test(decode__hostile_field),
+		cmocka_unit_test(decode__beyond_its_bound),
 		cmocka_unit_test(decode__not_an_object),
 		cmocka_unit_test(plan_decode__stages_must_join),
 		cmocka_unit_test(progress__rows),

@@ -70,6 +70,33 @@ static void tell__a_plan_on_its_way(void **state)
 	assert_int_equal(told(&s).newest_term, 4);
 }
 
+static void tell__no_plan_where_it_left_no_stage(void **state)
+{
+	struct ftp_standing s = in_training();
+
+	(void)state;
+	ftp_standing_prepare(&s, 4);
+	assert_true(ftp_standing_answered(&s, FTP_CALL_COMMIT, 0, false));
+	assert_int_equal(told(&s).term, 0);
+	assert_int_equal(told(&s).next_term, 0);
+	assert_int_equal(told(&s).first_row, 0);
+}
+
+/* It gave what it held to a recovery, without a stage before or after. */
+static void tell__no_plan_on_its_way_once_it_is_in_force(void **state)
+{
+	struct ftp_standing s = in_training();
+
+	(void)state;
+	ftp_standing_answered(&s, FTP_CALL_HALT, 0, false);
+	ftp_standing_prepare(&s, 4);
+	ftp_standing_answered(&s, FTP_CALL_PREPARE, 4, false);
+	ftp_standing_answered(&s, FTP_CALL_COMMIT, 0, false);
+	assert_int_equal(told(&s).term, 0);
+	assert_int_equal(told(&s).next_term, 0);
+	assert_int_equal(told(&s).newest_term, 4);
+}
+
 static void answered__a_repeated_commit_is_no_new_plan(void **state)
 {
 	struct ftp_standing s = in_training();
@@ -143,6 +170,8 @@ int main(void)
 		cmocka_unit_test(tell__a_plan_in_force_and_its_losses),
 		cmocka_unit_test(tell__no_losses_of_the_plan_before),
 		cmocka_unit_test(tell__a_plan_on_its_way),
+		cmocka_unit_test(tell__no_plan_where_it_left_no_stage),
+		cmocka_unit_test(tell__no_plan_on_its_way_once_it_is_in_force),
 		cmocka_unit_test(answered__a_repeated_commit_is_no_new_plan),
 		cmocka_unit_test(halt__no_plan_is_in_force_any_more),
 		cmocka_unit_test(lose_peer__what_it_trained_is_over),
