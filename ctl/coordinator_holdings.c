@@ -20,10 +20,10 @@ int ftp_coordinator_on_halted(struct ftp_coordinator *c, uint32_t node, const st
 	for (uint32_t i = 0; !rc && i < m->n; i++)
 		if (m->unit[i] >= c->settings.n_units)
 			rc = ftp_error_set(err, EPROTO, "unit[%u]: the model has none such", i);
-		else if (m->term[i] > FTP_PROTOCOL_MAX_TOLD_TERM)
+		else if (m->term[i] > ftp_coordinator_resume_most(c))
 			rc = ftp_error_set(err, EPROTO, "term[%u]: %llu is above %llu", i,
 				(unsigned long long)m->term[i],
-				(unsigned long long)FTP_PROTOCOL_MAX_TOLD_TERM);
+				(unsigned long long)ftp_coordinator_resume_most(c));
 	if (rc) {
 		free(m);
 		return rc;

@@ -72,13 +72,14 @@ static int check_numbers(
 	const struct ftp_coordinator *c, const struct ftp_join *join, struct ftp_error *err)
 {
 	uint64_t last_step = c->last_step ? c->last_step : UINT64_MAX; /* not known yet */
+	uint64_t most_term = ftp_coordinator_resume_most(c);
 	const struct {
 		const char *field;
 		uint64_t value, most;
 	} numbers[] = {
-		{"term", join->term, FTP_PROTOCOL_MAX_TOLD_TERM},
-		{"next_term", join->next_term, FTP_PROTOCOL_MAX_TOLD_TERM},
-		{"newest_term", join->newest_term, FTP_PROTOCOL_MAX_TOLD_TERM},
+		{"term", join->term, most_term},
+		{"next_term", join->next_term, most_term},
+		{"newest_term", join->newest_term, most_term},
 		{"step", join->step, last_step},
 		{"first_row", join->first_row, last_step},
 	};
@@ -163,6 +164,7 @@ void ftp_coordinator_join(struct ftp_coordinator *c, const struct ftp_event *e, 
 	slowness = known_slowness(n, &join);
 	memset(n, 0, offsetof(struct ftp_coordinator_node, profile));
 	n->profiled = profiled;
+	c->change.slowness[node] = 0; /* of the process before this one */
 	n->joined = n->live = true;
 	n->conn = e->conn;
 	n->join = join;

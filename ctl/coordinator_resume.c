@@ -74,6 +74,12 @@ void ftp_coordinator_resume_above(struct ftp_coordinator *c, uint64_t term)
 		c->last_term = generation << GENERATION_BIT;
 }
 
+uint64_t ftp_coordinator_resume_most(const struct ftp_coordinator *c)
+{
+	return c->last_term > FTP_PROTOCOL_MAX_TOLD_TERM ? c->last_term
+							 : FTP_PROTOCOL_MAX_TOLD_TERM;
+}
+
 bool ftp_coordinator_resume_is_behind(struct ftp_coordinator *c)
 {
 	uint64_t newest = 0;
@@ -139,6 +145,8 @@ static void begin_training(struct ftp_coordinator *c, uint64_t now_ns)
 		ftp_detector_restart(&n->detector, now_ns);
 		n->measured_ns = now_ns;
 		n->step = n->join.term == c->plan.term ? n->join.step : c->plan_step;
+		if (n->step > c->last_step) /* which was not known when it joined */
+			n->step = c->last_step;
 		ftp_coordinator_snapshots_at(c, n->step);
 	}
 }

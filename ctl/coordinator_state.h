@@ -406,6 +406,9 @@ void ftp_coordinator_snapshots_switch(struct ftp_coordinator *c, const struct ft
 	uint64_t now_ns, struct ftp_actions *a);			     /* run.snapshots */
 json_t *ftp_coordinator_snapshots_document(const struct ftp_coordinator *c); /* null: off */
 
+/* coordinator_resume.c. The newest term that a node may tell of: what this run has used is no lie. */
+uint64_t ftp_coordinator_resume_most(const struct ftp_coordinator *c);
+
 /* coordinator_recovery.c: nodes of the plan in force are lost. */
 /* The plan in force is over, and no other one is in force yet. */
 bool ftp_coordinator_recovering(const struct ftp_coordinator *c);

@@ -7,7 +7,6 @@
 #ifndef FTP_CTL_PAUSE_H
 #define FTP_CTL_PAUSE_H
 
-#include <stdbool.h>
 #include <stdint.h>
 
 #include "runtime/base/clock.h"
@@ -19,7 +18,7 @@ struct ftp_pause {	   /* 0: before the first turn */
 	uint64_t turn_ns;  /* the last turn began, */
 	uint64_t sleep_ns; /* and ended: the loop slept */
 	uint64_t due_ns;   /* until then, at most */
-	bool is_again;	   /* the last turn began after a pause */
+	uint64_t owed_ns;  /* to be listened before a pause counts whole again */
 };
 
 /* A turn is over, or the first one is to come. Returns how long to sleep, in milliseconds, so that
@@ -28,8 +27,8 @@ int ftp_pause_sleep(struct ftp_pause *p, uint64_t now_ns, uint64_t deadline_ns);
 
 /* Awake again: a turn begins. Returns by how much all deadlines must be later, at most the time
  * since the last turn began; 0: there was no pause. A deadline that came during the pause has not
- * come then: what was said meanwhile is heard first. Of pauses turn by turn all but the first count
- * half, or no deadline would ever come. */
+ * come then: what was said meanwhile is heard first. A pause counts half unless it was listened as
+ * long since the one before, or no deadline would ever come. */
 uint64_t ftp_pause_end(struct ftp_pause *p, uint64_t now_ns);
 
 #endif

@@ -100,6 +100,8 @@
 #define FTP_PROTOCOL_MAX_TERM (UINT64_C(1) << 62)
 /* That a node may tell of: a coordinator without its journal counts on from there. */
 #define FTP_PROTOCOL_MAX_TOLD_TERM (FTP_PROTOCOL_MAX_TERM - (UINT64_C(1) << 40))
+/* That a journal may know of: above what was told, and yet to be counted on from. */
+#define FTP_PROTOCOL_MAX_KNOWN_TERM (FTP_PROTOCOL_MAX_TERM - (UINT64_C(1) << 39))
 /* Most of other numbers: what is made of several of them stays exact, and finite. */
 #define FTP_PROTOCOL_MAX_NS	 (UINT64_C(1) << 50) /* 13 days */
 #define FTP_PROTOCOL_MAX_COUNT	 (UINT64_C(1) << 53) /* of bytes, samples: exact in a double */

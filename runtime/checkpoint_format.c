@@ -43,7 +43,8 @@ enum { /* of an entry */
 };
 static_assert(AT_ENTRY_DIGEST + 16 == FTP_CHECKPOINT_ENTRY_BYTES, "entry");
 
-#define MAGIC_BYTES 8
+#define MAGIC_BYTES  8
+#define MAX_SEQUENCE (UINT64_MAX / 2) /* no store counts so far: it can be counted on from */
 static const char record_magic[] = "FTPCKREC", manifest_magic[] = "FTPCKMAN";
 
 static uint32_t checksum(uint32_t crc, const uint8_t *data, uint32_t bytes)
@@ -193,6 +194,8 @@ static int parse_manifest(struct ftp_checkpoint_manifest *m, const uint8_t *in, 
 		if (get_entry(&m->records[i], in + length_of(i), m->run))
 			return -EBADMSG;
 	m->sequence = get64(in + AT_SEQUENCE);
+	if (m->sequence > MAX_SEQUENCE)
+		m->sequence = 0;
 	return m->sequence ? 0 : -EBADMSG;
 }
 

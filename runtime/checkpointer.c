@@ -99,8 +99,10 @@ static bool look_at(struct ftp_checkpointer *k, uint32_t max_ops, uint64_t timeo
 
 	if (k->spec.patience_ns)
 		patience_ns = k->spec.patience_ns;
-	if (moved || ftp_checkpoint_is_still(k->store) || now_ns > k->looked_ns + LOOK_GAP_NS)
+	if (moved || ftp_checkpoint_is_still(k->store))
 		k->moved_ns = now_ns;
+	else if (now_ns > k->looked_ns + LOOK_GAP_NS) /* nobody looked: that is not the disk's */
+		k->moved_ns += now_ns - k->looked_ns - LOOK_GAP_NS;
 	k->looked_ns = now_ns;
 	if (now_ns > k->moved_ns + patience_ns)
 		hang(k, now_ns - k->moved_ns);
@@ -275,6 +277,8 @@ void ftp_checkpointer_retain(
 		ftp_checkpoint_pin(k->store, m->durable);
 	if (!m->disk)
 		return;
+	if (k->put.step == m->disk && k->put.term == m->term)
+		return; /* another coordinator asks for it: its end will be told */
 	if (k->put.step) {
 		struct ftp_persisted told = {.term = m->term, .step = m->disk};
 

@@ -71,6 +71,19 @@ static void manifest__round_trip(void **state)
 	}
 }
 
+/* The next one must have a number too. */
+static void manifest__sequence_at_its_end(void **state)
+{
+	uint32_t bytes;
+
+	(void)state;
+	write_manifest(1);
+	written.sequence = UINT64_MAX;
+	bytes = ftp_checkpoint_format_manifest(slot, &written);
+	assert_int_equal(ftp_checkpoint_format_parse_manifest(&parsed, slot, bytes), -EBADMSG);
+	assert_int_equal(parsed.sequence, 0);
+}
+
 static void manifest__flips_and_lengths(void **state)
 {
 	uint32_t used = FTP_CHECKPOINT_MANIFEST_BYTES + 5 * FTP_CHECKPOINT_ENTRY_BYTES;
@@ -169,6 +182,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(header__round_trip_and_flips),
 		cmocka_unit_test(manifest__round_trip),
+		cmocka_unit_test(manifest__sequence_at_its_end),
 		cmocka_unit_test(manifest__flips_and_lengths),
 		cmocka_unit_test(manifest__nonsense_with_a_checksum),
 		cmocka_unit_test(manifest__never_written),

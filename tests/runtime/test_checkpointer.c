@@ -84,6 +84,23 @@ static void retain__busy(void **state)
 	rig_close(&r);
 }
 
+/* Another coordinator may ask for what is under way: it gets that end. */
+static void retain__asked_for_again(void **state)
+{
+	struct rig r;
+
+	(void)state;
+	rig_open(&r, simulated_disk_new(check_seed()));
+	rig_hold_all(&r, 10);
+	rig_ask(&r, 10, 0);
+	rig_ask(&r, 10, 0);
+	assert_true(rig_turn(&r));
+	assert_int_equal(r.told.step, 10);
+	assert_true(r.told.ok);
+	assert_false(rig_turn(&r));
+	rig_close(&r);
+}
+
 /* Who has no room for it gets it later. */
 static void turn__tells_when_there_is_room(void **state)
 {
@@ -326,6 +343,7 @@ int main(void)
 		cmocka_unit_test(retain__pins_until_it_is_put),
 		cmocka_unit_test(retain__nothing_is_held),
 		cmocka_unit_test(retain__busy),
+		cmocka_unit_test(retain__asked_for_again),
 		cmocka_unit_test(retain__pins_on_disk),
 		cmocka_unit_test(turn__tells_when_there_is_room),
 		cmocka_unit_test(list__after_a_restart),
