@@ -20,12 +20,16 @@
  *   plan	    what run.plan answers
  *   memory NODE MIB  its limit
  *   pause MS	    nothing runs for so long, nor listens
- *   restart [lost|asked|with N|without NODE]   the coordinator is killed and comes back: without
- *its journal, asked to resume, with so many nodes or without one in its configuration; all
- *connections are gone, and no call of the old one is answered tamper PATH JSON   of the journal
- *that the next restart is given; not if that is refused rejoin CONN NAME   a process that lived on
- *joins, and tells the losses that are missing away N	    all stages do N steps more, and nobody
- *hears of it finish	    all stages have finished, if the last step is done
+ *   late MS	    what follows has come meanwhile, and is read so much later; the next wait ticks
+ *   restart [lost|asked|with N|without NODE]   the coordinator is killed and comes
+ *		    back: without its journal, asked to resume, with so many nodes or without
+ *		    one in its configuration; all connections are gone, and no call of the old
+ *		    one is answered
+ *   tamper PATH JSON   of the journal that the next restart is given, unless it is refused
+ *   rejoin CONN NAME [TERM]   a process that lived on joins, and tells the losses that are
+ *		    missing; TERM: it trains that older plan
+ *   away N	    all stages do N steps more, and nobody hears of it
+ *   finish	    all stages have finished, if the last step is done
  */
 #ifndef FTP_TESTS_COORDINATOR_LIFE_H
 #define FTP_TESTS_COORDINATOR_LIFE_H

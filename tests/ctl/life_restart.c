@@ -1,4 +1,5 @@
 /* The coordinator is killed in a life, and comes back. */
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -146,12 +147,17 @@ void life_on_rejoin(struct life *l, const char *args)
 		.term = p->term,
 		.step = l->step,
 		.newest_term = l->prepared.term > p->term ? l->prepared.term : p->term};
+	uint64_t old_term = 0;
 	unsigned conn;
 
-	ftp_assert(sscanf(args, "%u %32s", &conn, m.name) == 2);
+	ftp_assert(sscanf(args, "%u %32s %" SCNu64, &conn, m.name, &old_term) >= 2);
 	m.pid = 100 + conn;
 	if (l->prepared.term > p->term)
 		m.next_term = l->prepared.term;
+	if (old_term) {
+		m.term = m.newest_term = old_term;
+		m.next_term = 0;
+	}
 	if (!strcmp(m.name, "n1")) {
 		m.dataset.high = 1;
 		m.n_train = 35;
