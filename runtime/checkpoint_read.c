@@ -190,24 +190,43 @@ const struct phase_row ftp_checkpoint_read_phases[N_PHASES] = {
 	[PHASE_CHECK] = {read_record, took_chunk, end_check, NULL},
 };
 
-int ftp_checkpoint_get(struct ftp_checkpoint *c, uint32_t unit, uint64_t step, void *into)
+#define STATE(name) (1u << FTP_CHECKPOINT_##name)
+
+/* In one of these states; NULL: there is none. */
+static struct record *newest(
+	const struct ftp_checkpoint *c, uint32_t unit, uint64_t step, unsigned states)
 {
 	struct record *best = NULL;
 
-	if (c->phase != PHASE_IDLE)
-		return FTP_CHECKPOINT_BUSY;
-	for (struct record *r = c->records; r < c->records + c->n_listed; r++) {
+	for (uint32_t i = 0; i < c->n_listed; i++) {
+		struct record *r = (struct record *)&c->records[i];
 		const struct ftp_checkpoint_name *name = &r->at.name;
-		bool can = r->state == FTP_CHECKPOINT_GOOD || r->state == FTP_CHECKPOINT_UNREADABLE;
 
-		if (can && name->unit == unit && name->step == step &&
+		if (states & 1u << r->state && name->unit == unit && name->step == step &&
 			(!best || name->term > best->at.name.term))
 			best = r;
 	}
-	if (!best)
+	return best;
+}
+
+const struct ftp_checkpoint_record *ftp_checkpoint_newest(
+	const struct ftp_checkpoint *c, uint32_t unit, uint64_t step)
+{
+	const struct record *r = newest(c, unit, step, STATE(GOOD));
+
+	return r ? &r->at : NULL;
+}
+
+int ftp_checkpoint_get(struct ftp_checkpoint *c, uint32_t unit, uint64_t step, void *into)
+{
+	struct record *r = newest(c, unit, step, STATE(GOOD) | STATE(UNREADABLE));
+
+	if (c->phase != PHASE_IDLE)
+		return FTP_CHECKPOINT_BUSY;
+	if (!r)
 		return FTP_CHECKPOINT_ABSENT;
 	ftp_checkpoint_enter(c, PHASE_GET);
-	ftp_checkpoint_begin_reading(c, best, into);
+	ftp_checkpoint_begin_reading(c, r, into);
 	return 0;
 }
 
