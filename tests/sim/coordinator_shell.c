@@ -27,12 +27,17 @@ static void do_call(struct sim_coordinator *s, struct ftp_action *a)
 
 static void do_reply(struct sim_coordinator *s, struct ftp_action *a)
 {
-	if (!s->asked)
+	struct sim_ask *x = s->asked;
+
+	if (!x)
 		return;
-	s->asked->is_refused = a->code;
-	s->asked->result = a->body;
-	snprintf(s->asked->text, sizeof(s->asked->text), "%s", a->text ? a->text : "");
+	x->is_refused = a->code;
+	x->result = a->body;
+	snprintf(x->text, sizeof(x->text), "%s", a->text ? a->text : "");
 	a->body = NULL;
+	if (x->rpc)
+		sim_rpc_answer(x->rpc, x->id, x->method, x->is_refused ? -1 : 0,
+			json_incref(x->result), x->text);
 }
 
 static void do_close(struct sim_coordinator *s, struct ftp_action *a)
@@ -196,17 +201,16 @@ static void answered(struct sim_coordinator *s, uint32_t at, const struct sim_rp
 /* A call's answer is a reply of the core, which only node.join waits for. */
 static void requested(struct sim_coordinator *s, uint32_t at, const struct sim_rpc_message *m)
 {
-	struct sim_ask call = {.method = m->method};
+	struct sim_ask call = {.method = m->method, .id = m->id};
 
+	if (m->kind == SIM_RPC_CALL)
+		call.rpc = &s->conns[at];
 	s->asked = &call;
 	step(s, &(struct ftp_event){.kind = FTP_EVENT_REQUEST,
 			.conn = at + 1,
 			.method = m->method,
 			.body = m->body});
 	s->asked = NULL;
-	if (m->kind == SIM_RPC_CALL)
-		sim_rpc_answer(&s->conns[at], m->id, m->method, call.is_refused ? -1 : 0,
-			json_incref(call.result), call.text);
 	json_decref(call.result);
 }
 

@@ -12,7 +12,9 @@
 
 struct sim_cluster;
 
-struct sim_ask { /* of the operator or the supervisor */
+struct sim_ask {	     /* of the operator, the supervisor or a node */
+	struct sim_rpc *rpc; /* of the node, which waits for an answer; NULL: nobody does */
+	uint64_t id;
 	const char *method;
 	json_t *body;
 	bool is_done, is_refused;
