@@ -74,8 +74,11 @@ static void start_coordinator(struct sim_cluster *c)
 	struct ftp_coordinator_past *past = c->coordinator ? read_past(c) : NULL;
 
 	core.past = past;
-	if (past)
+	if (past) {
 		c->oracle.last_row = past->n_rows;
+		for (uint64_t s = past->n_rows + 1; s < SIM_MAX_STEPS; s++)
+			c->causes_at_row[s] = 0; /* it was lost, if it ever came */
+	}
 	if (!c->oracle.failure[0])
 		c->coordinator = sim_coordinator_new(c, &core);
 	if (past)
