@@ -273,7 +273,6 @@ static void on_time(struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actio
 	if (is_trained(c) && silence_over_ns(c, &node) <= now_ns)
 		on_silence(c, node, now_ns, a);
 	ftp_coordinator_change_time(c, now_ns, a);
-	end_if_stopped(c, now_ns, a);
 }
 
 uint64_t ftp_coordinator_deadline(const struct ftp_coordinator *c)
@@ -373,7 +372,9 @@ void ftp_coordinator_step(struct ftp_coordinator *c, const struct ftp_event *eve
 {
 	if (event->kind != FTP_EVENT_TICK)
 		handlers[event->kind](c, event, now_ns, actions);
-	on_time(c, now_ns, actions);
+	else
+		on_time(c, now_ns, actions);
+	end_if_stopped(c, now_ns, actions);
 	ftp_coordinator_watch(c, now_ns, actions);
 	check_invariants(c);
 }

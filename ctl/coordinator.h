@@ -117,7 +117,8 @@ enum ftp_event_kind {
 	FTP_EVENT_PAUSED,  /* for pause_ns nobody listened: this process, or its machine, stood
 			      still, or waited for a disk; before anything that has come
 			      meanwhile */
-	FTP_EVENT_TICK,	   /* the deadline has come */
+	FTP_EVENT_TICK,	   /* the deadline has come, and all that has come with it was stepped:
+			      nobody is silent whose words wait to be read */
 };
 
 struct ftp_event {

@@ -30,10 +30,10 @@ struct conn {
 	struct conn *next;
 };
 
-struct reply { /* to the request being stepped */
-	int code;
-	json_t *body;
-	struct ftp_error text;
+struct asked { /* the request being stepped */
+	struct ftp_jsonrpc *peer;
+	uint64_t call; /* 0: nobody waits for an answer */
+	int code;      /* that it was answered with */
 };
 
 struct ftp_server {
@@ -42,7 +42,7 @@ struct ftp_server {
 	struct ftp_coordinator_metrics *metrics;
 	struct ftp_actions actions;
 	struct conn *conns;
-	struct reply reply;
+	struct asked asked;
 	struct ftp_coordinator_files files;
 	int epoll_fd, tcp_fd, unix_fd;
 	uint32_t last_conn, n_tcp, n_unix;
@@ -100,12 +100,12 @@ static void do_call(struct ftp_server *s, struct ftp_action *a)
 	a->body = NULL;
 }
 
+/* At once: calls that follow from the request come after its answer. */
 static void do_reply(struct ftp_server *s, struct ftp_action *a)
 {
-	s->reply.code = a->code;
-	s->reply.body = a->body;
-	a->body = NULL;
-	ftp_error_set(&s->reply.text, EPROTO, "%s", a->text ? a->text : "");
+	s->asked.code = a->code;
+	ftp_jsonrpc_answer(s->asked.peer, s->asked.call, a->code, json_incref(a->body),
+		a->text ? a->text : "");
 }
 
 static void do_close(struct ftp_server *s, struct ftp_action *a)
@@ -193,7 +193,7 @@ static void step(struct ftp_server *s, const struct ftp_event *e)
 }
 
 /* All methods end here: the core knows them. */
-static int request(struct conn *c, const char *method, const json_t *params, json_t **result,
+static int request(struct conn *c, const char *method, uint64_t call, const json_t *params,
 	struct ftp_error *err)
 {
 	const struct ftp_event e = {
@@ -204,21 +204,19 @@ static int request(struct conn *c, const char *method, const json_t *params, jso
 		ftp_error_set(err, EPIPE, "the run has ended");
 		return FTP_JSONRPC_STATE;
 	}
+	s->asked = (struct asked){.peer = c->peer, .call = call};
 	step(s, &e);
-	*result = s->reply.body;
-	*err = s->reply.text;
-	s->reply.body = NULL;
-	if (!strcmp(method, FTP_METHOD_JOIN) && !s->reply.code)
+	if (!strcmp(method, FTP_METHOD_JOIN) && !s->asked.code)
 		c->join_by_ns = FTP_NS_NEVER;
-	return s->reply.code;
+	return 1; /* it has been answered */
 }
 
 #define METHOD(function, name)                                                                     \
 	static int function(void *arg, struct ftp_jsonrpc *peer, uint64_t call,                    \
 		const json_t *params, json_t **result, struct ftp_error *err)                      \
 	{                                                                                          \
-		(void)peer, (void)call;                                                            \
-		return request(arg, name, params, result, err);                                    \
+		(void)peer, (void)result;                                                          \
+		return request(arg, name, call, params, err);                                      \
 	}
 
 METHOD(on_join, FTP_METHOD_JOIN)

@@ -180,6 +180,9 @@ bool ftp_checkpoint_turn(
  * *state may be NULL. Lives until the next event. */
 const struct ftp_checkpoint_record *ftp_checkpoint_record_at(
 	const struct ftp_checkpoint *c, uint32_t i, enum ftp_checkpoint_record_state *state);
+/* Of the good ones of the unit and step that of the newest term; NULL: there is none. */
+const struct ftp_checkpoint_record *ftp_checkpoint_newest(
+	const struct ftp_checkpoint *c, uint32_t unit, uint64_t step);
 void ftp_checkpoint_totals(const struct ftp_checkpoint *c, struct ftp_checkpoint_totals *totals);
 
 const char *ftp_checkpoint_outcome_name(enum ftp_checkpoint_outcome outcome);

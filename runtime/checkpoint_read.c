@@ -190,6 +190,19 @@ const struct phase_row ftp_checkpoint_read_phases[N_PHASES] = {
 	[PHASE_CHECK] = {read_record, took_chunk, end_check, NULL},
 };
 
+const struct ftp_checkpoint_record *ftp_checkpoint_newest(
+	const struct ftp_checkpoint *c, uint32_t unit, uint64_t step)
+{
+	const struct record *best = NULL;
+
+	for (const struct record *r = c->records; r < c->records + c->n_listed; r++)
+		if (r->state == FTP_CHECKPOINT_GOOD && r->at.name.unit == unit &&
+			r->at.name.step == step &&
+			(!best || r->at.name.term > best->at.name.term))
+			best = r;
+	return best ? &best->at : NULL;
+}
+
 int ftp_checkpoint_get(struct ftp_checkpoint *c, const struct ftp_checkpoint_name *name, void *into)
 {
 	if (c->phase != PHASE_IDLE)

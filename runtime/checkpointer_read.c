@@ -15,17 +15,21 @@ static bool has(const struct ftp_inventory *m, const struct ftp_checkpoint_name 
 	return false;
 }
 
-/* A record that could be the state of a unit of this model, and was whole when it was read last. */
+/* It could be the state of a unit of this model. */
+static bool is_possible(const struct ftp_checkpointer *k, const struct ftp_checkpoint_name *name)
+{
+	return name->unit < (uint32_t)k->spec.model->n_units &&
+	       name->bytes == k->spec.model->units[name->unit].state_bytes;
+}
+
+/* And was whole when it was read last. */
 static const struct ftp_checkpoint_name *usable(const struct ftp_checkpointer *k, uint32_t i)
 {
 	enum ftp_checkpoint_record_state state;
 	const struct ftp_checkpoint_name *name =
 		&ftp_checkpoint_record_at(k->store, i, &state)->name;
 
-	if (state != FTP_CHECKPOINT_GOOD || name->unit >= (uint32_t)k->spec.model->n_units ||
-		name->bytes != k->spec.model->units[name->unit].state_bytes)
-		return NULL;
-	return name;
+	return state == FTP_CHECKPOINT_GOOD && is_possible(k, name) ? name : NULL;
 }
 
 static uint32_t n_records(const struct ftp_checkpointer *k)
@@ -67,16 +71,10 @@ static bool become_idle(struct ftp_checkpointer *k)
 static const struct ftp_checkpoint_name *newest(
 	const struct ftp_checkpointer *k, uint32_t unit, uint64_t step)
 {
-	const struct ftp_checkpoint_name *best = NULL;
+	const struct ftp_checkpoint_record *r =
+		ftp_checkpointer_can(k) ? ftp_checkpoint_newest(k->store, unit, step) : NULL;
 
-	for (uint32_t i = 0; i < n_records(k); i++) {
-		const struct ftp_checkpoint_name *name = usable(k, i);
-
-		if (name && name->unit == unit && name->step == step &&
-			(!best || name->term > best->term))
-			best = name;
-	}
-	return best;
+	return r && is_possible(k, &r->name) ? &r->name : NULL;
 }
 
 static bool read_into(

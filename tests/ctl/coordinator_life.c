@@ -376,6 +376,11 @@ static void on_pause(struct life *l, const char *args)
 	life_step(l, &e, false);
 }
 
+static void on_late(struct life *l, const char *args)
+{
+	l->now_ns += (uint64_t)atoi(args) * FTP_NS_PER_MS;
+}
+
 static void on_memory(struct life *l, const char *args)
 {
 	unsigned node, mib;
@@ -425,6 +430,7 @@ static const struct {
 	{"wait", on_wait},
 	{"stall", on_stall},
 	{"pause", on_pause},
+	{"late", on_late},
 	{"memory", on_memory},
 	{"pace", on_pace},
 	{"slow", on_slow},

@@ -20,6 +20,7 @@
  *   plan	    what run.plan answers
  *   memory NODE MIB  its limit
  *   pause MS	    nothing runs for so long, nor listens
+ *   late MS	    what follows has come meanwhile, and is read so much later; the next wait ticks
  *   restart [lost|asked|with N|without NODE]   the coordinator is killed and comes back: without
  *		    its journal, asked to resume, with so many nodes or without one in its
  *		    configuration; all connections are gone, and no call of the old one is answered

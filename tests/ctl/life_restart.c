@@ -1,4 +1,5 @@
 /* The coordinator is killed in a life, and comes back. */
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -122,8 +122,8 @@ static int connect_to(const char *address)
 	return fd;
 }
 
-/* Reads until `what` has come; "" waits for the end of the connection. */
-static void expect_bytes(int fd, const char *what)
+/* Reads until `what` has come, and returns all that has; "" waits for the end of the connection. */
+static const char *expect_bytes(int fd, const char *what)
 {
 	struct pollfd pfd = {.fd = fd, .events = POLLIN};
 	static char text[1 << 16];
@@ -138,12 +138,12 @@ static void expect_bytes(int fd, const char *what)
 		if (got <= 0) {
 			if (what[0])
 				fail_msg("closed before '%s', after '%.*s'", what, (int)n, text);
-			return;
+			return text;
 		}
 		n += (size_t)got;
 		text[n] = 0;
 		if (what[0] && strstr(text, what))
-			return;
+			return text;
 	}
 }
 
@@ -181,6 +181,24 @@ static void run__calls_reach_peers_in_any_order(void **state)
 	expect_bytes(first, "\"result\"");
 	send_join(s, second, "n2");
 	expect_bytes(first, FTP_METHOD_PROFILE);
+	close(first);
+	close(second);
+}
+
+/* A node that is asked something before it knows that it was admitted cannot tell its losses first.
+ */
+static void run__a_join_is_answered_before_what_follows(void **state)
+{
+	struct site *s = *state;
+	int first = connect_to(s->address), second = connect_to(s->address);
+	const char *text;
+
+	send_join(s, first, "n1");
+	expect_bytes(first, "\"result\"");
+	send_join(s, second, "n2");
+	text = expect_bytes(second, FTP_METHOD_PROFILE);
+	assert_non_null(strstr(text, "\"result\""));
+	assert_true(strstr(text, "\"result\"") < strstr(text, FTP_METHOD_PROFILE));
 	close(first);
 	close(second);
 }
@@ -263,6 +281,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(
 			run__calls_reach_peers_in_any_order, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			run__a_join_is_answered_before_what_follows, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(run__each_side_has_its_methods, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 			run__refused_node_hears_why_and_is_closed, set_up, tear_down),

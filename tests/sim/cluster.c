@@ -74,13 +74,6 @@ bool sim_cluster_is_held(const struct sim_cluster *c, uint64_t step,
 	return held == (1u << c->spec.n_units) - 1;
 }
 
-/* It was there when nodes were told to halt, and is still. */
-static bool takes_part(const struct sim_cluster *c, uint32_t node)
-{
-	return !sim_cluster_is_ghost(c, c->nodes[node]) &&
-	       c->halted[node] == c->nodes[node]->incarnation;
-}
-
 static void note_halt(struct sim_cluster *c, uint64_t term)
 {
 	if (term == c->halt_term)
@@ -92,23 +85,6 @@ static void note_halt(struct sim_cluster *c, uint64_t term)
 
 		c->halted[i] = halts ? c->nodes[i]->incarnation : 0;
 	}
-}
-
-/* What was stable, or durable, is not lost while every unit of it has a holder and its loss is
- * known. */
-static void check_recovery(struct sim_cluster *c, const struct ftp_plan *plan)
-{
-	const uint64_t steps[] = {c->stable_step, c->files.disk_step};
-	uint64_t row = c->cut_row > c->oracle.last_row ? c->cut_row : c->oracle.last_row;
-
-	for (int i = 0; i < 2; i++)
-		if (plan->recovery_step < steps[i] && steps[i] <= row &&
-			sim_cluster_is_held(c, steps[i], takes_part))
-			oracle_fail(&c->oracle,
-				"term %llu goes back to step %llu, but step %llu is held whole",
-				(unsigned long long)plan->term,
-				(unsigned long long)plan->recovery_step,
-				(unsigned long long)steps[i]);
 }
 
 /* What was stored of steps that do not count any more. */
@@ -124,6 +100,8 @@ static void committed(struct sim_cluster *c, uint64_t term)
 {
 	const struct ftp_plan *plan = &c->coordinator->core->plan;
 
+	if (c->coordinator->core->change.cause == FTP_CAUSE_RESUME)
+		sim_judge_resumed(c);
 	if (term == c->now_term)
 		return;
 	if (plan->term != term)
@@ -140,7 +118,7 @@ static void committed(struct sim_cluster *c, uint64_t term)
 				(unsigned long long)term, n->process->name);
 	}
 	if (plan->recovery) {
-		check_recovery(c, plan);
+		sim_judge_recovery(c, plan);
 		c->stable_step = plan->recovery_step;
 		c->cut_row = 0;
 		oracle_goes_back(&c->oracle, plan->recovery_step);
@@ -167,73 +145,21 @@ void sim_cluster_called(struct sim_cluster *c, const char *method, uint64_t term
 
 void sim_cluster_event(struct sim_cluster *c, const json_t *event)
 {
+	const char *kind = json_string_value(json_object_get(event, "kind"));
 	const char *outcome = json_string_value(json_object_get(event, "outcome"));
 
-	c->n_recovered += !strcmp(json_string_value(json_object_get(event, "kind")), "recovery");
+	if (!strcmp(kind, "snapshot"))
+		sim_judge_stable(c, (uint64_t)json_integer_value(json_object_get(event, "step")));
+	c->n_recovered += !strcmp(kind, "recovery");
 	if (c->n_recovered && !c->recovered_at)
 		c->recovered_at = c->n_moments;
-	if (strcmp(json_string_value(json_object_get(event, "kind")), "repartition"))
+	if (strcmp(kind, "repartition"))
 		return;
 	if (outcome && !strcmp(outcome, "committed"))
 		c->n_committed++;
 	else
 		c->n_abandoned++;
 	c->counts = c->spec.always_counts;
-}
-
-/* Of all units on one node, with any slowdown that an order may ask for. */
-static uint64_t slowest_step_s(const struct sim_cluster *c)
-{
-	uint64_t ns = 0;
-
-	for (uint32_t u = 0; u < c->spec.n_units; u++)
-		ns += 4 * c->spec.n_micro * sim_cluster_unit_ns(c, u);
-	for (uint32_t i = 0; i < c->spec.n_orders; i++)
-		if (c->spec.orders[i].kind == SIM_EMULATE)
-			return ns * SIM_MAX_SLOWDOWN / FTP_NS_PER_S + 1;
-	return ns / FTP_NS_PER_S + 1;
-}
-
-/* No phase of a change outlasts its deadline (ctl/coordinator.h). */
-static void check_change(struct sim_cluster *c)
-{
-	const uint64_t bounds_s[FTP_N_CHANGE_PHASES] = {[FTP_CHANGE_HALTING] = 3,
-		[FTP_CHANGE_PREPARING] = 60,
-		[FTP_CHANGE_HOLDING] = 10 + 20 * slowest_step_s(c),
-		[FTP_CHANGE_TRANSFERRING] = 12,
-		[FTP_CHANGE_COMMITTING] = 10,
-		[FTP_CHANGE_ABANDONING] = 10};
-	const struct ftp_coordinator *core = c->coordinator->core;
-	const struct ftp_coordinator_change *x = &core->change;
-
-	if (!c->coordinator->process->alive || x->phase == FTP_CHANGE_NONE ||
-		x->phase == FTP_CHANGE_WAITING || core->verdict_ns != FTP_NS_NEVER ||
-		c->coordinator->process->n_freezes)
-		return;
-	if (c->world.now_ns - x->began_ns[x->phase] > (bounds_s[x->phase] + 1) * FTP_NS_PER_S)
-		oracle_fail(&c->oracle, "the change to term %llu is still %s after %llu s",
-			(unsigned long long)x->plan.term, ftp_coordinator_phase_name(x->phase),
-			(unsigned long long)bounds_s[x->phase] + 1);
-}
-
-/* At any moment, one plan at most is being trained. */
-static void check_terms(struct sim_cluster *c)
-{
-	uint64_t term = 0;
-
-	for (uint32_t i = 0; i < c->spec.n_nodes; i++) {
-		const struct ftp_transition *t = &c->nodes[i]->transition;
-
-		if (!c->nodes[i]->process->alive ||
-			c->nodes[i]->hangs || /* it trains nothing, and does not know it */
-			(t->now != FTP_NOW_TRAINING && t->now != FTP_NOW_HOLDING) ||
-			sim_cluster_is_ghost(c, c->nodes[i]))
-			continue;
-		if (term && t->now_plan->term != term)
-			oracle_fail(&c->oracle, "terms %llu and %llu train at once",
-				(unsigned long long)term, (unsigned long long)t->now_plan->term);
-		term = t->now_plan->term;
-	}
 }
 
 static void give(struct sim_cluster *c, const struct sim_order *o)
@@ -333,54 +259,6 @@ static bool is_over(struct sim_cluster *c)
 	return is_over || c->world.now_ns >= c->reap_ns;
 }
 
-/* A node that the plan in force needs and a fault has hit is to blame; or one that ended for a
- * reason that names another, who is: its complaint may come before the other's. */
-static bool names_a_victim(struct sim_cluster *c, const char *reason, uint64_t seen)
-{
-	for (uint32_t i = 0; i < c->spec.n_nodes; i++)
-		if (c->hit & FTP_NODE_BIT(i) && (!c->now_term || c->now_stages & FTP_NODE_BIT(i)) &&
-			strstr(reason, c->names[i]))
-			return true;
-	for (uint32_t i = 0; i < c->spec.n_nodes; i++) {
-		if (seen & FTP_NODE_BIT(i) || !strstr(reason, c->names[i]) ||
-			!names_a_victim(c, c->fates[i], seen | FTP_NODE_BIT(i)))
-			continue;
-		c->is_blame_indirect = true;
-		return true;
-	}
-	return false;
-}
-
-static void judge(struct sim_cluster *c)
-{
-	const struct sim_coordinator *s = c->coordinator;
-	struct oracle *o = &c->oracle;
-
-	if (s->outcome == FTP_END_COMPLETED) {
-		if (o->last_row != c->spec.n_steps || !o->is_gathered)
-			oracle_fail(o, "the run completed with the row of step %llu",
-				(unsigned long long)o->last_row);
-		for (uint64_t step = 1; step <= c->spec.n_steps; step++)
-			if (!oracle_is_complete(o, step))
-				oracle_fail(o, "step %llu was not trained by every stage",
-					(unsigned long long)step);
-	} else if (c->spec.snapshot_every && c->now_term && s->outcome == FTP_END_FAILED &&
-		   !strstr(s->reason, "was not passed in")) {
-		oracle_fail(o, "nodes can be lost, but the run failed: %s", s->reason);
-	} else if (!c->spec.snapshot_every && c->n_coordinators && s->outcome == FTP_END_FAILED) {
-		return; /* nodes that halt by and by, with nothing to go back to, lose each other */
-	} else if (c->spec.snapshot_every && strstr(s->reason, "was not passed in")) {
-		return; /* whoever they were */
-	} else if (c->is_worker_hit && strstr(s->reason, "no stage has computed anything")) {
-		return; /* nobody can say which stage hangs */
-	} else if (s->outcome == FTP_END_FAILED && !names_a_victim(c, s->reason, 0)) {
-		oracle_fail(o, "no node of the plan in force was hit, or another is blamed: %s",
-			s->reason);
-	} else if (s->outcome == FTP_END_NONE) {
-		oracle_fail(o, "the coordinator is gone without an outcome");
-	}
-}
-
 static void configure(struct sim_cluster *c)
 {
 	struct ftp_config_training *t = &c->config.training;
@@ -442,8 +320,7 @@ bool sim_cluster_run(struct sim_cluster *c, const struct sim_spec *spec, bool ke
 			/* only the frozen are left */
 			c->world.now_ns = c->reap_ns ? c->reap_ns : c->answer_by_ns;
 		}
-		check_terms(c);
-		check_change(c);
+		sim_judge_turn(c);
 		sim_operator_attend(c);
 		give_orders(c);
 		watch_coordinator(c);
@@ -451,7 +328,7 @@ bool sim_cluster_run(struct sim_cluster *c, const struct sim_spec *spec, bool ke
 			oracle_fail(&c->oracle, "the run does not end");
 	}
 	if (!c->oracle.failure[0])
-		judge(c);
+		sim_judge_end(c);
 	return !c->oracle.failure[0];
 }
 

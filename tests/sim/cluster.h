@@ -12,7 +12,7 @@
 
 #define SIM_MAX_NODES	 8
 #define SIM_MAX_ORDERS	 16
-#define SIM_MAX_FAULTS	 4
+#define SIM_MAX_FAULTS	 6
 #define SIM_MAX_SLOWDOWN 8	       /* of EMULATE */
 #define SIM_COORDINATOR	 SIM_MAX_NODES /* as a victim */
 
@@ -35,6 +35,8 @@ enum sim_fault_kind {
 	SIM_HANG, /* of a node's worker; its links stay, as with a net loop of its own */
 	SIM_DROP,
 	SIM_POWER, /* of the whole site, for a while */
+	SIM_CRASH, /* of the coordinator's machine alone: what was not synced may be lost */
+	SIM_ECHO,  /* the halt before the plan in force comes to a node, once more */
 	SIM_N_FAULTS,
 };
 
@@ -48,13 +50,16 @@ enum sim_plant {
 	SIM_PLANT_FREED_EARLY,	   /* a node frees the stable snapshot when the next one is named */
 	SIM_PLANT_NO_SYNC,	   /* of a put's data, before the manifest that lists it */
 	SIM_PLANT_NO_JOURNAL_SYNC, /* the power may take the coordinator's last word */
+	SIM_PLANT_DURABLE_EARLY,   /* a node has put every unit, by what it tells */
+	SIM_PLANT_HALTED_IN_FORCE, /* a node that has halted trains, by what it tells */
+	SIM_PLANT_OLD_HALT,	   /* a node halts for any term */
 	SIM_N_PLANTS,
 };
 
 struct sim_fault {
 	enum sim_fault_kind kind;
 	uint32_t moment; /* from 0 */
-	uint32_t victim; /* node of the config, or SIM_COORDINATOR; DROP, POWER: none */
+	uint32_t victim; /* node of the config, or SIM_COORDINATOR; DROP, POWER, CRASH: none */
 	/* POWER: each process begins again after outage_ns and up to spread_ns more. */
 	uint64_t outage_ns, spread_ns;
 	uint64_t absent;	 /* nodes that do not come back by themselves */
@@ -133,6 +138,8 @@ struct sim_cluster {
 	uint32_t n_struck[SIM_N_FAULTS],
 		n_struck_in[FTP_N_CHANGE_PHASES]; /* faults that took effect */
 	uint32_t n_struck_coordinator, n_struck_central;
+	/* Faults that may cost a recovery: so far, when one last began, when a row last came. */
+	uint32_t n_causes, n_causes_begun, causes_at_row[SIM_MAX_STEPS];
 	uint32_t recovered_at; /* the moment when the first recovery had ended; 0: none has */
 	uint64_t stable_step;  /* the newest, of the history that counts, for any coordinator */
 	uint64_t cut_row;      /* the last one before rows were cut */
@@ -157,6 +164,18 @@ bool sim_faults_moment(void *arg, struct sim_conn *conn, const char *what);
 
 /* operator.c: once a turn. */
 void sim_operator_attend(struct sim_cluster *c);
+
+/* judge.c: whether it is right, */
+void sim_judge_turn(struct sim_cluster *c);   /* now, */
+void sim_judge_end(struct sim_cluster *c);    /* how the run has ended, */
+void sim_judge_begins(struct sim_cluster *c); /* that a recovery begins, */
+void sim_judge_recovery(struct sim_cluster *c, const struct ftp_plan *plan); /* its step, */
+void sim_judge_resumed(struct sim_cluster *c);		     /* that training goes on as it is, */
+void sim_judge_stable(struct sim_cluster *c, uint64_t step); /* to call a snapshot that, */
+void sim_judge_durable(struct sim_cluster *c, uint64_t step);
+void sim_judge_join(struct sim_cluster *c, const struct sim_node *n, const struct ftp_join *m);
+void sim_judge_halt(
+	struct sim_cluster *c, const struct sim_node *n, uint64_t had_term, uint64_t term);
 
 /* For the processes. */
 uint64_t sim_cluster_unit_ns(const struct sim_cluster *c, uint32_t unit);

@@ -6,7 +6,10 @@
 #include "ctl/protocol.h"
 #include "tests/sim/cluster.h"
 
-enum timer { TICK, DEADLINE, CLOSE, ASK };
+#define PAUSE_NS (200 * FTP_NS_PER_MS)
+#define GRACE_NS (2 * FTP_NS_PER_MS) /* a deadline that came meanwhile has not come yet */
+
+enum timer { TICK, DEADLINE, CLOSE, ASK, ECHO };
 
 static struct sim_world *world_of(struct sim_coordinator *s)
 {
@@ -25,12 +28,17 @@ static void do_call(struct sim_coordinator *s, struct ftp_action *a)
 
 static void do_reply(struct sim_coordinator *s, struct ftp_action *a)
 {
-	if (!s->asked)
+	struct sim_ask *x = s->asked;
+
+	if (!x)
 		return;
-	s->asked->is_refused = a->code;
-	s->asked->result = a->body;
-	snprintf(s->asked->text, sizeof(s->asked->text), "%s", a->text ? a->text : "");
+	x->is_refused = a->code;
+	x->result = a->body;
+	snprintf(x->text, sizeof(x->text), "%s", a->text ? a->text : "");
 	a->body = NULL;
+	if (x->rpc)
+		sim_rpc_answer(x->rpc, x->id, x->method, x->is_refused ? -1 : 0,
+			json_incref(x->result), x->text);
 }
 
 static void do_close(struct sim_coordinator *s, struct ftp_action *a)
@@ -41,6 +49,7 @@ static void do_close(struct sim_coordinator *s, struct ftp_action *a)
 static void do_row(struct sim_coordinator *s, struct ftp_action *a)
 {
 	oracle_row(&s->cluster->oracle, a->step, a->loss);
+	s->cluster->causes_at_row[a->step] = s->cluster->n_causes;
 	sim_files_row(&s->cluster->files, a->step);
 }
 
@@ -57,10 +66,15 @@ static void do_cut(struct sim_coordinator *s, struct ftp_action *a)
 
 static void do_journal(struct sim_coordinator *s, struct ftp_action *a)
 {
+	uint64_t disk_step = s->core->snapshots.disk_step;
+
 	sim_milestone(world_of(s), s->process, "writes its journal: terms up to %llu",
 		(unsigned long long)s->core->last_term);
-	if (s->process->alive)
-		sim_files_journal(&s->cluster->files, a->body, s->core->snapshots.disk_step);
+	if (!s->process->alive)
+		return;
+	if (disk_step && disk_step != s->cluster->files.disk_step)
+		sim_judge_durable(s->cluster, disk_step);
+	sim_files_journal(&s->cluster->files, a->body, disk_step);
 }
 
 static void do_event(struct sim_coordinator *s, struct ftp_action *a)
@@ -72,6 +86,8 @@ static void do_log(struct sim_coordinator *s, struct ftp_action *a)
 {
 	if (s->cluster->spec.logs && a->level <= FTP_LOG_INFO)
 		sim_say(world_of(s), "coordinator", "says: %s", a->text);
+	if (strstr(a->text, "; training halts: "))
+		sim_judge_begins(s->cluster);
 }
 
 static void do_summary(struct sim_coordinator *s, struct ftp_action *a)
@@ -94,7 +110,7 @@ static void do_end(struct sim_coordinator *s, struct ftp_action *a)
 	sim_process_end(world_of(s), s->process);
 }
 
-static void step(struct sim_coordinator *s, const struct ftp_event *e)
+static void take(struct sim_coordinator *s, const struct ftp_event *e)
 {
 	static void (*const doers[])(struct sim_coordinator *, struct ftp_action *) = {
 		[FTP_ACTION_CALL] = do_call,
@@ -118,12 +134,43 @@ static void step(struct sim_coordinator *s, const struct ftp_event *e)
 	if (s->process->alive)
 		sim_files_flush(&s->cluster->files);
 	deadline_ns = ftp_coordinator_deadline(s->core);
+	s->turn_ns = world_of(s)->now_ns;
+	s->due_ns = deadline_ns > world_of(s)->now_ns ? deadline_ns : world_of(s)->now_ns;
 	if (!s->process->alive || deadline_ns == FTP_NS_NEVER)
 		return;
 	if (deadline_ns < s->tick_ns || s->tick_ns <= world_of(s)->now_ns) {
 		s->tick_ns = deadline_ns;
 		sim_timer(world_of(s), s->process, deadline_ns, TICK, 0);
 	}
+}
+
+/* Before what has come while it stood still. */
+static void step(struct sim_coordinator *s, const struct ftp_event *e)
+{
+	uint64_t now_ns = world_of(s)->now_ns, heard_ns = now_ns - s->turn_ns;
+	uint64_t late_ns = now_ns > s->due_ns ? now_ns - s->due_ns : 0;
+	const struct ftp_event paused = {.kind = FTP_EVENT_PAUSED,
+		.pause_ns = late_ns + GRACE_NS < heard_ns ? late_ns + GRACE_NS : heard_ns};
+
+	if (late_ns > PAUSE_NS)
+		take(s, &paused);
+	if (s->process->alive)
+		take(s, e);
+}
+
+/* Who tells first has put every unit. */
+static void plant_durable(struct sim_coordinator *s)
+{
+	for (uint32_t u = 0; u < s->cluster->spec.n_units; u++)
+		s->core->snapshots.disk.put.nodes[u] |= FTP_NODE_BIT(0);
+}
+
+/* All terms but the newest. */
+static void plant_forgetful(struct ftp_catalogue *c)
+{
+	if (c->n_begun)
+		c->begun[0] = c->begun[c->n_begun - 1];
+	c->n_begun = c->n_begun > 0;
 }
 
 static void plant(struct sim_coordinator *s, struct sim_rpc_message *m)
@@ -137,7 +184,10 @@ static void plant(struct sim_coordinator *s, struct sim_rpc_message *m)
 	if (s->cluster->spec.plant == SIM_PLANT_NO_TERM_CHECK && m->kind == SIM_RPC_ANSWER)
 		m->term = term;
 	if (s->cluster->spec.plant == SIM_PLANT_NO_HISTORY_CHECK)
-		s->core->snapshots.catalogue.n_begun = 0;
+		plant_forgetful(&s->core->snapshots.catalogue);
+	if (s->cluster->spec.plant == SIM_PLANT_DURABLE_EARLY &&
+		!strcmp(m->method, FTP_METHOD_PERSISTED))
+		plant_durable(s);
 }
 
 static void answered(struct sim_coordinator *s, uint32_t at, const struct sim_rpc_message *m)
@@ -154,17 +204,16 @@ static void answered(struct sim_coordinator *s, uint32_t at, const struct sim_rp
 /* A call's answer is a reply of the core, which only node.join waits for. */
 static void requested(struct sim_coordinator *s, uint32_t at, const struct sim_rpc_message *m)
 {
-	struct sim_ask call = {.method = m->method};
+	struct sim_ask call = {.method = m->method, .id = m->id};
 
+	if (m->kind == SIM_RPC_CALL)
+		call.rpc = &s->conns[at];
 	s->asked = &call;
 	step(s, &(struct ftp_event){.kind = FTP_EVENT_REQUEST,
 			.conn = at + 1,
 			.method = m->method,
 			.body = m->body});
 	s->asked = NULL;
-	if (m->kind == SIM_RPC_CALL)
-		sim_rpc_answer(&s->conns[at], m->id, m->method, call.is_refused ? -1 : 0,
-			json_incref(call.result), call.text);
 	json_decref(call.result);
 }
 
@@ -215,6 +264,17 @@ static void ask(struct sim_coordinator *s, uint32_t at)
 	s->asked = NULL;
 }
 
+/* What the plan in force began with, if it was a recovery; else it is as old. */
+static void echo(struct sim_coordinator *s, uint32_t node)
+{
+	const struct ftp_coordinator_node *n = &s->core->nodes[node];
+	const struct ftp_halt m = {.term = s->core->plan.term, .reason = "an echo"};
+
+	if (n->live && m.term)
+		sim_rpc_call(&s->conns[n->conn - 1], ++s->n_calls, FTP_METHOD_HALT,
+			ftp_halt_encode(&m), m.term);
+}
+
 static void on_timer(void *self, int kind, uint64_t tag)
 {
 	struct sim_coordinator *s = self;
@@ -235,6 +295,9 @@ static void on_timer(void *self, int kind, uint64_t tag)
 		break;
 	case ASK:
 		ask(s, (uint32_t)tag);
+		break;
+	case ECHO:
+		echo(s, (uint32_t)tag);
 		break;
 	}
 }
@@ -264,7 +327,8 @@ struct sim_coordinator *sim_coordinator_new(
 	s->cluster = c;
 	s->process = sim_process_new(&c->world, "coordinator", &ops, s);
 	s->core = ftp_coordinator_new(core, c->world.now_ns);
-	s->tick_ns = ftp_coordinator_deadline(s->core);
+	s->turn_ns = c->world.now_ns;
+	s->tick_ns = s->due_ns = ftp_coordinator_deadline(s->core);
 	sim_timer(&c->world, s->process, s->tick_ns, TICK, 0);
 	return s;
 }
@@ -289,4 +353,9 @@ uint32_t sim_coordinator_ask(
 	s->asks[at] = (struct sim_ask){.method = method, .body = body};
 	sim_timer(world_of(s), s->process, world_of(s)->now_ns + after_ns, ASK, at);
 	return at;
+}
+
+void sim_coordinator_echo(struct sim_coordinator *s, uint32_t node)
+{
+	sim_timer(world_of(s), s->process, world_of(s)->now_ns, ECHO, node);
 }

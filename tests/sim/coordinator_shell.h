@@ -12,7 +12,9 @@
 
 struct sim_cluster;
 
-struct sim_ask { /* of the operator or the supervisor */
+struct sim_ask {	     /* of the operator, the supervisor or a node */
+	struct sim_rpc *rpc; /* of the node, which waits for an answer; NULL: nobody does */
+	uint64_t id;
 	const char *method;
 	json_t *body;
 	bool is_done, is_refused;
@@ -30,6 +32,8 @@ struct sim_coordinator {
 	uint32_t n_conns;
 	uint64_t n_calls;
 	uint64_t tick_ns; /* of the timer that is set */
+	uint64_t turn_ns; /* when it last did something */
+	uint64_t due_ns;  /* it has something to do by then: if it is later, it stood still */
 	struct sim_ask asks[SIM_MAX_ASKS];
 	uint32_t n_asks;
 	struct sim_ask *asked; /* the one being stepped */
@@ -45,5 +49,7 @@ struct sim_conn *sim_coordinator_accept(struct sim_coordinator *s, struct sim_pr
 /* body is taken. Returns the place in asks. */
 uint32_t sim_coordinator_ask(
 	struct sim_coordinator *s, const char *method, json_t *body, uint64_t after_ns);
+/* The node is told to halt, for the term of the plan in force. */
+void sim_coordinator_echo(struct sim_coordinator *s, uint32_t node);
 
 #endif

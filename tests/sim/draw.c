@@ -36,6 +36,30 @@ static void draw_plan(struct draw *d, const struct sim_spec *spec, struct sim_or
 	draw_cuts(d, o->cuts, sizeof(o->cuts), spec->n_units, n);
 }
 
+/* In a storm and after power cuts: what a run survives. */
+static enum sim_fault_kind draw_loss(struct draw *d)
+{
+	static const enum sim_fault_kind kinds[] = {SIM_KILL, SIM_KILL, SIM_KILL, SIM_KILL,
+		SIM_FREEZE_1S, SIM_DROP, SIM_CRASH, SIM_ECHO};
+
+	return kinds[below(d, sizeof(kinds) / sizeof(*kinds))];
+}
+
+/* Often soon after the one before, while that is being dealt with. */
+static uint32_t draw_moment(struct draw *d, const struct sim_spec *spec, uint32_t i, uint32_t most)
+{
+	return i && below(d, 2) ? spec->faults[i - 1].moment + below(d, 40) : below(d, most);
+}
+
+static void draw_losses(struct draw *d, struct sim_spec *spec)
+{
+	spec->n_faults = 3 + below(d, SIM_MAX_FAULTS - 2);
+	for (uint32_t i = 0; i < spec->n_faults; i++)
+		spec->faults[i] = (struct sim_fault){.kind = draw_loss(d),
+			.moment = draw_moment(d, spec, i, 150 * spec->n_nodes),
+			.victim = below(d, spec->n_nodes + 1)};
+}
+
 static void draw_storm(struct draw *d, struct sim_spec *spec)
 {
 	spec->n_nodes = 2 + below(d, 4);
@@ -51,11 +75,7 @@ static void draw_storm(struct draw *d, struct sim_spec *spec)
 		spec->orders[i] = (struct sim_order){.kind = SIM_REPARTITION, .step = below(d, 15)};
 		draw_plan(d, spec, &spec->orders[i]);
 	}
-	spec->n_faults = SIM_MAX_FAULTS;
-	for (uint32_t i = 0; i < spec->n_faults; i++)
-		spec->faults[i] = (struct sim_fault){.kind = below(d, 4) ? SIM_KILL : SIM_FREEZE_1S,
-			.moment = below(d, 150 * spec->n_nodes),
-			.victim = below(d, spec->n_nodes + 1)};
+	draw_losses(d, spec);
 }
 
 static uint64_t draw_nodes(struct draw *d, const struct sim_spec *spec)
@@ -90,9 +110,56 @@ static void draw_site(struct draw *d, struct sim_spec *spec)
 	}
 }
 
+/* Some come back, the others not before the next time. */
+static void draw_turn(struct draw *d, const struct sim_spec *spec, struct sim_fault *f)
+{
+	uint32_t kept = below(d, spec->n_nodes);
+
+	draw_outage(d, spec, f);
+	f->outage_ns = below(d, 300) * FTP_NS_PER_MS;
+	f->spread_ns = (1 + below(d, 300)) * FTP_NS_PER_MS;
+	f->damaged = f->n_nodes = 0;
+	f->absent = 0;
+	for (uint32_t i = 0; i < spec->n_nodes; i++)
+		if (i != kept && below(d, 2))
+			f->absent |= FTP_NODE_BIT(i);
+}
+
+/* The power fails again and again, and each time others are away: who comes back may hold what
+ * those who went on without it have gone back behind. */
+static void draw_turns(struct draw *d, struct sim_spec *spec)
+{
+	uint32_t moment = 0;
+
+	spec->n_nodes = 2 + below(d, 2);
+	spec->n_units = spec->n_nodes + below(d, 2);
+	strcpy(spec->cuts, "equal");
+	spec->n_orders = below(d, 2);
+	spec->orders[0] = (struct sim_order){.kind = SIM_REPARTITION, .step = below(d, 30)};
+	draw_plan(d, spec, &spec->orders[0]);
+	spec->snapshot_every = 1 + below(d, 2);
+	spec->snapshot_global = spec->snapshot_every * below(d, 3);
+	spec->checkpoint_every = 1;
+	spec->checkpoint_keep = 1 + below(d, 2);
+	spec->restart_ns = (1 + below(d, 200)) * FTP_NS_PER_MS;
+	spec->build_ns = (1 + below(d, 10)) * FTP_NS_PER_MS;
+	spec->n_faults = SIM_MAX_FAULTS;
+	for (uint32_t i = 0; i < spec->n_faults; i++) {
+		struct sim_fault *f = &spec->faults[i];
+
+		moment += 20 + below(d, 40 * spec->n_nodes);
+		*f = (struct sim_fault){.kind = SIM_KILL, .victim = below(d, spec->n_nodes + 1)};
+		if (below(d, 4))
+			draw_turn(d, spec, f);
+		f->moment = moment;
+	}
+}
+
 struct sim_spec draw_spec(uint64_t seed, enum draw_kind kind)
 {
 	static const char *const cuts[] = {"", "equal", "auto"};
+	static const enum sim_fault_kind faults[] = {SIM_KILL, SIM_FREEZE, SIM_FREEZE_1S, SIM_HANG,
+		SIM_DROP, SIM_KILL, SIM_CRASH, SIM_ECHO};
 	bool snapshots = kind != DRAW_CHANGES;
 	struct draw d = {.key = ftp_prng_key(seed, FTP_PRNG_FAULT, 0)};
 	struct sim_spec spec = {.seed = seed,
@@ -102,7 +169,7 @@ struct sim_spec draw_spec(uint64_t seed, enum draw_kind kind)
 		.unit_ns = (1 + below(&d, 4)) * FTP_NS_PER_MS,
 		.build_ns = (1 + below(&d, 300)) * FTP_NS_PER_MS,
 		.n_orders = 1 + below(&d, 8),
-		.n_faults = below(&d, snapshots ? SIM_MAX_FAULTS + 1 : 3),
+		.n_faults = below(&d, snapshots ? 5 : 3),
 		.always_counts = true,
 		.coordinator_restart_ns = (1 + below(&d, 1000)) * FTP_NS_PER_MS,
 		.snapshot_every = snapshots ? 1 + below(&d, 10) : 0};
@@ -125,8 +192,8 @@ struct sim_spec draw_spec(uint64_t seed, enum draw_kind kind)
 			draw_plan(&d, &spec, o);
 	}
 	for (uint32_t i = 0; i < spec.n_faults; i++)
-		spec.faults[i] = (struct sim_fault){.kind = below(&d, 5),
-			.moment = below(&d, 100 * spec.n_nodes),
+		spec.faults[i] = (struct sim_fault){.kind = faults[below(&d, 8)],
+			.moment = draw_moment(&d, &spec, i, 100 * spec.n_nodes),
 			.victim = below(&d, spec.n_nodes + 1)};
 	if (snapshots && below(&d, 2))
 		spec.restart_ns = (1 + below(&d, 2000)) * FTP_NS_PER_MS;
@@ -134,6 +201,8 @@ struct sim_spec draw_spec(uint64_t seed, enum draw_kind kind)
 		draw_storm(&d, &spec);
 	if (kind == DRAW_SITE)
 		draw_site(&d, &spec);
+	if (kind == DRAW_TURNS)
+		draw_turns(&d, &spec);
 	for (uint32_t i = 0; i < spec.n_faults; i++)
 		if (spec.faults[i].victim == spec.n_nodes)
 			spec.faults[i].victim = SIM_COORDINATOR;

@@ -9,6 +9,7 @@ enum draw_kind {
 	DRAW_SNAPSHOTS, /* nodes may be lost, and may come back */
 	DRAW_STORM,	/* one loss after the other, and snapshots at nearly every step */
 	DRAW_SITE,	/* with disks: the power fails, coordinators and nodes die */
+	DRAW_TURNS,	/* likewise, again and again, and nodes are away by turns */
 	DRAW_N_KINDS,
 };
 

@@ -33,7 +33,9 @@ const char *sim_fault_name(enum sim_fault_kind kind)
 		[SIM_FREEZE_1S] = "freeze for 1 s",
 		[SIM_HANG] = "hang the worker of",
 		[SIM_DROP] = "drop a message",
-		[SIM_POWER] = "cut the power"};
+		[SIM_POWER] = "cut the power",
+		[SIM_CRASH] = "crash the coordinator's machine",
+		[SIM_ECHO] = "repeat an old halt to"};
 
 	return names[kind];
 }
@@ -46,16 +48,26 @@ const char *sim_plant_name(enum sim_plant plant)
 		[SIM_PLANT_STALE_REPLICA] = "a stale replica is accepted",
 		[SIM_PLANT_FREED_EARLY] = "a snapshot is freed too early",
 		[SIM_PLANT_NO_SYNC] = "no sync of what is put on disks",
-		[SIM_PLANT_NO_JOURNAL_SYNC] = "no sync of the journal"};
+		[SIM_PLANT_NO_JOURNAL_SYNC] = "no sync of the journal",
+		[SIM_PLANT_DURABLE_EARLY] = "a snapshot is durable when one node has put it",
+		[SIM_PLANT_HALTED_IN_FORCE] = "a halted node says that it trains",
+		[SIM_PLANT_OLD_HALT] = "a halt of an old term is obeyed"};
 
 	return names[plant];
+}
+
+/* A coordinator that stands still for a moment takes nobody for lost. */
+static bool is_cause(const struct sim_fault *f)
+{
+	return f->kind != SIM_ECHO && !(f->kind == SIM_FREEZE_1S && f->victim == SIM_COORDINATOR);
 }
 
 static void count(struct sim_cluster *c, const struct sim_fault *f)
 {
 	c->n_struck[f->kind]++;
 	c->n_struck_in[c->coordinator->core->change.phase]++;
-	if (f->kind == SIM_DROP || f->kind == SIM_POWER)
+	c->n_causes += is_cause(f);
+	if (f->kind == SIM_DROP || f->kind == SIM_POWER || f->kind == SIM_CRASH)
 		return;
 	c->n_struck_coordinator += f->victim == SIM_COORDINATOR;
 	c->n_struck_central += f->victim == 0;
@@ -84,7 +96,26 @@ static void cut_power(struct sim_cluster *c, const struct sim_fault *f)
 	sim_site_cut_power(c, f);
 }
 
-static bool strike(struct sim_cluster *c, const struct sim_fault *f, struct sim_conn *conn)
+static void crash(struct sim_cluster *c, const struct sim_fault *f)
+{
+	if (!c->coordinator->process->alive)
+		return;
+	sim_say(&c->world, "***", "the coordinator's machine crashes");
+	count(c, f);
+	sim_site_crash(c);
+}
+
+static void echo(struct sim_cluster *c, const struct sim_fault *f)
+{
+	if (!c->coordinator->process->alive || f->victim == SIM_COORDINATOR)
+		return;
+	sim_say(&c->world, "***", "an old halt comes to %s", c->names[f->victim]);
+	count(c, f);
+	sim_coordinator_echo(c->coordinator, f->victim);
+}
+
+/* A node or the coordinator fails. */
+static void strike_process(struct sim_cluster *c, const struct sim_fault *f)
 {
 	static const char *const names[] = {
 		[SIM_KILL] = "is killed",
@@ -92,19 +123,10 @@ static bool strike(struct sim_cluster *c, const struct sim_fault *f, struct sim_
 		[SIM_FREEZE_1S] = "freezes for a second",
 		[SIM_HANG] = "has a worker that hangs",
 	};
-	struct sim_process *p;
+	struct sim_process *p = process_of(c, f->victim);
 
-	if (c->spec.traces_window)
-		c->world.trace = c->spec.trace;
-	if (f->kind == SIM_DROP)
-		return drop(c, f, conn);
-	if (f->kind == SIM_POWER) {
-		cut_power(c, f);
-		return false;
-	}
-	p = process_of(c, f->victim);
 	if (!p->alive || (f->kind == SIM_HANG && f->victim == SIM_COORDINATOR))
-		return false;
+		return;
 	sim_say(&c->world, "***", "%s %s", p->name, names[f->kind]);
 	count(c, f);
 	if (f->kind != SIM_FREEZE_1S)
@@ -116,6 +138,22 @@ static bool strike(struct sim_cluster *c, const struct sim_fault *f, struct sim_
 	else
 		sim_process_freeze(&c->world, p,
 			f->kind == SIM_FREEZE ? FTP_NS_NEVER : c->world.now_ns + FTP_NS_PER_S);
+}
+
+static bool strike(struct sim_cluster *c, const struct sim_fault *f, struct sim_conn *conn)
+{
+	if (c->spec.traces_window)
+		c->world.trace = c->spec.trace;
+	if (f->kind == SIM_DROP)
+		return drop(c, f, conn);
+	if (f->kind == SIM_POWER)
+		cut_power(c, f);
+	else if (f->kind == SIM_CRASH)
+		crash(c, f);
+	else if (f->kind == SIM_ECHO)
+		echo(c, f);
+	else
+		strike_process(c, f);
 	return false;
 }
 

@@ -21,8 +21,11 @@ static struct {
 
 static void on_abort(int signal_number)
 {
-	ssize_t rc = write(STDERR_FILENO, harness_label, strlen(harness_label));
+	const char *const parts[] = {harness_options.program, " ", harness_label};
+	ssize_t rc = 0;
 
+	for (size_t i = 0; i < sizeof(parts) / sizeof(*parts); i++)
+		rc += write(STDERR_FILENO, parts[i], strlen(parts[i]));
 	(void)rc;
 	signal(signal_number, SIG_DFL);
 }
@@ -34,7 +37,7 @@ static bool *flag_of(const char *name)
 		const char *name;
 		bool *flag;
 	} flags[] = {{"--trace", &o->trace}, {"--snapshots", &o->snapshots}, {"--storm", &o->storm},
-		{"--site", &o->site}, {"--first", &o->first}};
+		{"--site", &o->site}, {"--turns", &o->turns}, {"--first", &o->first}};
 
 	for (size_t i = 0; i < sizeof(flags) / sizeof(*flags); i++)
 		if (!strcmp(name, flags[i].name))
@@ -47,6 +50,7 @@ void harness_read_options(int argc, char **argv)
 	struct harness_options *o = &harness_options;
 
 	signal(SIGABRT, on_abort);
+	o->program = argv[0];
 	for (int i = 1; i < argc; i++) {
 		const char *value = i + 1 < argc ? argv[i + 1] : "0";
 		bool *flag = flag_of(argv[i]);
@@ -121,11 +125,40 @@ bool harness_run(struct sim_spec *spec)
 	bool ok = harness_run_quietly(spec, failure, sizeof(failure));
 
 	if (!ok)
-		print_message("%.*s: %s\n", (int)strlen(harness_label) - 1, harness_label, failure);
+		print_message("%s\n  %s %s", failure, harness_options.program, harness_label);
 	return ok;
 }
 
-void harness_compare(const char *name, const char *trace)
+uint32_t harness_moments(const struct sim_spec *spec, struct sim_moment **moments)
+{
+	static struct sim_cluster c;
+	bool ok = sim_cluster_run(&c, spec, true);
+	uint32_t n = c.n_moments;
+
+	if (!ok)
+		print_message("dry run: %s\n", c.oracle.failure);
+	assert_true(ok);
+	assert_int_equal(c.coordinator->outcome, FTP_END_COMPLETED);
+	*moments = c.moments;
+	c.moments = NULL;
+	sim_cluster_free(&c);
+	return n;
+}
+
+uint32_t harness_find_moment(const struct sim_spec *spec, const char *what, unsigned nth)
+{
+	struct sim_moment *moments;
+	uint32_t n = harness_moments(spec, &moments), i = 0;
+
+	for (; i < n; i++)
+		if (!strncmp(moments[i].what, what, strlen(what)) && !--nth)
+			break;
+	free(moments);
+	assert_int_not_equal(i, n);
+	return i;
+}
+
+static void compare(const char *name, const char *trace)
 {
 	const char *write = getenv("FTP_TRACES_WRITE");
 	char path[4096], *expected = calloc(1, 1 << 20);
@@ -144,6 +177,41 @@ void harness_compare(const char *name, const char *trace)
 	assert_string_equal(trace, expected);
 	fclose(f);
 	free(expected);
+}
+
+static void check_life(const struct sim_spec *scenario, const struct harness_life *life)
+{
+	static struct sim_cluster c;
+	struct sim_spec spec = *scenario;
+	bool is_as_told;
+	char *text = NULL;
+	size_t bytes;
+
+	if (life->moment[0]) {
+		spec.n_faults = 1;
+		spec.faults[0] = life->fault;
+		spec.faults[0].moment = harness_find_moment(scenario, life->moment, life->nth);
+	}
+	spec.trace = open_memstream(&text, &bytes);
+	assert_non_null(spec.trace);
+	spec.traces_window = true;
+	is_as_told =
+		sim_cluster_run(&c, &spec, false) &&
+		(life->waited_for[0] ? strstr(c.waited_for, life->waited_for) != NULL : !c.n_waits);
+	if (!is_as_told)
+		print_message("%s: %s%s\n", life->name, c.oracle.failure, c.waited_for);
+	sim_cluster_free(&c);
+	fclose(spec.trace);
+	assert_true(is_as_told);
+	compare(life->name, text);
+	free(text);
+}
+
+void harness_check_lives(
+	const struct sim_spec *scenario, const struct harness_life *lives, size_t n)
+{
+	for (size_t i = 0; harness_options.traces && i < n; i++)
+		check_life(scenario, &lives[i]);
 }
 
 double harness_seconds(void)

@@ -288,13 +288,18 @@ static void on_abandon(struct sim_node *n, const struct sim_rpc_message *m)
 
 static void on_halt(struct sim_node *n, const struct sim_rpc_message *m)
 {
+	const struct ftp_plan *had = n->transition.now_plan;
+	uint64_t had_term = had ? had->term : 0;
 	struct ftp_halt h;
 
 	ftp_assert(!ftp_halt_decode(&h, m->body, NULL));
 	ftp_standing_halt(&n->standing, h.term);
+	if (n->cluster->spec.plant == SIM_PLANT_OLD_HALT)
+		n->transition.newest_term = 0;
 	call(n, m, FTP_CALL_HALT,
 		&(struct ftp_transition_event){
 			.kind = FTP_TRANSITION_HALT, .term = h.term, .text = h.reason});
+	sim_judge_halt(n->cluster, n, had_term, h.term);
 }
 
 static void on_retain(struct sim_node *n, const struct sim_rpc_message *m)

@@ -232,21 +232,6 @@ void sim_node_disk_list(const struct sim_node *n, struct ftp_inventory *m)
 	}
 }
 
-static const struct ftp_checkpoint_name *newest(
-	const struct sim_node *n, uint32_t unit, uint64_t step)
-{
-	const struct ftp_checkpoint_name *best = NULL;
-
-	for (uint32_t i = 0; i < n_records(n); i++) {
-		const struct ftp_checkpoint_name *name = record_at(n, i);
-
-		if (name && name->unit == unit && name->step == step &&
-			(!best || name->term > best->term))
-			best = name;
-	}
-	return best;
-}
-
 /* A put under way is ended first. */
 static void become_idle(struct sim_node *n)
 {
@@ -266,18 +251,18 @@ static void become_idle(struct sim_node *n)
 void sim_node_disk_fetch(struct sim_node *n, uint32_t unit, uint64_t step)
 {
 	const struct sim_stored *there = sim_node_stored(n, unit, step);
-	const struct ftp_checkpoint_name *name = newest(n, unit, step);
+	const struct ftp_checkpoint_record *r = ftp_checkpoint_newest(n->disk.store, unit, step);
 	uint64_t content[SIM_CONTENT], term;
 
-	if (!name || (there && name->term <= there->term))
+	if (!r || (there && r->name.term <= there->term))
 		return;
 	become_idle(n);
 	if (!n->disk.store)
 		return;
-	name = newest(n, unit, step); /* the put has moved them */
-	if (!name || ftp_checkpoint_get(n->disk.store, name, content))
+	r = ftp_checkpoint_newest(n->disk.store, unit, step); /* the put has moved them */
+	if (!r || ftp_checkpoint_get(n->disk.store, &r->name, content))
 		return;
-	term = name->term;
+	term = r->name.term;
 	if (await(n).outcome == FTP_CHECKPOINT_DONE)
 		sim_node_store(n, &(struct sim_stored){unit, step, term, content[2]});
 }

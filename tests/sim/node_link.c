@@ -39,6 +39,9 @@ static void join(struct sim_node *n)
 
 	snprintf(m.name, sizeof(m.name), "%s", n->process->name);
 	ftp_standing_tell(&n->standing, &n->ledger, &m);
+	if (n->cluster->spec.plant == SIM_PLANT_HALTED_IN_FORCE)
+		m.term = n->standing.term;
+	sim_judge_join(n->cluster, n, &m);
 	sim_rpc_call(&n->rpc, 1, FTP_METHOD_JOIN, ftp_join_encode(&m), 0);
 }
 

@@ -74,8 +74,11 @@ static void start_coordinator(struct sim_cluster *c)
 	struct ftp_coordinator_past *past = c->coordinator ? read_past(c) : NULL;
 
 	core.past = past;
-	if (past)
+	if (past) {
 		c->oracle.last_row = past->n_rows;
+		for (uint64_t s = past->n_rows + 1; s < SIM_MAX_STEPS; s++)
+			c->causes_at_row[s] = 0; /* it was lost, if it ever came */
+	}
 	if (!c->oracle.failure[0])
 		c->coordinator = sim_coordinator_new(c, &core);
 	if (past)
@@ -195,6 +198,13 @@ static void save_asks(struct sim_cluster *c)
 	}
 }
 
+/* The power of their machine is off. */
+static void cut_files(struct sim_cluster *c)
+{
+	sim_files_cut_power(&c->files, sim_draw(&c->world, sim_files_choices(&c->files)),
+		c->spec.plant == SIM_PLANT_NO_JOURNAL_SYNC);
+}
+
 static void kill_coordinator(struct sim_cluster *c)
 {
 	if (c->coordinator->outcome != FTP_END_NONE)
@@ -213,6 +223,12 @@ void sim_site_kill(struct sim_cluster *c, struct sim_process *p)
 		sim_site_exited(c, n, 0, 9, "");
 	else
 		kill_coordinator(c);
+}
+
+void sim_site_crash(struct sim_cluster *c)
+{
+	sim_site_kill(c, c->coordinator->process);
+	cut_files(c);
 }
 
 static struct simulated_disk *after_cut(struct sim_cluster *c, const struct simulated_disk *d)
@@ -275,8 +291,7 @@ void sim_site_cut_power(struct sim_cluster *c, const struct sim_fault *f)
 {
 	sim_process_end(&c->world, c->coordinator->process);
 	c->coordinator->outcome = FTP_END_NONE; /* what counts is what the files say */
-	sim_files_cut_power(&c->files, sim_draw(&c->world, sim_files_choices(&c->files)),
-		c->spec.plant == SIM_PLANT_NO_JOURNAL_SYNC);
+	cut_files(c);
 	if (f->n_nodes)
 		c->config.n_nodes = f->n_nodes;
 	for (uint32_t i = 0; i < c->spec.n_nodes; i++)

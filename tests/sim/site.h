@@ -19,6 +19,8 @@ void sim_site_exited(struct sim_cluster *c, const struct sim_node *n, uint32_t c
 /* All processes are over, what was not synced may be lost; all but those that the fault names come
  * back, one after the other. */
 void sim_site_cut_power(struct sim_cluster *c, const struct sim_fault *f);
+/* The coordinator's machine alone. */
+void sim_site_crash(struct sim_cluster *c);
 /* Of a node that does not run: its disk is replaced, or part of it rots. */
 void sim_site_wipe(struct sim_cluster *c, uint32_t node);
 void sim_site_damage(struct sim_cluster *c, uint32_t node);

@@ -33,25 +33,30 @@ static bool is_enough(uint64_t n)
 static const char *const names[] = {[DRAW_CHANGES] = "random",
 	[DRAW_SNAPSHOTS] = "random with snapshots",
 	[DRAW_STORM] = "storm",
-	[DRAW_SITE] = "site"};
+	[DRAW_SITE] = "site",
+	[DRAW_TURNS] = "turns"};
 static const char *const flags[] = {[DRAW_CHANGES] = "",
 	[DRAW_SNAPSHOTS] = "--snapshots ",
 	[DRAW_STORM] = "--storm ",
-	[DRAW_SITE] = "--site "};
+	[DRAW_SITE] = "--site ",
+	[DRAW_TURNS] = "--turns "};
 
 static void run_drawn(enum draw_kind kind)
 {
-	uint64_t first = harness_options.has_seed ? harness_options.seed : check_seed();
+	uint64_t first = harness_options.has_seed ? harness_options.seed : check_seed(), i = 0;
 	unsigned n_bad = 0;
+	char what[80];
 
-	for (uint64_t i = 0; !is_enough(i) && !(harness_options.first && n_bad); i++) {
+	for (; !is_enough(i) && !(harness_options.first && n_bad); i++) {
 		struct sim_spec spec = draw_spec(first + i, kind);
 
 		snprintf(harness_label, sizeof(harness_label), "%s--seed %llu\n", flags[kind],
 			(unsigned long long)(first + i));
 		n_bad += !harness_run(&spec);
 	}
-	harness_report(names[kind], n_bad);
+	snprintf(what, sizeof(what), "%s, %llu seeds from %llu", names[kind], (unsigned long long)i,
+		(unsigned long long)first);
+	harness_report(what, n_bad);
 }
 
 static void random__many_changes_and_faults(void **state)
@@ -80,15 +85,24 @@ static void site__power_cuts_and_disks(void **state)
 	run_drawn(DRAW_SITE);
 }
 
+static void turns__nodes_are_away_when_the_power_returns(void **state)
+{
+	(void)state;
+	run_drawn(DRAW_TURNS);
+}
+
 static void plant__each_is_found(void **state)
 {
 	static const enum draw_kind kinds[SIM_N_PLANTS] = {
 		[SIM_PLANT_NO_TERM_CHECK] = DRAW_SNAPSHOTS,
-		[SIM_PLANT_NO_HISTORY_CHECK] = DRAW_SITE, /* disks keep what stores have freed */
+		[SIM_PLANT_NO_HISTORY_CHECK] = DRAW_TURNS,
 		[SIM_PLANT_STALE_REPLICA] = DRAW_STORM,
 		[SIM_PLANT_FREED_EARLY] = DRAW_STORM,
 		[SIM_PLANT_NO_SYNC] = DRAW_SITE,
 		[SIM_PLANT_NO_JOURNAL_SYNC] = DRAW_SITE,
+		[SIM_PLANT_DURABLE_EARLY] = DRAW_SITE,
+		[SIM_PLANT_HALTED_IN_FORCE] = DRAW_STORM,
+		[SIM_PLANT_OLD_HALT] = DRAW_STORM,
 	};
 
 	(void)state;
@@ -119,13 +133,15 @@ int main(int argc, char **argv)
 		cmocka_unit_test(recovery__many_changes_and_faults),
 		cmocka_unit_test(storm__one_loss_after_the_other),
 		cmocka_unit_test(site__power_cuts_and_disks),
+		cmocka_unit_test(turns__nodes_are_away_when_the_power_returns),
 		cmocka_unit_test(plant__each_is_found),
 	};
 
 	harness_read_options(argc, argv);
 	signal(SIGTERM, on_term);
 	if (harness_options.has_seed)
-		cmocka_set_test_filter(harness_options.site	   ? "site__*"
+		cmocka_set_test_filter(harness_options.turns	   ? "turns__*"
+				       : harness_options.site	   ? "site__*"
 				       : harness_options.storm	   ? "storm__*"
 				       : harness_options.snapshots ? "recovery__*"
 								   : "random__*");

@@ -123,7 +123,7 @@ static void sweep__a_second_fault_at_every_moment(void **state)
 						      : harness_options.sweep != id)
 				continue;
 			snprintf(harness_label, sizeof(harness_label),
-				"--sweep %ld: %s, after n%u was killed, moment %u, %.80s\n", id,
+				"--sweep %ld # %s, after n%u was killed, moment %u, %.80s\n", id,
 				sim_fault_name(i % N_KINDS), victim + 1,
 				w.first + 1 + i / N_KINDS / N_VICTIMS,
 				w.moments[w.first + 1 + i / N_KINDS / N_VICTIMS].what);

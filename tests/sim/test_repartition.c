@@ -55,21 +55,9 @@ static const struct {
 /* The moments of the change when nothing fails. */
 static uint32_t dry_run(unsigned schedule, struct sim_moment **moments)
 {
-	static struct sim_cluster c;
 	const struct sim_spec spec = scenario(schedule);
-	uint32_t n;
-	bool ok = sim_cluster_run(&c, &spec, true);
 
-	n = c.n_moments;
-	*moments = c.moments;
-	c.moments = NULL;
-	if (!ok)
-		print_message("dry run: %s\n", c.oracle.failure);
-	assert_true(ok);
-	assert_int_equal(c.n_committed, 2);
-	assert_int_equal(c.coordinator->outcome, FTP_END_COMPLETED);
-	sim_cluster_free(&c);
-	return n;
+	return harness_moments(&spec, moments);
 }
 
 static bool sweep_case(unsigned schedule, uint32_t i, const struct sim_moment *moments)
@@ -81,7 +69,7 @@ static bool sweep_case(unsigned schedule, uint32_t i, const struct sim_moment *m
 	spec.n_faults = 1;
 	spec.faults[0] =
 		(struct sim_fault){.kind = kind, .moment = at, .victim = victims[victim].victim};
-	snprintf(harness_label, sizeof(harness_label), "--sweep %u: %s %s at moment %u, %.80s\n",
+	snprintf(harness_label, sizeof(harness_label), "--sweep %u # %s %s at moment %u, %.80s\n",
 		i * N_SCHEDULES + schedule, sim_fault_name(kind), victims[victim].name, at,
 		moments[at].what);
 	return harness_run(&spec);
@@ -130,7 +118,7 @@ static void drop__every_message(void **state)
 			spec.n_faults = 1;
 			spec.faults[0] = (struct sim_fault){.kind = SIM_DROP, .moment = i};
 			snprintf(harness_label, sizeof(harness_label),
-				"--drop %u: moment %u, %.80s\n", at, i, moments[i].what);
+				"--drop %u # moment %u, %.80s\n", at, i, moments[i].what);
 			if (moments[i].is_message &&
 				(harness_options.drop < 0 || harness_options.drop == at))
 				n_bad += !harness_run(&spec);
@@ -140,62 +128,20 @@ static void drop__every_message(void **state)
 	harness_report("drop", n_bad);
 }
 
-/* The named lives; FTP_TRACES_WRITE=1 writes their traces anew, for review. */
-static const struct {
-	const char *name, *moment; /* "": nothing fails */
-	unsigned nth;		   /* of the moments of that name, from 1 */
-	uint32_t victim;
-} lives[] = {
-	{"committed", "", 0, 0},
-	{"abandoned__target_dies", "n4 -> n5: unit 10 of step", 1, 4},
+static const struct harness_life lives[] = {
+	{"committed", "", 0, {.kind = SIM_KILL}, ""},
+	{"abandoned__target_dies", "n4 -> n5: unit 10 of step", 1, {.kind = SIM_KILL, .victim = 4},
+		""},
 	{"resumed__coordinator_dies_between_commits", "sending node.commit term 3", 3,
-		SIM_COORDINATOR},
+		{.kind = SIM_KILL, .victim = SIM_COORDINATOR}, ""},
 };
-
-static uint32_t find_moment(const char *what, unsigned nth)
-{
-	struct sim_moment *moments;
-	uint32_t n = dry_run(0, &moments), i = 0;
-
-	for (; i < n; i++)
-		if (!strncmp(moments[i].what, what, strlen(what)) && !--nth)
-			break;
-	free(moments);
-	assert_int_not_equal(i, n);
-	return i;
-}
-
-static char *trace_of(size_t life)
-{
-	static struct sim_cluster c;
-	struct sim_spec spec = scenario(0);
-	char *text = NULL;
-	size_t bytes;
-
-	if (lives[life].moment[0]) {
-		spec.n_faults = 1;
-		spec.faults[0] = (struct sim_fault){.kind = SIM_KILL,
-			.moment = find_moment(lives[life].moment, lives[life].nth),
-			.victim = lives[life].victim};
-	}
-	spec.trace = open_memstream(&text, &bytes);
-	assert_non_null(spec.trace);
-	spec.traces_window = true;
-	assert_true(sim_cluster_run(&c, &spec, false));
-	sim_cluster_free(&c);
-	fclose(spec.trace);
-	return text;
-}
 
 static void trace__as_reviewed(void **state)
 {
-	(void)state;
-	for (size_t i = 0; harness_options.traces && i < sizeof(lives) / sizeof(*lives); i++) {
-		char *text = trace_of(i);
+	const struct sim_spec spec = scenario(0);
 
-		harness_compare(lives[i].name, text);
-		free(text);
-	}
+	(void)state;
+	harness_check_lives(&spec, lives, sizeof(lives) / sizeof(*lives));
 }
 
 int main(int argc, char **argv)

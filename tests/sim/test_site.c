@@ -34,36 +34,6 @@ static struct sim_spec scenario(bool is_1f1b)
 		.always_counts = true};
 }
 
-static uint32_t run_dry(const struct sim_spec *spec, struct sim_moment **moments)
-{
-	static struct sim_cluster c;
-	uint32_t n;
-	bool ok = sim_cluster_run(&c, spec, true);
-
-	if (!ok)
-		print_message("dry run: %s\n", c.oracle.failure);
-	assert_true(ok);
-	assert_int_equal(c.coordinator->outcome, FTP_END_COMPLETED);
-	n = c.n_moments;
-	*moments = c.moments;
-	c.moments = NULL;
-	sim_cluster_free(&c);
-	return n;
-}
-
-static uint32_t find_moment(const struct sim_spec *spec, const char *what, unsigned nth)
-{
-	struct sim_moment *moments;
-	uint32_t n = run_dry(spec, &moments), i = 0;
-
-	for (; i < n; i++)
-		if (!strncmp(moments[i].what, what, strlen(what)) && !--nth)
-			break;
-	free(moments);
-	assert_int_not_equal(i, n);
-	return i;
-}
-
 static const struct {
 	const char *name;
 	struct sim_fault fault;
@@ -95,9 +65,10 @@ static void sweep__every_moment(void **state)
 			strcpy(spec.orders[0].nodes, "n1,n2");
 		}
 		spec.faults[0] = (struct sim_fault){.kind = SIM_KILL, .victim = 2 - schedule};
-		spec.faults[0].moment = find_moment(&spec, "coordinator -> n3: node.retain", 8);
+		spec.faults[0].moment =
+			harness_find_moment(&spec, "coordinator -> n3: node.retain", 8);
 		spec.n_faults = 1;
-		n = run_dry(&spec, &moments);
+		n = harness_moments(&spec, &moments);
 		for (uint32_t i = 0; i < n * N_SWEEPS; i++) {
 			uint32_t at = i / N_SWEEPS, kind = i % N_SWEEPS;
 			long id = (long)i * N_SCHEDULES + schedule;
@@ -112,7 +83,7 @@ static void sweep__every_moment(void **state)
 			spec.faults[2].moment = at + LATER;
 			spec.n_faults = kind == TWICE ? 3 : 2;
 			snprintf(harness_label, sizeof(harness_label),
-				"--sweep %ld: %s at moment %u, %.80s\n", id, sweeps[kind].name, at,
+				"--sweep %ld # %s at moment %u, %.80s\n", id, sweeps[kind].name, at,
 				moments[at].what);
 			n_bad += !harness_run(&spec);
 		}
@@ -121,13 +92,7 @@ static void sweep__every_moment(void **state)
 	harness_report("sweep", n_bad);
 }
 
-/* FTP_TRACES_WRITE=1 writes their traces anew, for review. */
-static const struct {
-	const char *name, *moment;
-	unsigned nth;
-	struct sim_fault fault;
-	const char *waited_for; /* "": for nobody */
-} lives[] = {
+static const struct harness_life lives[] = {
 	{"power_cut__goes_on_from_the_disks", "coordinator -> n2: node.retain", 8,
 		{.kind = SIM_POWER, .outage_ns = 10000000, .spread_ns = 300000000}, ""},
 	{"power_cut__one_disk_lost", "coordinator -> n2: node.retain", 8,
@@ -145,41 +110,12 @@ static const struct {
 		{.kind = SIM_KILL, .victim = SIM_COORDINATOR}, ""},
 };
 
-static char *trace_of(size_t life, bool *is_as_told)
-{
-	static struct sim_cluster c;
-	struct sim_spec spec = scenario(false);
-	char *text = NULL;
-	size_t bytes;
-
-	spec.faults[0] = lives[life].fault;
-	spec.faults[0].moment = find_moment(&spec, lives[life].moment, lives[life].nth);
-	spec.n_faults = 1;
-	spec.trace = open_memstream(&text, &bytes);
-	assert_non_null(spec.trace);
-	spec.traces_window = true;
-	*is_as_told =
-		sim_cluster_run(&c, &spec, false) && c.coordinator->outcome == FTP_END_COMPLETED &&
-		(lives[life].waited_for[0] ? strstr(c.waited_for, lives[life].waited_for) != NULL
-					   : !c.n_waits);
-	if (!*is_as_told)
-		print_message("%s: %s%s\n", lives[life].name, c.oracle.failure, c.waited_for);
-	sim_cluster_free(&c);
-	fclose(spec.trace);
-	return text;
-}
-
 static void trace__as_reviewed(void **state)
 {
-	(void)state;
-	for (size_t i = 0; harness_options.traces && i < sizeof(lives) / sizeof(*lives); i++) {
-		bool is_as_told;
-		char *text = trace_of(i, &is_as_told);
+	const struct sim_spec spec = scenario(false);
 
-		assert_true(is_as_told);
-		harness_compare(lives[i].name, text);
-		free(text);
-	}
+	(void)state;
+	harness_check_lives(&spec, lives, sizeof(lives) / sizeof(*lives));
 }
 
 int main(int argc, char **argv)
