@@ -48,11 +48,13 @@
 #define FTP_COORDINATOR_TRANSFER_NS                                                                \
 	(10 * FTP_NS_PER_S) /* and the bytes at FTP_COORDINATOR_BYTES_PER_S */
 #define FTP_COORDINATOR_BYTES_PER_S 10000000
-#define FTP_COORDINATOR_COMMIT_NS   (10 * FTP_NS_PER_S)	 /* or to abandon */
-#define FTP_COORDINATOR_PERSIST_NS  (60 * FTP_NS_PER_S)	 /* a snapshot to be put on disks */
-#define FTP_COORDINATOR_SILENT_NS   (15 * FTP_NS_PER_S)	 /* no progress from one node in training */
-#define FTP_COORDINATOR_STALL_NS    (120 * FTP_NS_PER_S) /* no stage has computed anything */
-#define FTP_COORDINATOR_STOP_NS	    (3 * FTP_NS_PER_S)	 /* nodes to answer node.stop */
+#define FTP_COORDINATOR_COMMIT_NS   (10 * FTP_NS_PER_S) /* or to abandon */
+#define FTP_COORDINATOR_SETTLE_NS                                                                  \
+	(10 * FTP_NS_PER_S) /* a snapshot, once a stage is past its step; and steps and bytes */
+#define FTP_COORDINATOR_PERSIST_NS (60 * FTP_NS_PER_S)	/* a snapshot to be put on disks */
+#define FTP_COORDINATOR_SILENT_NS  (15 * FTP_NS_PER_S)	/* no progress from one node in training */
+#define FTP_COORDINATOR_STALL_NS   (120 * FTP_NS_PER_S) /* no stage has computed anything */
+#define FTP_COORDINATOR_STOP_NS	   (3 * FTP_NS_PER_S)	/* nodes to answer node.stop */
 /* Recoveries without a step past the one that they began at, and attempts of one of them that
  * failed with nobody lost, before the run gives up. */
 #define FTP_COORDINATOR_RECOVERY_TRIES 3
