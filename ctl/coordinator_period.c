@@ -17,10 +17,23 @@ bool ftp_coordinator_period_is_auto(const struct ftp_coordinator *c)
 	return c->config->snapshot.every == FTP_CONFIG_AUTO;
 }
 
+/* Steps that the last stage may be ahead of the first. */
+static uint64_t n_ahead(const struct ftp_coordinator *c)
+{
+	bool is_1f1b = c->config->training.schedule == FTP_SCHEDULE_1F1B;
+
+	return is_1f1b && c->plan.n_stages ? c->plan.n_stages - 1 : 0;
+}
+
 uint64_t ftp_coordinator_period(const struct ftp_coordinator *c)
 {
-	return ftp_coordinator_period_is_auto(c) ? c->snapshots.period.every
-						 : c->config->snapshot.every;
+	uint64_t every = c->config->snapshot.every, ahead = n_ahead(c);
+
+	if (ftp_coordinator_period_is_auto(c))
+		return c->snapshots.period.every;
+	if (!every)
+		return 0;
+	return every > ahead ? every - ahead : 1;
 }
 
 uint64_t ftp_coordinator_global_period(const struct ftp_coordinator *c)

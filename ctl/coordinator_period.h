@@ -22,7 +22,9 @@ struct ftp_coordinator_period {
 };
 
 bool ftp_coordinator_period_is_auto(const struct ftp_coordinator *c);
-/* Steps from one snapshot to the next, and from one global one; 0: none is taken. */
+/* Steps from one snapshot to the next, and from one global one; 0: none is taken. What the
+ * configuration says is what a loss may take back; with 1f1b the last stage may be n_stages - 1
+ * steps ahead of the first, and it is so many fewer. */
 uint64_t ftp_coordinator_period(const struct ftp_coordinator *c);
 uint64_t ftp_coordinator_global_period(const struct ftp_coordinator *c);
 /* From the moment when a stage is past a snapshot's step until all is told of it, at most. */
