@@ -273,15 +273,19 @@ static void on_time(struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actio
 	if (is_trained(c) && silence_over_ns(c, &node) <= now_ns)
 		on_silence(c, node, now_ns, a);
 	ftp_coordinator_change_time(c, now_ns, a);
+	ftp_coordinator_snapshots_time(c, now_ns, a);
 }
 
 uint64_t ftp_coordinator_deadline(const struct ftp_coordinator *c)
 {
 	uint64_t first_ns = c->deadline_ns < c->verdict_ns ? c->deadline_ns : c->verdict_ns;
+	uint64_t snapshot_ns = ftp_coordinator_snapshots_deadline(c);
 	uint32_t node;
 
 	if (is_trained(c) && silence_over_ns(c, &node) < first_ns)
 		first_ns = silence_over_ns(c, &node);
+	if (snapshot_ns < first_ns)
+		first_ns = snapshot_ns;
 	/* While a verdict is pending the change stands still. */
 	if (c->change.phase && c->verdict_ns == FTP_NS_NEVER && c->change.deadline_ns < first_ns)
 		first_ns = c->change.deadline_ns;
@@ -356,6 +360,8 @@ static void on_paused(struct ftp_coordinator *c, const struct ftp_event *e, uint
 	ftp_clock_postpone(&c->verdict_ns, e->pause_ns);
 	ftp_clock_postpone(&c->change.deadline_ns, e->pause_ns);
 	ftp_coordinator_disk_postpone(c, e->pause_ns);
+	if (c->snapshots.period.passed_ns)
+		c->snapshots.period.passed_ns += e->pause_ns;
 }
 
 static void (*const handlers[])(struct ftp_coordinator *c, const struct ftp_event *e,
@@ -376,5 +382,6 @@ void ftp_coordinator_step(struct ftp_coordinator *c, const struct ftp_event *eve
 		on_time(c, now_ns, actions);
 	end_if_stopped(c, now_ns, actions);
 	ftp_coordinator_watch(c, now_ns, actions);
+	ftp_coordinator_snapshots_note(c, now_ns);
 	check_invariants(c);
 }

@@ -42,17 +42,20 @@
 #define FTP_COORDINATOR_HALT_NS	   (3 * FTP_NS_PER_S) /* who stays silent is left out */
 #define FTP_COORDINATOR_LOOK_NS                                                                    \
 	(30 * FTP_NS_PER_S) /* a waiting recovery looks again what there is: nodes hear from it */
+#define FTP_COORDINATOR_RETRY_NS   (60 * FTP_NS_PER_S) /* and tries again what has failed */
 #define FTP_COORDINATOR_PREPARE_NS (60 * FTP_NS_PER_S) /* stages built, peers heard */
 #define FTP_COORDINATOR_HOLD_NS	   (10 * FTP_NS_PER_S) /* and FTP_COORDINATOR_HOLD_STEPS steps */
 #define FTP_COORDINATOR_HOLD_STEPS 20
 #define FTP_COORDINATOR_TRANSFER_NS                                                                \
 	(10 * FTP_NS_PER_S) /* and the bytes at FTP_COORDINATOR_BYTES_PER_S */
 #define FTP_COORDINATOR_BYTES_PER_S 10000000
-#define FTP_COORDINATOR_COMMIT_NS   (10 * FTP_NS_PER_S)	 /* or to abandon */
-#define FTP_COORDINATOR_PERSIST_NS  (60 * FTP_NS_PER_S)	 /* a snapshot to be put on disks */
-#define FTP_COORDINATOR_SILENT_NS   (15 * FTP_NS_PER_S)	 /* no progress from one node in training */
-#define FTP_COORDINATOR_STALL_NS    (120 * FTP_NS_PER_S) /* no stage has computed anything */
-#define FTP_COORDINATOR_STOP_NS	    (3 * FTP_NS_PER_S)	 /* nodes to answer node.stop */
+#define FTP_COORDINATOR_COMMIT_NS   (10 * FTP_NS_PER_S) /* or to abandon */
+#define FTP_COORDINATOR_SETTLE_NS                                                                  \
+	(10 * FTP_NS_PER_S) /* a snapshot, once a stage is past its step; and steps and bytes */
+#define FTP_COORDINATOR_PERSIST_NS (60 * FTP_NS_PER_S)	/* a snapshot to be put on disks */
+#define FTP_COORDINATOR_SILENT_NS  (15 * FTP_NS_PER_S)	/* no progress from one node in training */
+#define FTP_COORDINATOR_STALL_NS   (120 * FTP_NS_PER_S) /* no stage has computed anything */
+#define FTP_COORDINATOR_STOP_NS	   (3 * FTP_NS_PER_S)	/* nodes to answer node.stop */
 /* Recoveries without a step past the one that they began at, and attempts of one of them that
  * failed with nobody lost, before the run gives up. */
 #define FTP_COORDINATOR_RECOVERY_TRIES 3

@@ -114,12 +114,29 @@ static void look(struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions 
 	ftp_coordinator_snapshots_forget(c, step);
 }
 
+static bool may_put(const struct ftp_coordinator *c)
+{
+	const struct ftp_coordinator_snapshots *s = &c->snapshots;
+	uint64_t every = c->config->checkpoint.every;
+
+	return every && !s->disk.put.step && s->stable_step >= s->disk.named_step + every;
+}
+
+uint64_t ftp_coordinator_disk_deadline(const struct ftp_coordinator *c)
+{
+	const struct ftp_coordinator_disk *d = &c->snapshots.disk;
+
+	if (may_put(c) || (d->put.step && !d->put.awaited))
+		return 0;
+	return d->put.step ? d->put.begun_ns + FTP_COORDINATOR_PERSIST_NS : FTP_NS_NEVER;
+}
+
 static void expire(struct ftp_coordinator *c, uint64_t now_ns)
 {
 	struct ftp_coordinator_disk *d = &c->snapshots.disk;
 	char who[128];
 
-	if (!d->put.awaited || now_ns < d->put.begun_ns + FTP_COORDINATOR_PERSIST_NS)
+	if (!d->put.awaited || now_ns < ftp_coordinator_disk_deadline(c))
 		return;
 	ftp_coordinator_list(c, d->put.awaited, who, sizeof(who));
 	if (!d->put.why[0])
@@ -132,11 +149,10 @@ uint64_t ftp_coordinator_disk_name(
 	struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a)
 {
 	struct ftp_coordinator_snapshots *s = &c->snapshots;
-	uint64_t every = c->config->checkpoint.every;
 
 	expire(c, now_ns);
 	look(c, now_ns, a);
-	if (!every || s->disk.put.step || s->stable_step < s->disk.named_step + every)
+	if (!may_put(c))
 		return 0;
 	memset(&s->disk.put, 0, sizeof(s->disk.put));
 	s->disk.put.step = s->disk.named_step = s->stable_step;

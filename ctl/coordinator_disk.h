@@ -32,6 +32,8 @@ struct ftp_coordinator_disk {
 /* coordinator_disk.c */
 /* The plan in force has just become it, and the catalogue knows. */
 void ftp_coordinator_disk_begin(struct ftp_coordinator *c);
+/* When there is a put to be begun, or the one under way has ended; FTP_NS_NEVER: there is none. */
+uint64_t ftp_coordinator_disk_deadline(const struct ftp_coordinator *c);
 /* The stable snapshot if it is to go to the disks now: the caller tells the nodes, and adds them to
  * those that are awaited. 0: none is. */
 uint64_t ftp_coordinator_disk_name(

@@ -1,6 +1,7 @@
 /* How often snapshots are taken: as the configuration says, or, where it leaves that to us, as
  * fresh as its limits allow (ctl/freshness.h). What is measured: the step time, and what each stage
  * tells of the time that snapshots took it; how much travels follows from the plan. */
+#include <math.h>
 #include <string.h>
 
 #include "ctl/coordinator_state.h"
@@ -8,15 +9,31 @@
 
 #define LL(x) ((unsigned long long)(x))
 
+#define N_ON_THEIR_WAY 4 /* snapshots, at most, the one in question included */
+#define SETTLE_MOST_S  1e6
+
 bool ftp_coordinator_period_is_auto(const struct ftp_coordinator *c)
 {
 	return c->config->snapshot.every == FTP_CONFIG_AUTO;
 }
 
+/* Steps that the last stage may be ahead of the first. */
+static uint64_t n_ahead(const struct ftp_coordinator *c)
+{
+	bool is_1f1b = c->config->training.schedule == FTP_SCHEDULE_1F1B;
+
+	return is_1f1b && c->plan.n_stages ? c->plan.n_stages - 1 : 0;
+}
+
 uint64_t ftp_coordinator_period(const struct ftp_coordinator *c)
 {
-	return ftp_coordinator_period_is_auto(c) ? c->snapshots.period.every
-						 : c->config->snapshot.every;
+	uint64_t every = c->config->snapshot.every, ahead = n_ahead(c);
+
+	if (ftp_coordinator_period_is_auto(c))
+		return c->snapshots.period.every;
+	if (!every)
+		return 0;
+	return every > ahead ? every - ahead : 1;
 }
 
 uint64_t ftp_coordinator_global_period(const struct ftp_coordinator *c)
@@ -75,6 +92,20 @@ static double step_seconds(const struct ftp_coordinator *c)
 	double measured_s = ftp_coordinator_step_seconds(c);
 
 	return measured_s > 0 ? measured_s : c->predicted_s;
+}
+
+/* Longer after each that was given up: it may only be slow. */
+uint64_t ftp_coordinator_settle_ns(const struct ftp_coordinator *c)
+{
+	uint64_t limit = c->config->snapshot.max_bandwidth_bytes;
+	uint64_t rate =
+		limit && limit < FTP_COORDINATOR_BYTES_PER_S ? limit : FTP_COORDINATOR_BYTES_PER_S;
+	double s = (double)FTP_COORDINATOR_SETTLE_NS / (double)FTP_NS_PER_S +
+		   FTP_COORDINATOR_HOLD_STEPS * step_seconds(c) +
+		   N_ON_THEIR_WAY * (double)most_sent(c) / (double)rate;
+
+	s = ldexp(s, (int)c->snapshots.period.n_given_up);
+	return (uint64_t)((s < SETTLE_MOST_S ? s : SETTLE_MOST_S) * (double)FTP_NS_PER_S);
 }
 
 void ftp_coordinator_period_look(struct ftp_coordinator *c, struct ftp_actions *a)

@@ -17,12 +17,18 @@ struct ftp_coordinator_period {
 	/* When the loss of that step was known, of the next snapshot and of the stable one; 0: it
 	 * is not. */
 	uint64_t next_ns, stable_ns;
+	uint64_t passed_ns;  /* since when a stage is known to be past the next; 0: none is */
+	uint32_t n_given_up; /* in a row: none was settled since */
 };
 
 bool ftp_coordinator_period_is_auto(const struct ftp_coordinator *c);
-/* Steps from one snapshot to the next, and from one global one; 0: none is taken. */
+/* Steps from one snapshot to the next, and from one global one; 0: none is taken. What the
+ * configuration says is what a loss may take back; with 1f1b the last stage may be n_stages - 1
+ * steps ahead of the first, and it is so many fewer. */
 uint64_t ftp_coordinator_period(const struct ftp_coordinator *c);
 uint64_t ftp_coordinator_global_period(const struct ftp_coordinator *c);
+/* From the moment when a stage is past a snapshot's step until all is told of it, at most. */
+uint64_t ftp_coordinator_settle_ns(const struct ftp_coordinator *c);
 /* A plan has begun; the next snapshot is to be named; a node tells what they cost it; one is
  * stable. */
 void ftp_coordinator_period_begin(struct ftp_coordinator *c);
@@ -31,6 +37,12 @@ void ftp_coordinator_period_cost(struct ftp_coordinator *c, uint32_t node, uint6
 void ftp_coordinator_period_taken(struct ftp_coordinator *c);
 /* The loss of that step is known. */
 void ftp_coordinator_period_row(struct ftp_coordinator *c, uint64_t step, uint64_t now_ns);
+/* coordinator_snapshots.c: the next one gets no longer than until then; FTP_NS_NEVER: no stage is
+ * past it. Noted after every event, judged when the time comes. */
+uint64_t ftp_coordinator_snapshots_deadline(const struct ftp_coordinator *c);
+void ftp_coordinator_snapshots_note(struct ftp_coordinator *c, uint64_t now_ns);
+void ftp_coordinator_snapshots_time(
+	struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a);
 /* What a return to the newest stable snapshot would take back, in seconds of training. */
 double ftp_coordinator_age_seconds(const struct ftp_coordinator *c);
 

@@ -35,6 +35,13 @@ static void take_in(struct ftp_coordinator *c, uint32_t node)
 		c->newcomers |= FTP_NODE_BIT(node);
 }
 
+void ftp_coordinator_reach_forgive(struct ftp_coordinator *c)
+{
+	ftp_coordinator_reach_forget(c);
+	for (uint32_t i = 0; i < c->n_nodes; i++)
+		c->nodes[i].left_out_for = 0;
+}
+
 void ftp_coordinator_reach_gone(struct ftp_coordinator *c, uint32_t node)
 {
 	c->nodes[node].unreached = c->nodes[node].left_out_for = 0;

@@ -8,6 +8,8 @@
 
 /* A new story begins: what was told counts no more. */
 void ftp_coordinator_reach_forget(struct ftp_coordinator *c);
+/* And nobody is left out: all are tried again. */
+void ftp_coordinator_reach_forgive(struct ftp_coordinator *c);
 void ftp_coordinator_reach_gone(struct ftp_coordinator *c, uint32_t node);
 /* Of the plan that is being prepared. */
 void ftp_coordinator_reach_told(struct ftp_coordinator *c, uint32_t node, uint32_t peer,

@@ -202,6 +202,7 @@ void ftp_coordinator_recover_again(
 	const char *phase = ftp_coordinator_phase_name(c->change.phase);
 	char text[400];
 
+	c->recovery.failed_ns = now_ns;
 	if (++c->recovery.n_failures > FTP_COORDINATOR_RECOVERY_TRIES) {
 		give_up(c, why, now_ns, a);
 		return;
@@ -284,8 +285,11 @@ bool ftp_coordinator_waits(const struct ftp_coordinator *c)
 void ftp_coordinator_recovery_look(
 	struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a)
 {
-	if (ftp_coordinator_waits(c))
-		halt(c, now_ns, a);
+	if (!ftp_coordinator_waits(c))
+		return;
+	if (now_ns >= c->recovery.failed_ns + FTP_COORDINATOR_RETRY_NS)
+		ftp_coordinator_wait_forgive(c, a);
+	halt(c, now_ns, a);
 }
 
 /* Nodes stay halted; the line is said once. */

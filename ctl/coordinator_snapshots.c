@@ -7,6 +7,7 @@
  */
 #include <errno.h>
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "ctl/coordinator_state.h"
@@ -59,7 +60,8 @@ void ftp_coordinator_snapshots_begin(struct ftp_coordinator *c)
 	}
 	ftp_coordinator_disk_begin(c);
 	ftp_coordinator_period_begin(c);
-	s->next = s->past_step = s->period.next_ns = 0;
+	s->next = s->past_step = s->period.next_ns = s->period.passed_ns = 0;
+	s->period.n_given_up = 0;
 	if (!s->stable_step)
 		s->period.stable_ns = 0;
 	s->at = s->named_step = c->plan_step;
@@ -190,7 +192,7 @@ void ftp_coordinator_snapshots_name(
 	ftp_coordinator_period_look(c, a);
 	every = ftp_coordinator_period(c);
 	s->next = choose(c);
-	s->period.next_ns = 0;
+	s->period.next_ns = s->period.passed_ns = 0;
 	if (s->next > c->last_step) {
 		s->is_global = false;
 	} else {
@@ -205,19 +207,39 @@ void ftp_coordinator_snapshots_name(
 	retain(c, now_ns, a);
 }
 
-/* Every stage has said of its own units what became of them. */
-static bool all_told(const struct ftp_coordinator *c)
+/* The stages that have not said of all their own units what became of them. */
+static uint64_t untold(const struct ftp_coordinator *c)
 {
+	uint64_t nodes = 0;
+
 	for (uint32_t i = 0; i < c->plan.n_stages; i++) {
 		const struct ftp_plan_stage *stage = &c->plan.stages[i];
 
-		if (c->snapshots.spoiled_nodes & FTP_NODE_BIT(stage->node))
-			continue;
 		for (uint32_t u = stage->first_unit; u < stage->end_unit; u++)
 			if (!c->snapshots.is_own_told[u])
-				return false;
+				nodes |= FTP_NODE_BIT(stage->node);
 	}
-	return true;
+	return nodes & ~c->snapshots.spoiled_nodes;
+}
+
+/* Those that have not told of replicas that go to them. */
+static uint64_t without_replicas(const struct ftp_coordinator *c)
+{
+	const struct ftp_coordinator_snapshots *s = &c->snapshots;
+	uint32_t central = ftp_coordinator_central(c);
+	uint64_t nodes = 0;
+
+	for (uint32_t i = 0; i < c->plan.n_stages; i++) {
+		const struct ftp_plan_stage *stage = &c->plan.stages[i];
+		uint32_t next = c->plan.stages[(i + 1) % c->plan.n_stages].node;
+
+		if (!ftp_catalogue_has(
+			    &s->catalogue, s->next, next, stage->first_unit, stage->end_unit))
+			nodes |= FTP_NODE_BIT(next);
+	}
+	if (s->is_global && !ftp_catalogue_has(&s->catalogue, s->next, central, 0, c->plan.n_units))
+		nodes |= FTP_NODE_BIT(central);
+	return nodes;
 }
 
 static void spoil(struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a)
@@ -228,15 +250,85 @@ static void spoil(struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions
 		(unsigned long long)s->next);
 	s->n_skipped++;
 	memset(s->period.spent_ns, 0, sizeof(s->period.spent_ns)); /* no snapshot cost that */
+	s->period.n_given_up = 0;
 	s->margin_ns = s->margin_ns < MARGIN_MOST_NS / 2 ? 2 * s->margin_ns : MARGIN_MOST_NS;
 	ftp_catalogue_forget(&s->catalogue, s->next);
 	ftp_coordinator_snapshots_name(c, now_ns, a);
+}
+
+/* It is late, or it will never be: the next one is not to wait for it. */
+static void give_up(struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a)
+{
+	struct ftp_coordinator_snapshots *s = &c->snapshots;
+	uint64_t nodes = untold(c);
+	char who[200], why[300];
+
+	ftp_coordinator_list(c, nodes ? nodes : without_replicas(c), who, sizeof(who));
+	snprintf(why, sizeof(why), "not all %s %s were told within %llu s",
+		nodes ? "units of" : "replicas for", who,
+		(unsigned long long)((now_ns - s->period.passed_ns) / FTP_NS_PER_S));
+	ftp_actions_log(a, FTP_LOG_WARNING,
+		"the snapshot after step %llu is not waited for any longer: %s; the next one is "
+		"tried",
+		(unsigned long long)s->next, why);
+	ftp_coordinator_event(c, "snapshot_given_up",
+		json_pack("{s:I, s:s}", "step", (json_int_t)s->next, "why", why), now_ns, a);
+	s->period.n_given_up++;
+	s->n_skipped += s->stable_step != s->next;
+	ftp_coordinator_snapshots_forget(c, s->next);
+	ftp_coordinator_snapshots_name(c, now_ns, a);
+}
+
+/* Where no next one leads there, the last one belongs on disks too. */
+static bool is_last(const struct ftp_coordinator *c)
+{
+	return is_on(c) && c->snapshots.next == none(c);
+}
+
+uint64_t ftp_coordinator_snapshots_deadline(const struct ftp_coordinator *c)
+{
+	const struct ftp_coordinator_snapshots *s = &c->snapshots;
+
+	if (is_last(c))
+		return ftp_coordinator_disk_deadline(c);
+	return s->period.passed_ns ? s->period.passed_ns + ftp_coordinator_settle_ns(c)
+				   : FTP_NS_NEVER;
+}
+
+/* All that is left is to hear of it. While the plan changes training may stand still. */
+static bool is_passed(const struct ftp_coordinator *c)
+{
+	const struct ftp_coordinator_snapshots *s = &c->snapshots;
+
+	return is_on(c) && c->change.phase == FTP_CHANGE_NONE && s->next && s->at >= s->next;
+}
+
+void ftp_coordinator_snapshots_note(struct ftp_coordinator *c, uint64_t now_ns)
+{
+	struct ftp_coordinator_snapshots *s = &c->snapshots;
+
+	if (!is_passed(c))
+		s->period.passed_ns = 0;
+	else if (!s->period.passed_ns)
+		s->period.passed_ns = now_ns;
+}
+
+void ftp_coordinator_snapshots_time(
+	struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a)
+{
+	if (now_ns < ftp_coordinator_snapshots_deadline(c))
+		return;
+	if (is_last(c))
+		ftp_coordinator_snapshots_name(c, now_ns, a);
+	else if (is_passed(c))
+		give_up(c, now_ns, a);
 }
 
 static void settle(struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a)
 {
 	struct ftp_coordinator_snapshots *s = &c->snapshots;
 
+	s->period.n_given_up = 0;
 	s->margin_ns = s->margin_ns / 2 > MARGIN_LEAST_NS ? s->margin_ns / 2 : MARGIN_LEAST_NS;
 	ftp_coordinator_snapshots_name(c, now_ns, a);
 }
@@ -279,7 +371,7 @@ static void look(struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions 
 		ftp_catalogue_has(
 			&s->catalogue, s->next, ftp_coordinator_central(c), 0, c->plan.n_units))
 		become_global(c);
-	if (!all_told(c))
+	if (untold(c))
 		return;
 	if (s->is_spoiled)
 		spoil(c, now_ns, a);

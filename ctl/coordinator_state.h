@@ -113,6 +113,7 @@ struct ftp_coordinator_recovery {
 	uint32_t n_failures;   /* attempts that failed though nobody was lost */
 	char failure[400];     /* why there are no more attempts; "": there are */
 	uint64_t failed_nodes; /* that were there then */
+	uint64_t failed_ns;    /* when the last attempt failed though nobody was lost */
 	bool from_beginning;   /* the operator gives up what is held */
 	char waits_for[600];   /* WAITING, or when it last was; one line */
 	uint32_t n_missing;    /* units of the newest snapshot that nobody has; WAITING */

@@ -298,6 +298,21 @@ bool ftp_coordinator_wait_needed(struct ftp_coordinator *c, uint64_t step)
 	return true;
 }
 
+void ftp_coordinator_wait_forgive(struct ftp_coordinator *c, struct ftp_actions *a)
+{
+	struct ftp_coordinator_recovery *r = &c->recovery;
+	char pairs[400];
+	bool is_link = ftp_coordinator_reach_describe(c, pairs, sizeof(pairs));
+
+	if (is_link || r->failure[0])
+		ftp_actions_log(a, FTP_LOG_INFO, "tried again: %s", is_link ? pairs : r->failure);
+	if (is_link)
+		snprintf(r->sign, sizeof(r->sign), "%s", pairs);
+	ftp_coordinator_reach_forgive(c);
+	r->failure[0] = 0;
+	r->n_failures = 0;
+}
+
 void ftp_coordinator_recover_asked(struct ftp_coordinator *c, const struct ftp_event *e,
 	uint64_t now_ns, struct ftp_actions *a)
 {
@@ -313,5 +328,6 @@ void ftp_coordinator_recover_asked(struct ftp_coordinator *c, const struct ftp_e
 		"whole");
 	c->recovery.from_beginning = true;
 	c->recovery.n_fatal = 0;
+	ftp_coordinator_wait_forgive(c, a);
 	ftp_coordinator_recovery_look(c, now_ns, a);
 }

@@ -32,6 +32,8 @@ void ftp_coordinator_wait_for_absent(struct ftp_coordinator *c, const char *why)
 /* A run with a past that nobody, or not everybody, has come back to. true: the words are new. */
 bool ftp_coordinator_wait_for_anybody(struct ftp_coordinator *c);
 bool ftp_coordinator_wait_for_all(struct ftp_coordinator *c);
+/* Links and attempts that have failed count no more: they are tried again. */
+void ftp_coordinator_wait_forgive(struct ftp_coordinator *c, struct ftp_actions *a);
 /* The nodes that could come and are not there. */
 uint64_t ftp_coordinator_wait_absent(const struct ftp_coordinator *c);
 

@@ -215,6 +215,12 @@ static void on_checkpoint_failed(struct line *l, const json_t *e)
 		(long long)ftp_document_integer(e, "step"), ftp_document_text(e, "why"));
 }
 
+static void on_snapshot_given_up(struct line *l, const json_t *e)
+{
+	say(l, "the snapshot after step %lld is not waited for any longer: %s",
+		(long long)ftp_document_integer(e, "step"), ftp_document_text(e, "why"));
+}
+
 static const struct {
 	const char *kind;
 	void (*describe)(struct line *l, const json_t *e);
@@ -237,6 +243,7 @@ static const struct {
 	{"join", on_join},
 	{"checkpoint", on_checkpoint},
 	{"checkpoint_failed", on_checkpoint_failed},
+	{"snapshot_given_up", on_snapshot_given_up},
 	{"gone", on_gone},
 	{"waiting", on_waiting},
 };

@@ -43,7 +43,8 @@
  * the next stage (the last one to the central node), a global one to the central node too. Whoever
  * holds a unit's state complete, its owner included, tells it with node.stored. A stage that heard
  * of the step too late takes none, and says so; the next one is named when every stage has told of
- * its own units, and all replicas are there or somebody was late. Nobody waits for any of it.
+ * its own units, and all replicas are there or somebody was late; or after a while, when what is
+ * told of the one before counts no more. Nobody waits for any of it.
  *
  * Disks. Now and then node.retain also names a stable snapshot to put on the disks: every node puts
  * all complete states of it that it holds, its own and replicas, and tells with node.persisted what

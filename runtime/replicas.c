@@ -1,13 +1,15 @@
 #include "runtime/replicas.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "runtime/base/clock.h"
 #include "runtime/base/log.h"
 #include "runtime/moves.h"
 
 #define N_ROUNDS  2
-#define N_TARGETS 2 /* the next stage, and the central node */
+#define N_NAMES	  16 /* that wait for a round: one, but for those that the coordinator gave up */
+#define N_TARGETS 2  /* the next stage, and the central node */
 
 /* A unit's way through a round. A stage's own: PLACELESS -> PLACED -> EXPORTED -> LABELLED -> LENT
  * -> DONE, without EXPORTED if the round is late. A guest's: PLACELESS -> PLACED (posted) ->
@@ -38,6 +40,11 @@ struct round { /* of one named step */
 	struct round_unit units[FTP_PROTOCOL_MAX_UNITS];
 };
 
+struct name {
+	uint64_t step;
+	bool is_global;
+};
+
 struct ftp_replicas {
 	struct ftp_replicas_spec spec;
 	uint64_t free_ns[FTP_CONFIG_MAX_NODES]; /* by member: when the next unit may go there */
@@ -45,6 +52,9 @@ struct ftp_replicas {
 	uint64_t step;				/* last finished of the stage */
 	bool is_pending; /* something has happened since there was nothing to do */
 	struct round rounds[N_ROUNDS];
+	struct name names[N_NAMES]; /* that wait for a round, oldest first */
+	uint32_t n_names;
+	uint64_t named_step; /* the latest */
 };
 
 static int last_stage(const struct ftp_plan *plan)
@@ -142,12 +152,23 @@ static struct ftp_message_id id_of(uint32_t unit, uint64_t step)
 		.kind = FTP_MESSAGE_REPLICA, .cut = (uint16_t)unit, .step = step};
 }
 
+/* The older round first: a newer one would not give the place back before its receivers have room,
+ * and they may wait for the older one. */
+static bool is_in_turn(const struct ftp_replicas *r, const struct round *round, uint32_t unit)
+{
+	const struct round *other = &r->rounds[round == &r->rounds[0]];
+
+	return other->step > round->step || other->units[unit].state != UNIT_PLACELESS;
+}
+
 /* false: its places are still taken. */
 static bool place(struct ftp_replicas *r, struct round *round, uint32_t unit)
 {
 	const struct ftp_message_id id = id_of(unit, round->step);
 	struct round_unit *x = &round->units[unit];
 
+	if (!is_in_turn(r, round, unit))
+		return false;
 	x->place = ftp_snapshots_take(r->spec.store, unit, round->step, r->spec.plan->term);
 	if (!x->place)
 		return false;
@@ -161,10 +182,13 @@ static bool place(struct ftp_replicas *r, struct round *round, uint32_t unit)
 /* By a coordinator that does not know that the one before it has: it is to name another. */
 static bool is_named(struct ftp_replicas *r, uint64_t step)
 {
+	for (uint32_t i = 0; i < r->n_names; i++)
+		if (r->names[i].step == step)
+			return true;
 	for (int i = 0; i < N_ROUNDS; i++) {
 		struct round *round = &r->rounds[i];
 
-		if (!round->n_open || round->step != step)
+		if (round->step != step)
 			continue;
 		round->is_spoiled = true;
 		round->is_told = false;
@@ -174,29 +198,50 @@ static bool is_named(struct ftp_replicas *r, uint64_t step)
 	return false;
 }
 
-void ftp_replicas_name(struct ftp_replicas *r, uint64_t step, bool is_global)
+static void begin(struct ftp_replicas *r, struct round *round, const struct name *name)
 {
-	struct round *round = &r->rounds[r->rounds[0].n_open != 0];
-
-	if (is_named(r, step))
-		return;
-	if (round->n_open) {
-		ftp_log_warn("two snapshots are under way: that after step %llu is not taken",
-			(unsigned long long)step);
-		return;
-	}
-	round->step = step;
-	round->is_global = is_global;
-	round->is_late = round->is_spoiled = step <= r->step;
+	round->step = name->step;
+	round->is_global = name->is_global;
+	round->is_late = round->is_spoiled = name->step <= r->step;
 	round->is_told = false;
 	for (uint32_t u = 0; u < r->spec.plan->n_units; u++) {
-		if (!is_own(r, u) && !comes_here(r->spec.plan, r->spec.member, u, is_global))
+		if (!is_own(r, u) && !comes_here(r->spec.plan, r->spec.member, u, name->is_global))
 			continue;
 		round->n_open++;
 		round->units[u].state = UNIT_PLACELESS;
 		place(r, round, u);
 	}
 	r->is_pending = true;
+}
+
+static bool is_over(const struct round *round)
+{
+	return !round->n_open && (!round->is_spoiled || round->is_told);
+}
+
+/* None is left out, however late: other stages have posted its units. */
+static void take_up(struct ftp_replicas *r)
+{
+	for (int i = 0; i < N_ROUNDS && r->n_names; i++) {
+		if (!is_over(&r->rounds[i]))
+			continue;
+		begin(r, &r->rounds[i], &r->names[0]);
+		memmove(r->names, r->names + 1, --r->n_names * sizeof(*r->names));
+	}
+}
+
+void ftp_replicas_name(struct ftp_replicas *r, uint64_t step, bool is_global)
+{
+	r->named_step = step;
+	if (is_named(r, step))
+		return;
+	if (r->n_names == N_NAMES) {
+		ftp_log_error("%d snapshots are under way: that after step %llu is not taken",
+			N_ROUNDS + N_NAMES, (unsigned long long)step);
+		return;
+	}
+	r->names[r->n_names++] = (struct name){step, is_global};
+	take_up(r);
 }
 
 static bool has_places(const struct ftp_replicas *r, const struct round *round)
@@ -246,6 +291,20 @@ static void done(struct round *round, struct round_unit *x)
 	round->n_open--;
 }
 
+/* Of a step that is not the latest any more, nobody would say when its states may go. */
+static void keep(struct ftp_replicas *r, const struct round *round, struct ftp_snapshot *s,
+	struct ftp_digest digest, struct ftp_replica_news *news)
+{
+	if (round->step < r->named_step) {
+		ftp_snapshots_give_up(r->spec.store, s);
+		return;
+	}
+	ftp_snapshots_complete(r->spec.store, s, digest);
+	news->step = round->step;
+	news->unit = s->unit;
+	news->digest = digest;
+}
+
 /* Own units: to whom they go, with the state if there is one. */
 static void label(
 	struct ftp_replicas *r, struct round *round, uint32_t unit, struct ftp_replica_news *news)
@@ -261,10 +320,7 @@ static void label(
 	if (x->state == UNIT_EXPORTED) {
 		digest = ftp_digest_of(s->data, ftp_snapshot_state_bytes(s));
 		ftp_snapshot_label(s, FTP_SNAPSHOT_SOUND, digest);
-		ftp_snapshots_complete(r->spec.store, s, digest);
-		news->step = round->step;
-		news->unit = unit;
-		news->digest = digest;
+		keep(r, round, s, digest, news);
 	} else {
 		ftp_snapshot_label(s, FTP_SNAPSHOT_VOID, digest);
 		ftp_snapshots_give_up(r->spec.store, s);
@@ -319,14 +375,10 @@ static void take_in(
 	enum ftp_snapshot_label_kind kind = ftp_snapshot_check(s, digest);
 	const struct ftp_plan *plan = r->spec.plan;
 
-	if (kind == FTP_SNAPSHOT_SOUND) {
-		ftp_snapshots_complete(r->spec.store, s, digest);
-		news->step = round->step;
-		news->unit = unit;
-		news->digest = digest;
-	} else {
+	if (kind == FTP_SNAPSHOT_SOUND)
+		keep(r, round, s, digest, news);
+	else
 		ftp_snapshots_give_up(r->spec.store, s);
-	}
 	if (kind == FTP_SNAPSHOT_WRONG) {
 		ftp_log_error("the replica of unit %u after step %llu from %s is not what it says",
 			unit, (unsigned long long)round->step,
@@ -365,7 +417,12 @@ static bool turn_unit(struct ftp_replicas *r, struct round *round, uint32_t unit
 	return false;
 }
 
-/* A stage tells that it was late when it has sent its units for what they are worth. */
+static bool is_settled(const struct round_unit *x)
+{
+	return x->state == UNIT_DONE || x->state == UNIT_LABELLED || x->state == UNIT_LENT;
+}
+
+/* A stage tells that it was late when its own units are as far as they are when others tell. */
 static bool tell_spoiled(struct ftp_replicas *r, struct round *round, struct ftp_replica_news *news)
 {
 	const struct ftp_plan_stage *self = &r->spec.plan->stages[r->spec.member];
@@ -373,7 +430,7 @@ static bool tell_spoiled(struct ftp_replicas *r, struct round *round, struct ftp
 	if (!round->is_spoiled || round->is_told)
 		return false;
 	for (uint32_t u = self->first_unit; u < self->end_unit; u++)
-		if (round->units[u].state != UNIT_LENT && round->units[u].state != UNIT_DONE)
+		if (!is_settled(&round->units[u]))
 			return false;
 	round->is_told = true;
 	news->step = round->step;
@@ -393,12 +450,14 @@ static bool turn_round(
 
 bool ftp_replicas_turn(struct ftp_replicas *r, struct ftp_replica_news *news, uint64_t now_ns)
 {
-	bool is_swapped = r->rounds[1].step < r->rounds[0].step;
+	bool is_swapped;
 
 	*news = (struct ftp_replica_news){.term = r->spec.plan->term, .at = r->step};
 	if (!r->is_pending && !r->is_waiting)
 		return false;
 	r->is_waiting = false;
+	take_up(r);
+	is_swapped = r->rounds[1].step < r->rounds[0].step;
 	r->is_pending = turn_round(r, &r->rounds[is_swapped], news, now_ns) ||
 			turn_round(r, &r->rounds[!is_swapped], news, now_ns);
 	return r->is_pending;

@@ -4,15 +4,17 @@
  * plan, and so post what they will get as soon as the step is named.
  *
  * Where there is a limit of bandwidth, a unit is sent when what was sent before has had its time on
- * average; it then goes as fast as the link takes it, behind activations.
+ * average; it then goes as fast as the link takes it, behind activations. A void one is as long as
+ * any other, and counts like it: a message's length is what its receiver posted.
  *
  * Everything but the export is done one unit a turn, behind whatever else there is to do; nobody
  * waits for it. A receiver's buffer cannot be taken back, so a stage that hears of a step too late
  * sends its units all the same, but void, and tells that it has none.
  *
- * Two named steps can be under way at once: the coordinator names no third one before every stage
- * has told of the first, and a stage tells of the second only when its places of the first are
- * free again.
+ * Two named steps can be under way at once. One that is named meanwhile waits for a round to end,
+ * and may be late by then. All are gone through, for what they are worth: what one stage left out,
+ * others would wait for. A step is over for the coordinator when another one is named: what comes
+ * of it later is neither kept nor told.
  *
  * With the 1f1b schedule a snapshot's weights are those after the step, and its running statistics
  * may have seen micro-batches that were in flight then.

@@ -148,7 +148,7 @@ static bool replicate(struct ftp_worker *w, uint64_t now_ns)
 		return true;
 	news.cost_ns = w->snapshot_cost_ns;
 	w->snapshot_cost_ns = 0;
-	/* There is room: no third snapshot is named before all was heard of the first. */
+	/* There is room: of a snapshot that is not the latest no unit is told. */
 	ftp_assert(ftp_spsc_push(&w->news, &news));
 	w->has_news = true;
 	return true;

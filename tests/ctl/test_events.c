@@ -140,6 +140,10 @@ static void describe__every_kind(void **state)
 			"the snapshot after step 50 is on disk, after 44 ms"},
 		{"{\"kind\": \"checkpoint_failed\", \"step\": 50, \"why\": \"n2: no space\"}",
 			"the snapshot after step 50 is not on disk: n2: no space"},
+		{"{\"kind\": \"snapshot_given_up\", \"step\": 50, \"why\": \"not all "
+		 "units of n2 were told within 16 s\"}",
+			"the snapshot after step 50 is not waited for any longer: not all units of "
+			"n2 were told within 16 s"},
 		{"{\"kind\": \"gone\", \"node\": \"n\\u001b3\", \"reason\": \"a\\nb\"}",
 			"n 3 has gone: a b"},
 		{"{\"kind\": \"progress\"}", ""},

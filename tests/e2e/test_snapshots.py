@@ -35,7 +35,7 @@ class Snapshots(unittest.TestCase):
 
     def test_the_result_is_the_same_without_a_flush(self):
         stable = self.compare(ASYNCHRONOUS, SNAPSHOTS)
-        self.assertEqual([step % 10 for step in stable], [0] * len(stable))
+        self.assertEqual([step % 8 for step in stable], [0] * len(stable))  # 10, and 2 stages ahead
 
     def test_they_stay_fresh(self):
         sets = {**MOBILENET, **AUTO, "training.steps": 10000000, "training.cuts": "auto",
