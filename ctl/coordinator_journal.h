@@ -9,6 +9,8 @@
 
 /* Counters and sizes: exact in a double, and far from where a sum would not fit JSON. */
 #define FTP_JOURNAL_MAX_COUNT FTP_PROTOCOL_MAX_COUNT
+/* Above what nodes may tell of, and yet to be counted on from. */
+#define FTP_JOURNAL_MAX_TERM (FTP_PROTOCOL_MAX_TERM - (UINT64_C(1) << 39))
 
 /* All but plan, evaluation, nodes, plans, changes, recoveries. */
 struct ftp_journal_head {

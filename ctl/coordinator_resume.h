@@ -47,6 +47,8 @@ void ftp_coordinator_resume_settled(
 /* The journal is lost, and some states are of newer terms than the one that is tried: that is made
  * right for the next try. */
 bool ftp_coordinator_resume_is_behind(struct ftp_coordinator *c);
+/* The newest term that a node may tell of: what this run itself has used is no lie. */
+uint64_t ftp_coordinator_resume_most(const struct ftp_coordinator *c);
 /* Terms from here on are above that one, and above all that a lost journal may have known. */
 void ftp_coordinator_resume_above(struct ftp_coordinator *c, uint64_t term);
 

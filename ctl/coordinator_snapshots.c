@@ -11,7 +11,6 @@
 #include <string.h>
 
 #include "ctl/coordinator_state.h"
-#include "ctl/jsonrpc.h"
 
 #define MARGIN_LEAST_NS (20 * FTP_NS_PER_MS) /* from naming to the step, at least */
 #define MARGIN_MOST_NS	FTP_NS_PER_S
@@ -459,8 +458,8 @@ int ftp_coordinator_on_stored(struct ftp_coordinator *c, uint32_t node, const js
 	return take(c, node, &m, now_ns, a, err);
 }
 
-/* The one that is under way is finished. */
-static void switch_to(struct ftp_coordinator *c, bool is_on, uint64_t now_ns, struct ftp_actions *a)
+void ftp_coordinator_snapshots_turn(
+	struct ftp_coordinator *c, bool is_on, uint64_t now_ns, struct ftp_actions *a)
 {
 	struct ftp_coordinator_snapshots *s = &c->snapshots;
 
@@ -474,23 +473,6 @@ static void switch_to(struct ftp_coordinator *c, bool is_on, uint64_t now_ns, st
 		return;
 	s->named_step = s->at; /* none was due before */
 	ftp_coordinator_snapshots_name(c, now_ns, a);
-}
-
-void ftp_coordinator_snapshots_switch(struct ftp_coordinator *c, const struct ftp_event *e,
-	uint64_t now_ns, struct ftp_actions *a)
-{
-	struct ftp_toggle m;
-	struct ftp_error err;
-
-	if (ftp_toggle_decode(&m, e->body, &err)) {
-		ftp_actions_refuse(a, FTP_JSONRPC_PARAMS, err.text);
-	} else if (!c->config->snapshot.every) {
-		ftp_actions_refuse(a, FTP_JSONRPC_STATE,
-			"snapshot.every is 0 in this run's configuration: it has no snapshots");
-	} else {
-		ftp_actions_reply(a, json_object());
-		switch_to(c, m.on, now_ns, a);
-	}
 }
 
 uint64_t ftp_coordinator_snapshots_age(const struct ftp_coordinator *c)

@@ -335,6 +335,8 @@ void ftp_coordinator_drain(struct ftp_coordinator *c, const struct ftp_event *e,
 /* The run goes on without it. */
 void ftp_coordinator_dismiss(
 	struct ftp_coordinator *c, uint32_t node, uint64_t now_ns, struct ftp_actions *a);
+void ftp_coordinator_snapshots_switch(struct ftp_coordinator *c, const struct ftp_event *e,
+	uint64_t now_ns, struct ftp_actions *a); /* run.snapshots */
 void ftp_coordinator_emulate(struct ftp_coordinator *c, const struct ftp_event *e, uint64_t now_ns,
 	struct ftp_actions *a);
 void ftp_coordinator_fail(struct ftp_coordinator *c, const struct ftp_event *e, uint64_t now_ns,
@@ -403,12 +405,7 @@ int ftp_coordinator_on_stored(struct ftp_coordinator *c, uint32_t node, const js
 	uint64_t now_ns, struct ftp_actions *a, struct ftp_error *err);
 /* Steps whose loss is known and that a return to the newest stable snapshot would take back. */
 uint64_t ftp_coordinator_snapshots_age(const struct ftp_coordinator *c);
-void ftp_coordinator_snapshots_switch(struct ftp_coordinator *c, const struct ftp_event *e,
-	uint64_t now_ns, struct ftp_actions *a);			     /* run.snapshots */
 json_t *ftp_coordinator_snapshots_document(const struct ftp_coordinator *c); /* null: off */
-
-/* coordinator_resume.c. The newest term that a node may tell of: what this run has used is no lie. */
-uint64_t ftp_coordinator_resume_most(const struct ftp_coordinator *c);
 
 /* coordinator_recovery.c: nodes of the plan in force are lost. */
 /* The plan in force is over, and no other one is in force yet. */

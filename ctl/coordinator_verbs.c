@@ -221,6 +221,23 @@ void ftp_coordinator_drain(struct ftp_coordinator *c, const struct ftp_event *e,
 	ftp_coordinator_change_begin(c, FTP_CAUSE_DRAIN, reason, &target, now_ns, a);
 }
 
+void ftp_coordinator_snapshots_switch(struct ftp_coordinator *c, const struct ftp_event *e,
+	uint64_t now_ns, struct ftp_actions *a)
+{
+	struct ftp_toggle m;
+	struct ftp_error err;
+
+	if (ftp_toggle_decode(&m, e->body, &err)) {
+		ftp_actions_refuse(a, FTP_JSONRPC_PARAMS, err.text);
+	} else if (!c->config->snapshot.every) {
+		ftp_actions_refuse(a, FTP_JSONRPC_STATE,
+			"snapshot.every is 0 in this run's configuration: it has no snapshots");
+	} else {
+		ftp_actions_reply(a, json_object());
+		ftp_coordinator_snapshots_turn(c, m.on, now_ns, a);
+	}
+}
+
 static int read_factor(const char *value, double least, double below, double *out)
 {
 	char *end;

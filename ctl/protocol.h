@@ -36,8 +36,6 @@
  * and node.inventory asks all what they hold. Losses that the coordinator does not have, and the
  * last node.evaluated and node.finished, are told again after the answer to node.join.
  *
- * node.stop ends the node after its answer.
- *
  * Snapshots. After the commit, and again whenever one is settled, node.retain names the step of the
  * next snapshot, to all nodes: every stage then copies its units after that step, and sends them to
  * the next stage (the last one to the central node), a global one to the central node too. Whoever
@@ -74,8 +72,7 @@
  *   run.drain        ftp_named            {}: begun; the node ends when it holds nothing any more
  *   run.snapshots    ftp_toggle           {}: no more are named, or they are again
  *   run.emulate      ftp_emulate_ask      {}: only in a run started with --drill
- *   run.recover      {}                   {}: a run that waits for unit states that nobody has
- *                                         begins anew
+ *   run.recover      {}                   {}: a run that waits for lost states begins anew
  *   run.fail         ftp_fail_ask         {}: likewise
  *   run.stop         {}                   {}: stopping has begun
  *   run.exited       ftp_exited           {}
@@ -101,8 +98,6 @@
 #define FTP_PROTOCOL_MAX_TERM (UINT64_C(1) << 62)
 /* That a node may tell of: a coordinator without its journal counts on from there. */
 #define FTP_PROTOCOL_MAX_TOLD_TERM (FTP_PROTOCOL_MAX_TERM - (UINT64_C(1) << 40))
-/* That a journal may know of: above what was told, and yet to be counted on from. */
-#define FTP_PROTOCOL_MAX_KNOWN_TERM (FTP_PROTOCOL_MAX_TERM - (UINT64_C(1) << 39))
 /* Most of other numbers: what is made of several of them stays exact, and finite. */
 #define FTP_PROTOCOL_MAX_NS	 (UINT64_C(1) << 50) /* 13 days */
 #define FTP_PROTOCOL_MAX_COUNT	 (UINT64_C(1) << 53) /* of bytes, samples: exact in a double */

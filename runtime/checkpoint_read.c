@@ -197,8 +197,7 @@ const struct ftp_checkpoint_record *ftp_checkpoint_newest(
 
 	for (const struct record *r = c->records; r < c->records + c->n_listed; r++)
 		if (r->state == FTP_CHECKPOINT_GOOD && r->at.name.unit == unit &&
-			r->at.name.step == step &&
-			(!best || r->at.name.term > best->at.name.term))
+			r->at.name.step == step && (!best || r->at.name.term > best->at.name.term))
 			best = r;
 	return best ? &best->at : NULL;
 }
