@@ -98,11 +98,14 @@ static double step_seconds(const struct ftp_coordinator *c)
 uint64_t ftp_coordinator_settle_ns(const struct ftp_coordinator *c)
 {
 	uint64_t limit = c->config->snapshot.max_bandwidth_bytes;
+	uint64_t bytes = most_sent(c), received = received_by_the_central_node(c);
 	uint64_t rate =
 		limit && limit < FTP_COORDINATOR_BYTES_PER_S ? limit : FTP_COORDINATOR_BYTES_PER_S;
 	double s = (double)FTP_COORDINATOR_SETTLE_NS / (double)FTP_NS_PER_S +
 		   FTP_COORDINATOR_HOLD_STEPS * step_seconds(c) +
-		   N_ON_THEIR_WAY * (double)most_sent(c) / (double)rate;
+		   N_ON_THEIR_WAY *
+			   (double)(c->snapshots.is_global && received > bytes ? received : bytes) /
+			   (double)rate;
 
 	s = ldexp(s, (int)c->snapshots.period.n_given_up);
 	return (uint64_t)((s < SETTLE_MOST_S ? s : SETTLE_MOST_S) * (double)FTP_NS_PER_S);

@@ -249,7 +249,6 @@ static void spoil(struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions
 		(unsigned long long)s->next);
 	s->n_skipped++;
 	memset(s->period.spent_ns, 0, sizeof(s->period.spent_ns)); /* no snapshot cost that */
-	s->period.n_given_up = 0;
 	s->margin_ns = s->margin_ns < MARGIN_MOST_NS / 2 ? 2 * s->margin_ns : MARGIN_MOST_NS;
 	ftp_catalogue_forget(&s->catalogue, s->next);
 	ftp_coordinator_snapshots_name(c, now_ns, a);
@@ -272,6 +271,7 @@ static void give_up(struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actio
 		(unsigned long long)s->next, why);
 	ftp_coordinator_event(c, "snapshot_given_up",
 		json_pack("{s:I, s:s}", "step", (json_int_t)s->next, "why", why), now_ns, a);
+	memset(s->period.spent_ns, 0, sizeof(s->period.spent_ns));
 	s->period.n_given_up++;
 	s->n_skipped += s->stable_step != s->next;
 	ftp_coordinator_snapshots_forget(c, s->next);
@@ -327,7 +327,7 @@ static void settle(struct ftp_coordinator *c, uint64_t now_ns, struct ftp_action
 {
 	struct ftp_coordinator_snapshots *s = &c->snapshots;
 
-	s->period.n_given_up = 0;
+	s->period.n_given_up -= s->period.n_given_up > 0;
 	s->margin_ns = s->margin_ns / 2 > MARGIN_LEAST_NS ? s->margin_ns / 2 : MARGIN_LEAST_NS;
 	ftp_coordinator_snapshots_name(c, now_ns, a);
 }

@@ -323,10 +323,12 @@ void ftp_coordinator_recover_asked(struct ftp_coordinator *c, const struct ftp_e
 		return;
 	}
 	ftp_actions_reply(a, json_object());
-	ftp_actions_log(a, FTP_LOG_WARNING,
-		"the operator gives up the snapshots: training begins anew where none is held "
-		"whole");
-	c->recovery.from_beginning = true;
+	if (!c->change.step) {
+		ftp_actions_log(a, FTP_LOG_WARNING,
+			"the operator gives up the snapshots: training begins anew where none is "
+			"held whole");
+		c->recovery.from_beginning = true;
+	}
 	c->recovery.n_fatal = 0;
 	ftp_coordinator_wait_forgive(c, a);
 	ftp_coordinator_recovery_look(c, now_ns, a);

@@ -10,6 +10,7 @@
 #include "runtime/mesh.h"
 #include "runtime/moves.h"
 #include "runtime/recipe.h"
+#include "runtime/replica_targets.h"
 
 #define FOLDED_ACK_DELAY_NS (30 * FTP_NS_PER_MS) /* one primitive on a shared core */
 #define THREAD_ACK_DELAY_NS (10 * FTP_NS_PER_MS)
@@ -81,7 +82,7 @@ static int build_places(struct ftp_assembly *a, struct ftp_error *err)
 
 	if (!a->spec.config->snapshot.every)
 		return 0;
-	ftp_replicas_places(
+	ftp_replica_places(
 		a->plan, a->member, is_global(a), a->spec.config->checkpoint.every > 0, n);
 	return ftp_snapshot_places_new(&a->places, a->spec.model, a->spec.region, n, err);
 }

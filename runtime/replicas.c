@@ -6,10 +6,10 @@
 #include "runtime/base/clock.h"
 #include "runtime/base/log.h"
 #include "runtime/moves.h"
+#include "runtime/replica_targets.h"
 
-#define N_ROUNDS  2
-#define N_NAMES	  16 /* that wait for a round: one, but for those that the coordinator gave up */
-#define N_TARGETS 2  /* the next stage, and the central node */
+#define N_ROUNDS 2
+#define N_NAMES	 16 /* that wait for a round: one, but for those that the coordinator gave up */
 
 /* A unit's way through a round. A stage's own: PLACELESS -> PLACED -> EXPORTED -> LABELLED -> LENT
  * -> DONE, without EXPORTED if the round is late. A guest's: PLACELESS -> PLACED (posted) ->
@@ -29,7 +29,8 @@ struct round_unit {
 	enum unit_state state;
 	struct ftp_snapshot *place;
 	int n_lent;
-	struct ftp_buffer buffers[N_TARGETS]; /* a port keeps its count of a send in each */
+	struct ftp_buffer
+		buffers[FTP_REPLICA_MAX_TARGETS]; /* a port keeps its count of a send in each */
 };
 
 struct round { /* of one named step */
@@ -54,58 +55,10 @@ struct ftp_replicas {
 	struct round rounds[N_ROUNDS];
 	struct name names[N_NAMES]; /* that wait for a round, oldest first */
 	uint32_t n_names;
-	uint64_t named_step; /* the latest */
+	uint64_t named_step;		     /* the latest */
+	uint64_t kept[FTP_RETAIN_MAX_STEPS]; /* steps before it, whose late replicas count too */
+	uint32_t n_kept;
 };
-
-static int last_stage(const struct ftp_plan *plan)
-{
-	return (int)plan->n_stages - 1;
-}
-
-/* Who gets the units of a stage: the next one, or after the last the central node. */
-static int successor(const struct ftp_plan *plan, int stage)
-{
-	return stage == last_stage(plan) ? 0 : stage + 1;
-}
-
-/* The members that a unit of `owner` goes to. */
-static int targets_of(
-	const struct ftp_plan *plan, int owner, bool is_global, int targets[N_TARGETS])
-{
-	int n = 0;
-
-	if (plan->n_stages == 1)
-		return 0;
-	targets[n++] = successor(plan, owner);
-	if (is_global && owner != 0 && targets[0] != 0)
-		targets[n++] = 0;
-	return n;
-}
-
-static bool comes_here(const struct ftp_plan *plan, int member, uint32_t unit, bool is_global)
-{
-	int targets[N_TARGETS];
-	int n = targets_of(plan, ftp_moves_owner(plan, unit), is_global, targets);
-
-	for (int i = 0; i < n; i++)
-		if (targets[i] == member)
-			return true;
-	return false;
-}
-
-void ftp_replicas_places(
-	const struct ftp_plan *plan, int member, bool is_global, bool is_disk, uint8_t *n)
-{
-	const uint8_t each = is_disk ? 3 : 2;
-
-	for (uint32_t u = 0; u < plan->n_units; u++) {
-		bool is_near =
-			ftp_moves_owner(plan, u) == member || comes_here(plan, member, u, false);
-
-		n[u] = is_near || (is_global && comes_here(plan, member, u, true)) ? each : 0;
-		n[u] += is_near && is_global && member == 0 && plan->n_stages > 1;
-	}
-}
 
 /* A round's messages, and those of the one before whose memory is not idle yet. */
 uint32_t ftp_replicas_n_messages(const struct ftp_plan *plan)
@@ -205,7 +158,8 @@ static void begin(struct ftp_replicas *r, struct round *round, const struct name
 	round->is_late = round->is_spoiled = name->step <= r->step;
 	round->is_told = false;
 	for (uint32_t u = 0; u < r->spec.plan->n_units; u++) {
-		if (!is_own(r, u) && !comes_here(r->spec.plan, r->spec.member, u, name->is_global))
+		if (!is_own(r, u) &&
+			!ftp_replica_comes_to(r->spec.plan, r->spec.member, u, name->is_global))
 			continue;
 		round->n_open++;
 		round->units[u].state = UNIT_PLACELESS;
@@ -230,9 +184,13 @@ static void take_up(struct ftp_replicas *r)
 	}
 }
 
-void ftp_replicas_name(struct ftp_replicas *r, uint64_t step, bool is_global)
+void ftp_replicas_name(struct ftp_replicas *r, const struct ftp_retain *m)
 {
+	uint64_t step = m->next;
+
 	r->named_step = step;
+	r->n_kept = m->n_steps;
+	memcpy(r->kept, m->step, sizeof(r->kept));
 	if (is_named(r, step))
 		return;
 	if (r->n_names == N_NAMES) {
@@ -240,7 +198,7 @@ void ftp_replicas_name(struct ftp_replicas *r, uint64_t step, bool is_global)
 			N_ROUNDS + N_NAMES, (unsigned long long)step);
 		return;
 	}
-	r->names[r->n_names++] = (struct name){step, is_global};
+	r->names[r->n_names++] = (struct name){step, m->global};
 	take_up(r);
 }
 
@@ -291,15 +249,25 @@ static void done(struct round *round, struct round_unit *x)
 	round->n_open--;
 }
 
-/* Of a step that is not the latest any more, nobody would say when its states may go. */
+static bool is_kept(const struct ftp_replicas *r, uint64_t step)
+{
+	for (uint32_t i = 0; i < r->n_kept; i++)
+		if (r->kept[i] == step)
+			return true;
+	return step >= r->named_step;
+}
+
+/* Of a step that is neither the latest nor to be kept, nobody would say when its states may go. */
 static void keep(struct ftp_replicas *r, const struct round *round, struct ftp_snapshot *s,
 	struct ftp_digest digest, struct ftp_replica_news *news)
 {
-	if (round->step < r->named_step) {
+	if (!is_kept(r, round->step)) {
 		ftp_snapshots_give_up(r->spec.store, s);
 		return;
 	}
 	ftp_snapshots_complete(r->spec.store, s, digest);
+	if (round->step < r->named_step)
+		return;
 	news->step = round->step;
 	news->unit = s->unit;
 	news->digest = digest;
@@ -312,9 +280,9 @@ static void label(
 	struct round_unit *x = &round->units[unit];
 	struct ftp_snapshot *s = x->place;
 	struct ftp_digest digest = {0};
-	int targets[N_TARGETS];
+	int targets[FTP_REPLICA_MAX_TARGETS];
 
-	x->n_lent = targets_of(r->spec.plan, r->spec.member, round->is_global, targets);
+	x->n_lent = ftp_replica_targets(r->spec.plan, r->spec.member, round->is_global, targets);
 	for (int i = 0; i < x->n_lent; i++)
 		ftp_snapshots_pin(r->spec.store, s);
 	if (x->state == UNIT_EXPORTED) {
@@ -348,8 +316,8 @@ static bool lend(struct ftp_replicas *r, struct round *round, uint32_t unit, uin
 {
 	const struct ftp_message_id id = id_of(unit, round->step);
 	struct round_unit *x = &round->units[unit];
-	int targets[N_TARGETS];
-	int n = targets_of(r->spec.plan, r->spec.member, round->is_global, targets);
+	int targets[FTP_REPLICA_MAX_TARGETS];
+	int n = ftp_replica_targets(r->spec.plan, r->spec.member, round->is_global, targets);
 
 	if (!may_send(r, targets, n, now_ns)) {
 		r->is_waiting = true;
@@ -417,12 +385,8 @@ static bool turn_unit(struct ftp_replicas *r, struct round *round, uint32_t unit
 	return false;
 }
 
-static bool is_settled(const struct round_unit *x)
-{
-	return x->state == UNIT_DONE || x->state == UNIT_LABELLED || x->state == UNIT_LENT;
-}
-
-/* A stage tells that it was late when its own units are as far as they are when others tell. */
+/* A stage tells that it was late when its own units are through: while they are under way they have
+ * the places of the next ones, which would be late too. */
 static bool tell_spoiled(struct ftp_replicas *r, struct round *round, struct ftp_replica_news *news)
 {
 	const struct ftp_plan_stage *self = &r->spec.plan->stages[r->spec.member];
@@ -430,7 +394,7 @@ static bool tell_spoiled(struct ftp_replicas *r, struct round *round, struct ftp
 	if (!round->is_spoiled || round->is_told)
 		return false;
 	for (uint32_t u = self->first_unit; u < self->end_unit; u++)
-		if (!is_settled(&round->units[u]))
+		if (round->units[u].state != UNIT_DONE)
 			return false;
 	round->is_told = true;
 	news->step = round->step;

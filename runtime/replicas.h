@@ -19,7 +19,8 @@
  * With the 1f1b schedule a snapshot's weights are those after the step, and its running statistics
  * may have seen micro-batches that were in flight then.
  *
- * The worker's thread. Nothing is allocated after ftp_replicas_new().
+ * Who gets what: runtime/replica_targets.h. The worker's thread. Nothing is allocated after
+ * ftp_replicas_new().
  */
 #ifndef FTP_RUNTIME_REPLICAS_H
 #define FTP_RUNTIME_REPLICAS_H
@@ -58,21 +59,14 @@ struct ftp_replica_news {
 
 #define FTP_REPLICA_SPOILED UINT32_MAX
 
-/* Places that the stage needs in its store for each unit of the model; n has FTP_PROTOCOL_MAX_UNITS
- * elements. Two, as the newest stable snapshot is kept while the next is taken; one more on the
- * central node where it keeps a global one as well, and one more where a disk may be slow with an
- * older one. Pure; any thread. */
-void ftp_replicas_places(
-	const struct ftp_plan *plan, int member, bool is_global, bool is_disk, uint8_t *n);
-
 /* Messages that can be open on one connection at once. */
 uint32_t ftp_replicas_n_messages(const struct ftp_plan *plan);
 
 struct ftp_replicas *ftp_replicas_new(const struct ftp_replicas_spec *spec);
 void ftp_replicas_free(struct ftp_replicas *r); /* after every link is closed */
 
-/* node.retain's next, after the store's ftp_snapshots_retain(). */
-void ftp_replicas_name(struct ftp_replicas *r, uint64_t step, bool is_global);
+/* node.retain, after the store's ftp_snapshots_retain(): its next, no step after the last. */
+void ftp_replicas_name(struct ftp_replicas *r, const struct ftp_retain *m);
 
 /* The stage has finished this step, and no task has begun since. true: it exported its units. */
 bool ftp_replicas_stepped(struct ftp_replicas *r, uint64_t step);

@@ -87,7 +87,7 @@ void ftp_worker_snapshots_retain(struct ftp_worker *w, const struct ftp_retain *
 		ftp_checkpointer_retain(w->checkpointer, m, ftp_clock_now_ns());
 	ftp_snapshots_retain(w->snapshots, m->step, m->n_steps, m->next);
 	if (plan && w->now->replicas && m->next <= plan->last_step)
-		ftp_replicas_name(w->now->replicas, m->next, m->global);
+		ftp_replicas_name(w->now->replicas, m);
 }
 
 void ftp_worker_snapshots_stepped(struct ftp_worker *w, uint64_t step)

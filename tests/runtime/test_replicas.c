@@ -1,5 +1,6 @@
 /* Rounds of snapshots on stages in one process, in virtual time: steps that are named before those
  * before them are through, late ones, and a limit of bandwidth. */
+#include "runtime/replica_targets.h"
 #include "runtime/replicas.h"
 
 #include <string.h>
@@ -67,7 +68,7 @@ static void build_store(struct rig *r, int i, bool is_disk)
 	uint8_t n[FTP_PROTOCOL_MAX_UNITS];
 	struct ftp_error err;
 
-	ftp_replicas_places(&r->plan, i, false, is_disk, n);
+	ftp_replica_places(&r->plan, i, false, is_disk, n);
 	assert_int_equal(
 		ftp_snapshot_places_new(&places, r->model, r->nodes[i].region, n, &err), 0);
 	r->nodes[i].store = ftp_snapshots_new();
@@ -188,13 +189,21 @@ static void run(struct rig *r)
 	}
 }
 
+#define SLOW (1 << 18) /* bytes a second: a stage takes more than a run() */
+
 /* As node.retain does; kept: 0 or a stable step. */
+static void name_to(struct rig *r, uint32_t i, uint64_t s, uint64_t kept)
+{
+	const struct ftp_retain m = {.n_steps = kept > 0, .step = {kept}, .next = s};
+
+	ftp_snapshots_retain(r->nodes[i].store, m.step, m.n_steps, s);
+	ftp_replicas_name(r->nodes[i].replicas, &m);
+}
+
 static void name(struct rig *r, uint64_t s, uint64_t kept)
 {
-	for (uint32_t i = 0; i < r->plan.n_stages; i++) {
-		ftp_snapshots_retain(r->nodes[i].store, &kept, kept > 0, s);
-		ftp_replicas_name(r->nodes[i].replicas, s, false);
-	}
+	for (uint32_t i = 0; i < r->plan.n_stages; i++)
+		name_to(r, i, s, kept);
 }
 
 static void step(struct rig *r, uint64_t s)
@@ -304,17 +313,45 @@ static void name__again(void **state)
 	rig_close(&r);
 }
 
-/* Though what a late stage sends has to wait for its turn on the link. */
-static void late__is_told_at_once(void **state)
+/* While what a late stage sends waits for its turn on the link, it has the next one's places. */
+static void late__is_told_when_its_units_are_through(void **state)
 {
 	struct rig r;
 
 	(void)state;
-	rig_open(&r, 2, false, 1000);
+	rig_open(&r, 2, false, SLOW);
 	step(&r, 2);
 	name(&r, 2, 0);
 	run(&r);
+	assert_spoiled(&r, 2, 0);
+	for (int i = 0; i < 40 && !r.nodes[0].n_spoiled[2]; i++)
+		run(&r);
+	for (int i = 0; i < 40; i++)
+		run(&r);
 	assert_spoiled(&r, 2, 1);
+	name(&r, 4, 0);
+	step(&r, 4);
+	for (int i = 0; i < 40; i++)
+		run(&r);
+	assert_whole(&r, 4);
+	rig_close(&r);
+}
+
+/* By a coordinator that takes the step for stable while replicas of it are on their way. */
+static void name__the_one_before_is_kept(void **state)
+{
+	struct rig r;
+
+	(void)state;
+	rig_open(&r, 2, false, SLOW);
+	name(&r, 2, 0);
+	step(&r, 2);
+	assert_null(ftp_snapshots_find(r.nodes[1].store, 2, 2)); /* is on its way */
+	name(&r, 4, 2);
+	for (int i = 0; i < 40; i++)
+		run(&r);
+	for (uint32_t u = 0; u < N_UNITS; u++)
+		assert_non_null(ftp_snapshots_find(r.nodes[1].store, u, 2));
 	rig_close(&r);
 }
 
@@ -329,7 +366,7 @@ static void place__in_the_order_of_steps(void **state)
 	step(&r, 2);
 	name(&r, 4, 2);
 	step(&r, 4);
-	ftp_replicas_name(r.nodes[0].replicas, 6, false); /* there is no place left */
+	name_to(&r, 0, 6, 0); /* there is no place left */
 	name(&r, 8, 4);
 	run(&r);
 	assert_true(ftp_replicas_stepped(r.nodes[0].replicas, 6));
@@ -350,7 +387,8 @@ int main(void)
 		cmocka_unit_test(name__more_than_can_be_under_way),
 		cmocka_unit_test(name__late_when_there_is_room),
 		cmocka_unit_test(name__again),
-		cmocka_unit_test(late__is_told_at_once),
+		cmocka_unit_test(late__is_told_when_its_units_are_through),
+		cmocka_unit_test(name__the_one_before_is_kept),
 		cmocka_unit_test(place__in_the_order_of_steps),
 	};
 
