@@ -6,9 +6,6 @@
 #include "ctl/protocol.h"
 #include "tests/sim/cluster.h"
 
-#define PAUSE_NS (200 * FTP_NS_PER_MS)
-#define GRACE_NS (2 * FTP_NS_PER_MS) /* a deadline that came meanwhile has not come yet */
-
 enum timer { TICK, DEADLINE, CLOSE, ASK, ECHO };
 
 static struct sim_world *world_of(struct sim_coordinator *s)
@@ -110,6 +107,21 @@ static void do_end(struct sim_coordinator *s, struct ftp_action *a)
 	sim_process_end(world_of(s), s->process);
 }
 
+/* A turn in which it froze ends when it moves again. */
+static void rest(struct sim_coordinator *s)
+{
+	uint64_t deadline_ns = ftp_coordinator_deadline(s->core), now_ns = world_of(s)->now_ns;
+	bool is_frozen = sim_process_is_frozen(world_of(s), s->process);
+
+	ftp_pause_sleep(&s->pause, is_frozen ? s->process->frozen_until_ns : now_ns, deadline_ns);
+	if (s->pause.due_ns < deadline_ns)
+		deadline_ns = s->pause.due_ns;
+	if (deadline_ns < s->tick_ns || s->tick_ns <= now_ns) {
+		s->tick_ns = deadline_ns;
+		sim_timer(world_of(s), s->process, deadline_ns, TICK, 0);
+	}
+}
+
 static void take(struct sim_coordinator *s, const struct ftp_event *e)
 {
 	static void (*const doers[])(struct sim_coordinator *, struct ftp_action *) = {
@@ -125,7 +137,6 @@ static void take(struct sim_coordinator *s, const struct ftp_event *e)
 		[FTP_ACTION_SUMMARY] = do_summary,
 		[FTP_ACTION_END] = do_end,
 	};
-	uint64_t deadline_ns;
 
 	ftp_coordinator_step(s->core, e, world_of(s)->now_ns, &s->actions);
 	for (uint32_t i = 0; i < s->actions.n && s->process->alive; i++)
@@ -133,26 +144,17 @@ static void take(struct sim_coordinator *s, const struct ftp_event *e)
 	ftp_actions_clear(&s->actions);
 	if (s->process->alive)
 		sim_files_flush(&s->cluster->files);
-	deadline_ns = ftp_coordinator_deadline(s->core);
-	s->turn_ns = world_of(s)->now_ns;
-	s->due_ns = deadline_ns > world_of(s)->now_ns ? deadline_ns : world_of(s)->now_ns;
-	if (!s->process->alive || deadline_ns == FTP_NS_NEVER)
-		return;
-	if (deadline_ns < s->tick_ns || s->tick_ns <= world_of(s)->now_ns) {
-		s->tick_ns = deadline_ns;
-		sim_timer(world_of(s), s->process, deadline_ns, TICK, 0);
-	}
+	if (s->process->alive)
+		rest(s);
 }
 
 /* Before what has come while it stood still. */
 static void step(struct sim_coordinator *s, const struct ftp_event *e)
 {
-	uint64_t now_ns = world_of(s)->now_ns, heard_ns = now_ns - s->turn_ns;
-	uint64_t late_ns = now_ns > s->due_ns ? now_ns - s->due_ns : 0;
 	const struct ftp_event paused = {.kind = FTP_EVENT_PAUSED,
-		.pause_ns = late_ns + GRACE_NS < heard_ns ? late_ns + GRACE_NS : heard_ns};
+		.pause_ns = ftp_pause_end(&s->pause, world_of(s)->now_ns)};
 
-	if (late_ns > PAUSE_NS)
+	if (paused.pause_ns)
 		take(s, &paused);
 	if (s->process->alive)
 		take(s, e);
@@ -327,9 +329,7 @@ struct sim_coordinator *sim_coordinator_new(
 	s->cluster = c;
 	s->process = sim_process_new(&c->world, "coordinator", &ops, s);
 	s->core = ftp_coordinator_new(core, c->world.now_ns);
-	s->turn_ns = c->world.now_ns;
-	s->tick_ns = s->due_ns = ftp_coordinator_deadline(s->core);
-	sim_timer(&c->world, s->process, s->tick_ns, TICK, 0);
+	rest(s);
 	return s;
 }
 

@@ -5,6 +5,7 @@
 #define FTP_TESTS_SIM_COORDINATOR_SHELL_H
 
 #include "ctl/coordinator.h"
+#include "ctl/pause.h"
 #include "tests/sim/rpc.h"
 
 #define SIM_MAX_CONNS 128
@@ -32,8 +33,7 @@ struct sim_coordinator {
 	uint32_t n_conns;
 	uint64_t n_calls;
 	uint64_t tick_ns; /* of the timer that is set */
-	uint64_t turn_ns; /* when it last did something */
-	uint64_t due_ns;  /* it has something to do by then: if it is later, it stood still */
+	struct ftp_pause pause;
 	struct sim_ask asks[SIM_MAX_ASKS];
 	uint32_t n_asks;
 	struct sim_ask *asked; /* the one being stepped */
