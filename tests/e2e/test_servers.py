@@ -7,8 +7,10 @@ from cluster import DURABLE, Undisturbed, wait_for
 
 @unittest.skipIf(servers.missing(), servers.missing())
 class SilentLinks(Undisturbed):
+    SETS = {**DURABLE, "training.steps": 150}
+
     def test_a_cable_is_cut(self):
-        with servers.Servers(3, DURABLE) as c:
+        with servers.Servers(3, self.SETS) as c:
             c.follow()
             c.wait_for_steps(30)
             c.cut("n2")
@@ -20,7 +22,7 @@ class SilentLinks(Undisturbed):
 
     def test_two_nodes_are_parted(self):
         """Both answer the coordinator: training goes on without one of them, and the link is named."""
-        with servers.Servers(3, DURABLE) as c:
+        with servers.Servers(3, self.SETS) as c:
             c.follow()
             c.wait_for_steps(30)
             c.part("n2", "n3")
