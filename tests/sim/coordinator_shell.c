@@ -285,6 +285,12 @@ static void on_timer(void *self, int kind, uint64_t tag)
 
 	switch ((enum timer)kind) {
 	case TICK:
+		if (s->tick_ns <
+			world_of(s)->now_ns) { /* it stood still: what has come is read first */
+			s->tick_ns = world_of(s)->now_ns;
+			sim_timer(world_of(s), s->process, s->tick_ns, TICK, 0);
+			break;
+		}
 		step(s, &(struct ftp_event){.kind = FTP_EVENT_TICK});
 		break;
 	case DEADLINE:
