@@ -32,7 +32,8 @@ static int unix_address(const char *path, struct sockaddr_storage *addr, socklen
 	*dir_fd = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (*dir_fd < 0)
 		return ftp_error_set(err, errno, "%s: %s", dir, strerror(errno));
-	n = snprintf(un->sun_path, sizeof(un->sun_path), "/proc/self/fd/%d/%s", *dir_fd, base);
+	n = snprintf(
+		un->sun_path, sizeof(un->sun_path), "/proc/thread-self/fd/%d/%s", *dir_fd, base);
 	if (n < (int)sizeof(un->sun_path))
 		return 0;
 	close(*dir_fd);

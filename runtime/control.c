@@ -2,12 +2,14 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "runtime/base/clock.h"
 #include "runtime/base/log.h"
+#include "runtime/base/own_files.h"
 #include "runtime/base/waker.h"
 #include "runtime/control_state.h"
 #include "runtime/news.h"
@@ -333,21 +335,52 @@ static int serve(struct ftp_control *c, int stop_fd, struct ftp_error *err)
 	return c->failed;
 }
 
-int ftp_control_run(const struct ftp_control_params *params, int stop_fd, struct ftp_error *err)
+struct life {
+	const struct ftp_control_params *params;
+	int stop_fd, rc;
+	struct ftp_error *err;
+};
+
+/* So that the coordinator sees the end of the connection as soon as the process is killed. */
+static void take_own_files(const struct life *l)
 {
+	const int keep[] = {l->stop_fd, ftp_worker_waker(l->params->worker)->fd,
+		ftp_worker_command_fd(l->params->worker)};
+	struct ftp_error why;
+
+	if (ftp_own_files(keep, sizeof(keep) / sizeof(keep[0]), &why))
+		ftp_log_warn("%s; if this node is killed others learn of it later", why.text);
+}
+
+static void *live(void *arg)
+{
+	struct life *l = arg;
 	struct ftp_control *c = calloc(1, sizeof(*c));
-	int rc;
 
 	ftp_assert(c);
-	c->params = params;
-	c->err = err;
-	rc = ftp_control_connect(c, err);
-	if (!rc)
-		rc = serve(c, stop_fd, err);
-	if (rc)
-		ftp_control_note(c, FTP_RECORD_FAILED, err->text, 0, 0);
+	pthread_setname_np(pthread_self(), "control");
+	take_own_files(l);
+	c->params = l->params;
+	c->err = l->err;
+	l->rc = ftp_control_connect(c, l->err);
+	if (!l->rc)
+		l->rc = serve(c, l->stop_fd, l->err);
+	if (l->rc)
+		ftp_control_note(c, FTP_RECORD_FAILED, l->err->text, 0, 0);
 	c->err = NULL; /* free() ends open calls: no news any more */
 	ftp_jsonrpc_free(c->rpc);
 	free(c);
-	return rc;
+	return NULL;
+}
+
+int ftp_control_run(const struct ftp_control_params *params, int stop_fd, struct ftp_error *err)
+{
+	struct life l = {.params = params, .stop_fd = stop_fd, .err = err};
+	pthread_t thread;
+	int rc = pthread_create(&thread, NULL, live, &l);
+
+	if (rc)
+		return ftp_error_set(err, rc, "no thread for control: %s", strerror(rc));
+	pthread_join(thread, NULL);
+	return l.rc;
 }

@@ -19,8 +19,9 @@ struct ftp_control_params {	 /* lent for the call */
 
 #define FTP_CONTROL_PATIENCE_NS (60 * FTP_NS_PER_S) /* for a coordinator that is gone */
 
-/* Runs the node's life; returns 0 when it was told to stop, or a negative errno with the reason.
- * stop_fd (a signalfd) becoming readable ends it too. */
+/* Runs the node's life, in a thread whose connection is in no other thread's table of files
+ * (runtime/base/own_files.h); returns 0 when it was told to stop, or a negative errno with the
+ * reason. stop_fd (a signalfd) becoming readable ends it too. */
 int ftp_control_run(const struct ftp_control_params *params, int stop_fd, struct ftp_error *err);
 
 #endif

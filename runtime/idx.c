@@ -7,6 +7,8 @@
 #include <sys/stat.h>
 #include <zlib.h>
 
+#include "runtime/base/huge.h"
+
 #define MAX_BYTES   (4ull << 30)
 #define MAX_SIDE    4096u /* of an image */
 #define READ_BYTES  (1u << 20)
@@ -103,7 +105,7 @@ static int read_file(
 
 	if (rc)
 		return rc;
-	idx->values = malloc(idx->n_bytes);
+	idx->values = ftp_huge_alloc(idx->n_bytes);
 	if (!idx->values)
 		return ftp_error_set(err, ENOMEM, "%s: no memory for %llu bytes", idx->path,
 			(unsigned long long)idx->n_bytes);

@@ -252,6 +252,11 @@ int ftp_worker_command(struct ftp_worker *w, const struct ftp_command *c)
 	return 0;
 }
 
+int ftp_worker_command_fd(const struct ftp_worker *w)
+{
+	return w->waker.fd;
+}
+
 void ftp_worker_outcome_clear(struct ftp_outcome *o)
 {
 	free(o->profile);

@@ -104,6 +104,8 @@ void ftp_worker_stop(struct ftp_worker *w);
 
 /* Control thread. A command is refused with -EBUSY while 8 others wait; nothing is taken then. */
 int ftp_worker_command(struct ftp_worker *w, const struct ftp_command *c);
+/* The descriptor that it writes to, for a thread with a table of files of its own. */
+int ftp_worker_command_fd(const struct ftp_worker *w);
 bool ftp_worker_outcome(struct ftp_worker *w, struct ftp_outcome *o);
 bool ftp_worker_measure(struct ftp_worker *w, struct ftp_measure *m);
 /* What the node holds of snapshots now; wakes as an outcome does. */
