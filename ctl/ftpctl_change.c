@@ -11,6 +11,7 @@
 #include "ctl/ftpctl_run.h"
 #include "ctl/lock.h"
 #include "ctl/protocol.h"
+#include "ctl/protocol_operator.h"
 #include "runtime/base/clock.h"
 
 #define ASK_NS	       (5 * FTP_NS_PER_S)

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "ctl/protocol_fields.h"
+#include "ctl/protocol_operator.h"
 
 #define FIELD(type, member, kind_)                                                                 \
 	{                                                                                          \

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ctl/protocol_operator.h"
 #include "tests/ctl/life_state.h"
 
 void life_on_repartition(struct life *l, const char *args)

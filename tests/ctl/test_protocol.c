@@ -4,6 +4,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "ctl/protocol_operator.h"
 #include "runtime/base/prng.h"
 #include "tests/base/check.h"
 
