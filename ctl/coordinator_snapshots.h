@@ -9,6 +9,8 @@
 #include "ctl/coordinator_disk.h"
 #include "ctl/coordinator_period.h"
 
+#define FTP_SNAPSHOTS_MARGIN_NS (20 * FTP_NS_PER_MS) /* from naming to the step, at least */
+
 struct ftp_coordinator_snapshots {
 	struct ftp_catalogue catalogue;
 	uint64_t stable_step, global_step; /* the newest ones; 0: none, the seed's states serve */
@@ -37,6 +39,8 @@ void ftp_coordinator_snapshots_resume(struct ftp_coordinator *c);
  * it is the newest one to keep. */
 void ftp_coordinator_snapshots_adopt(
 	struct ftp_coordinator *c, const struct ftp_catalogue_snapshot *snapshot);
+/* The plan in force trains, and the configuration wants them. */
+bool ftp_coordinator_snapshots_are_taken(const struct ftp_coordinator *c);
 void ftp_coordinator_snapshots_init(struct ftp_coordinator *c);
 /* The plan in force has just become it: what was in progress is given up. */
 void ftp_coordinator_snapshots_begin(struct ftp_coordinator *c);
@@ -48,13 +52,11 @@ void ftp_coordinator_snapshots_lose(struct ftp_coordinator *c, uint32_t node);
 void ftp_coordinator_snapshots_forget(struct ftp_coordinator *c, uint64_t step);
 /* Some stage has finished this step. */
 void ftp_coordinator_snapshots_at(struct ftp_coordinator *c, uint64_t step);
-int ftp_coordinator_on_stored(struct ftp_coordinator *c, uint32_t node, const json_t *body,
-	uint64_t now_ns, struct ftp_actions *a, struct ftp_error *err);
 /* Steps whose loss is known and that a return to the newest stable snapshot would take back. */
 uint64_t ftp_coordinator_snapshots_age(const struct ftp_coordinator *c);
 json_t *ftp_coordinator_snapshots_document(const struct ftp_coordinator *c); /* null: off */
-/* The next one gets no longer than until then; FTP_NS_NEVER: no stage is
- * past it. Noted after every event, judged when the time comes. */
+/* The next one gets no longer than until then; FTP_NS_NEVER: no stage is past it. Noted after every
+ * event, judged when the time comes. */
 uint64_t ftp_coordinator_snapshots_deadline(const struct ftp_coordinator *c);
 void ftp_coordinator_snapshots_note(struct ftp_coordinator *c, uint64_t now_ns);
 void ftp_coordinator_snapshots_time(
@@ -62,5 +64,11 @@ void ftp_coordinator_snapshots_time(
 /* Off: the one that is under way is finished, and no other is named. */
 void ftp_coordinator_snapshots_turn(
 	struct ftp_coordinator *c, bool is_on, uint64_t now_ns, struct ftp_actions *a);
+
+/* coordinator_stored.c: what nodes tell. */
+int ftp_coordinator_on_stored(struct ftp_coordinator *c, uint32_t node, const json_t *body,
+	uint64_t now_ns, struct ftp_actions *a, struct ftp_error *err);
+/* The stages that have not said of all their own units what became of them. */
+uint64_t ftp_coordinator_stored_untold(const struct ftp_coordinator *c);
 
 #endif
