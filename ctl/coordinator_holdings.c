@@ -34,6 +34,14 @@ int ftp_coordinator_on_halted(struct ftp_coordinator *c, uint32_t node, const st
 	return 0;
 }
 
+void ftp_coordinator_holdings_free(struct ftp_coordinator *c)
+{
+	for (int i = 0; i < FTP_CONFIG_MAX_NODES; i++) {
+		free(c->recovery.inventories[i]);
+		c->recovery.inventories[i] = NULL;
+	}
+}
+
 /* The newest step below the bound that any of the nodes holds anything of, and whose losses are
  * known. */
 static uint64_t newest_below(const struct ftp_coordinator *c, uint64_t nodes, uint64_t bound)
@@ -154,4 +162,13 @@ void ftp_coordinator_holdings_stable(
 		return;
 	c->snapshots.known_step = c->snapshots.stable_step;
 	ftp_coordinator_journal(c, now_ns, a);
+}
+
+void ftp_coordinator_holdings_take_stock(struct ftp_coordinator *c)
+{
+	struct ftp_catalogue_snapshot snapshot;
+
+	if (ftp_coordinator_holdings_step(c, &snapshot))
+		ftp_coordinator_snapshots_adopt(c, &snapshot);
+	ftp_coordinator_holdings_free(c);
 }

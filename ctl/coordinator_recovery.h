@@ -73,23 +73,31 @@ bool ftp_coordinator_recovery_fate(
 	struct ftp_coordinator *c, uint32_t node, enum ftp_evidence evidence, const char *text);
 int ftp_coordinator_on_lost(struct ftp_coordinator *c, uint32_t node, const json_t *body,
 	uint64_t now_ns, struct ftp_actions *a, struct ftp_error *err);
-void ftp_coordinator_recovery_halted(
-	struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a); /* all are */
 /* A recovery that waits looks again at what there is; else nothing. */
 void ftp_coordinator_recovery_look(
 	struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a);
 bool ftp_coordinator_waits(const struct ftp_coordinator *c);
 
+/* The nodes that can halt: of a process that is measuring, and does nothing else meanwhile, the
+ * plan in force had no part. */
+uint64_t ftp_coordinator_recovery_able(const struct ftp_coordinator *c);
+/* They halt, under a new term, and tell what they hold. */
+void ftp_coordinator_recovery_halt(
+	struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a);
 void ftp_coordinator_recover_asked(struct ftp_coordinator *c, const struct ftp_event *e,
-	uint64_t now_ns, struct ftp_actions *a);		  /* run.recover */
-void ftp_coordinator_recovery_holders(struct ftp_coordinator *c); /* of c->change.plan */
+	uint64_t now_ns, struct ftp_actions *a); /* run.recover */
+
+/* coordinator_recovery_plan.c: where training goes on, and with whom. */
+void ftp_coordinator_recovery_halted(
+	struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a); /* all are */
+void ftp_coordinator_recovery_holders(struct ftp_coordinator *c);	    /* of c->change.plan */
 /* Its plan has just come into force: progress goes back. */
 void ftp_coordinator_recovery_commit(
 	struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a);
 void ftp_coordinator_recovery_settled(struct ftp_coordinator *c, uint64_t now_ns);
+
 /* coordinator_recovered.c. A row of the plan in force is known. */
 void ftp_coordinator_recovery_row(
 	struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a);
-void ftp_coordinator_recovery_free(struct ftp_coordinator *c);
 
 #endif

@@ -188,7 +188,7 @@ static void go_on(struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions
 void ftp_coordinator_resume_settled(
 	struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a)
 {
-	ftp_coordinator_recovery_take_stock(c);
+	ftp_coordinator_holdings_take_stock(c);
 	ftp_actions_log(a, FTP_LOG_INFO,
 		"the coordinator is back; training has gone on meanwhile: the plan of term %llu is "
 		"in force, and the newest snapshot is that of step %llu",

@@ -52,9 +52,6 @@ uint64_t ftp_coordinator_resume_most(const struct ftp_coordinator *c);
 /* Terms from here on are above that one, and above all that a lost journal may have known. */
 void ftp_coordinator_resume_above(struct ftp_coordinator *c, uint64_t term);
 
-/* coordinator_recovery.c */
-/* The newest snapshot that the inventories make whole is the one to keep; they are freed. */
-void ftp_coordinator_recovery_take_stock(struct ftp_coordinator *c);
 /* coordinator_change.c */
 /* The plan in force is confirmed by its stages, who have trained on without us. */
 void ftp_coordinator_change_resume(
