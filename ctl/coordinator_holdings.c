@@ -60,11 +60,6 @@ static uint64_t newest_below(const struct ftp_coordinator *c, uint64_t nodes, ui
 	return newest;
 }
 
-static bool is_equal(struct ftp_digest a, struct ftp_digest b)
-{
-	return a.high == b.high && a.low == b.low;
-}
-
 /* One entry of a node's inventory, of the step in question. What is of an abandoned history, or not
  * what the catalogue knows, counts as not held. false: it contradicts another entry, and nothing
  * says which of them is right. */
@@ -84,7 +79,7 @@ static bool add_entry(const struct ftp_coordinator *c, struct ftp_catalogue_snap
 	if (!s->is_told[u])
 		s->digest[u] = m->digest[k];
 	s->is_told[u] = true;
-	agrees = s->term == m->term[k] && is_equal(s->digest[u], m->digest[k]);
+	agrees = s->term == m->term[k] && ftp_digest_equal(s->digest[u], m->digest[k]);
 	if (agrees)
 		s->holders[u] |= FTP_NODE_BIT(node);
 	return agrees || (known && known->is_told[u]);

@@ -87,7 +87,7 @@ static double most_cost_s(const struct ftp_coordinator *c)
 	return (double)most / (double)FTP_NS_PER_S;
 }
 
-static double step_seconds(const struct ftp_coordinator *c)
+double ftp_coordinator_period_step_seconds(const struct ftp_coordinator *c)
 {
 	double measured_s = ftp_coordinator_step_seconds(c);
 
@@ -102,7 +102,7 @@ uint64_t ftp_coordinator_settle_ns(const struct ftp_coordinator *c)
 	uint64_t rate =
 		limit && limit < FTP_COORDINATOR_BYTES_PER_S ? limit : FTP_COORDINATOR_BYTES_PER_S;
 	double s = (double)FTP_COORDINATOR_SETTLE_NS / (double)FTP_NS_PER_S +
-		   FTP_COORDINATOR_HOLD_STEPS * step_seconds(c) +
+		   FTP_COORDINATOR_HOLD_STEPS * ftp_coordinator_period_step_seconds(c) +
 		   N_ON_THEIR_WAY *
 			   (double)(c->snapshots.is_global && received > bytes ? received : bytes) /
 			   (double)rate;
@@ -115,7 +115,7 @@ void ftp_coordinator_period_look(struct ftp_coordinator *c, struct ftp_actions *
 {
 	const struct ftp_config_snapshot *config = &c->config->snapshot;
 	struct ftp_coordinator_period *p = &c->snapshots.period;
-	struct ftp_freshness_load load = {.step_s = step_seconds(c),
+	struct ftp_freshness_load load = {.step_s = ftp_coordinator_period_step_seconds(c),
 		.bytes = most_sent(c),
 		.max_bytes_per_s = config->max_bandwidth_bytes,
 		.cost_s = most_cost_s(c),

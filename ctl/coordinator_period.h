@@ -27,6 +27,8 @@ bool ftp_coordinator_period_is_auto(const struct ftp_coordinator *c);
  * steps ahead of the first, and it is so many fewer. */
 uint64_t ftp_coordinator_period(const struct ftp_coordinator *c);
 uint64_t ftp_coordinator_global_period(const struct ftp_coordinator *c);
+/* A step's time as measured, else as predicted; 0: not known. */
+double ftp_coordinator_period_step_seconds(const struct ftp_coordinator *c);
 /* From the moment when a stage is past a snapshot's step until all is told of it, at most. */
 uint64_t ftp_coordinator_settle_ns(const struct ftp_coordinator *c);
 /* A plan has begun; the next snapshot is to be named; a node tells what they cost it; one is

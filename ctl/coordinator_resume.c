@@ -66,6 +66,23 @@ void ftp_coordinator_resume_init(
 	}
 }
 
+uint64_t ftp_coordinator_resume_had(const struct ftp_coordinator *c, uint32_t unit)
+{
+	const struct ftp_plan *p = &c->resume.former;
+	uint32_t stage = 0, nodes[2];
+	uint64_t bits = 0;
+
+	if (!p->n_stages || p->n_units != c->settings.n_units)
+		return 0;
+	while (unit >= p->stages[stage].end_unit)
+		stage++;
+	nodes[0] = p->stages[stage].node;
+	nodes[1] = p->stages[(stage + 1) % p->n_stages].node;
+	for (int i = 0; i < 2; i++)
+		bits |= nodes[i] == FTP_NO_NODE ? 0 : FTP_NODE_BIT(nodes[i]);
+	return bits;
+}
+
 void ftp_coordinator_resume_above(struct ftp_coordinator *c, uint64_t term)
 {
 	uint64_t generation = (term >> GENERATION_BIT) + 1;
@@ -226,19 +243,10 @@ static const char *why_back(const struct ftp_coordinator *c)
 		      : "a stage came back without its plan";
 }
 
-static uint64_t live_nodes(const struct ftp_coordinator *c)
-{
-	uint64_t nodes = 0;
-
-	for (uint32_t i = 0; i < c->n_nodes; i++)
-		nodes |= c->nodes[i].live ? FTP_NODE_BIT(i) : 0;
-	return nodes;
-}
-
 /* Without snapshots a run that nobody trains any more can still begin again. */
 static void go_back(struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a)
 {
-	uint64_t stages = ftp_coordinator_stages(&c->plan), live = live_nodes(c);
+	uint64_t stages = ftp_coordinator_stages(&c->plan), live = ftp_coordinator_live(c);
 	bool trains = count_returned(c);
 
 	begin_training(c, now_ns);
@@ -325,12 +333,13 @@ void ftp_coordinator_resume_await(struct ftp_coordinator *c, uint64_t now_ns, st
 bool ftp_coordinator_resume_waits(const struct ftp_coordinator *c)
 {
 	return c->resume.is_overdue &&
-	       (c->state == FTP_RUN_WAITING || (c->state == FTP_RUN_RESUMING && !live_nodes(c)));
+	       (c->state == FTP_RUN_WAITING ||
+		       (c->state == FTP_RUN_RESUMING && !ftp_coordinator_live(c)));
 }
 
 void ftp_coordinator_resume_time(struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a)
 {
-	if (!live_nodes(c)) {
+	if (!ftp_coordinator_live(c)) {
 		c->resume.is_overdue = true;
 		wait_on(c, !ftp_coordinator_wait_for_anybody(c), now_ns, a);
 		return;

@@ -29,6 +29,9 @@ void ftp_coordinator_resume_init(
 	struct ftp_coordinator *c, const struct ftp_coordinator_past *past, uint64_t now_ns);
 void ftp_coordinator_resume_joined(
 	struct ftp_coordinator *c, uint32_t node, uint64_t now_ns, struct ftp_actions *a);
+/* The nodes that had the unit when the journal was written: its stage, and the one after it, which
+ * kept its replica; 0: there was no plan, or the model was another. */
+uint64_t ftp_coordinator_resume_had(const struct ftp_coordinator *c, uint32_t unit);
 /* RESUMING: the node is lost again, or was before. */
 void ftp_coordinator_resume_without(struct ftp_coordinator *c, uint32_t node,
 	enum ftp_evidence evidence, const char *text, uint64_t now_ns, struct ftp_actions *a);

@@ -88,8 +88,7 @@ void ftp_coordinator_snapshots_at(struct ftp_coordinator *c, uint64_t step)
 
 static uint64_t margin_steps(const struct ftp_coordinator *c)
 {
-	double measured_s = ftp_coordinator_step_seconds(c);
-	double step_s = measured_s > 0 ? measured_s : c->predicted_s;
+	double step_s = ftp_coordinator_period_step_seconds(c);
 
 	if (step_s <= 0)
 		return 1;

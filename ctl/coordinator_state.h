@@ -181,6 +181,8 @@ void ftp_coordinator_all_joined(struct ftp_coordinator *c, uint64_t now_ns, stru
 void ftp_coordinator_plan_first(struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a);
 uint32_t ftp_coordinator_stage_of(const struct ftp_plan *plan, uint32_t node); /* or FTP_NO_NODE */
 uint64_t ftp_coordinator_stages(const struct ftp_plan *plan);		       /* its nodes */
+uint64_t ftp_coordinator_live(
+	const struct ftp_coordinator *c); /* the nodes whose connection stands */
 /* The nodes that a new plan may have: live, not draining, able to. */
 uint64_t ftp_coordinator_usable(const struct ftp_coordinator *c);
 /* Of these, those that hold the run's data. */

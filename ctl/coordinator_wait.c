@@ -187,14 +187,8 @@ static bool recall(const struct ftp_coordinator *c, uint64_t step, struct ftp_ca
 	uint64_t held = ftp_coordinator_holdings_newest(c);
 
 	*s = (struct ftp_catalogue_snapshot){.step = held ? held : step};
-	for (uint32_t i = 0; i < p->n_stages; i++) {
-		uint32_t nodes[] = {p->stages[i].node, p->stages[(i + 1) % p->n_stages].node};
-
-		for (uint32_t u = p->stages[i].first_unit; u < p->stages[i].end_unit; u++)
-			for (int k = 0; k < 2; k++)
-				if (nodes[k] != FTP_NO_NODE)
-					s->had[u] |= FTP_NODE_BIT(nodes[k]);
-	}
+	for (uint32_t u = 0; u < c->settings.n_units; u++)
+		s->had[u] = ftp_coordinator_resume_had(c, u);
 	return p->n_stages && p->n_units == c->settings.n_units;
 }
 
