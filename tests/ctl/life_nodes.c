@@ -239,6 +239,8 @@ static void serve_commit(struct life *l, const struct life_call *c)
 static void serve_abandon(struct life *l, const struct life_call *c)
 {
 	l->hold = 0;
+	if (l->prepared.term == c->term)
+		l->prepared = l->plan;
 	life_answer(l, c->conn, c->method, json_object(), c->term);
 }
 
