@@ -20,6 +20,13 @@ enum ftp_recovery_part {   /* of the time from the first sign of a loss on */
 	FTP_N_RECOVERY_PARTS,
 };
 
+enum ftp_wait_kind {	/* of a run that waits: for what */
+	FTP_WAIT_NODES, /* any at all, or all of them */
+	FTP_WAIT_DATA,
+	FTP_WAIT_STATES, /* of units: the operator may give them up */
+	FTP_WAIT_PLAN,	 /* one that does without those who are not there, or without a link */
+};
+
 struct ftp_coordinator_recovery {
 	bool is_on;	  /* from the first sign of a loss until a step is done again */
 	uint64_t victims; /* nodes */
@@ -37,14 +44,15 @@ struct ftp_coordinator_recovery {
 	uint64_t moved_bytes;
 	uint64_t term; /* that trained what it goes on from; 0: the beginning */
 	double parts_s[FTP_N_RECOVERY_PARTS];
-	uint32_t n_failures;   /* attempts that failed though nobody was lost */
-	char failure[400];     /* why there are no more attempts; "": there are */
-	uint64_t failed_nodes; /* that were there then */
-	uint64_t failed_ns;    /* when the last attempt failed though nobody was lost */
-	bool from_beginning;   /* the operator gives up what is held */
-	char waits_for[600];   /* WAITING, or when it last was; one line */
-	uint32_t n_missing;    /* units of the newest snapshot that nobody has; WAITING */
-	uint64_t fatal_step;   /* the last row when the first of n_fatal recoveries began */
+	uint32_t n_failures;	      /* attempts that failed though nobody was lost */
+	char failure[400];	      /* why there are no more attempts; "": there are */
+	uint64_t failed_nodes;	      /* that were there then */
+	uint64_t failed_ns;	      /* when the last attempt failed though nobody was lost */
+	bool from_beginning;	      /* the operator gives up what is held */
+	char waits_for[600];	      /* WAITING, or when it last was; one line */
+	enum ftp_wait_kind wait_kind; /* likewise */
+	uint32_t n_missing;	      /* units of the newest snapshot that nobody has; WAITING */
+	uint64_t fatal_step;	      /* the last row when the first of n_fatal recoveries began */
 	uint64_t fatal_stable; /* and the newest stable snapshot, or what was gone back to since */
 	uint32_t n_fatal;      /* recoveries since a later row was known, or a later snapshot */
 	struct ftp_inventory *inventories[FTP_CONFIG_MAX_NODES]; /* NULL: not told */

@@ -8,6 +8,7 @@
 
 #include "ctl/coordinator_state.h"
 #include "ctl/jsonrpc.h"
+#include "ctl/protocol_operator.h"
 
 #define LL(x) ((unsigned long long)(x))
 
@@ -30,8 +31,9 @@ static void say(struct line *l, const char *fmt, ...)
 		l->at = l->bytes - 1;
 }
 
-static struct line begin(struct ftp_coordinator *c)
+static struct line begin(struct ftp_coordinator *c, enum ftp_wait_kind kind)
 {
+	c->recovery.wait_kind = kind;
 	c->recovery.waits_for[0] = 0;
 	return (struct line){c->recovery.waits_for, sizeof(c->recovery.waits_for), 0};
 }
@@ -143,7 +145,7 @@ static void say_removed(const struct ftp_coordinator *c, struct line *l, uint64_
 static void say_missing(struct ftp_coordinator *c, const struct ftp_catalogue_snapshot *s)
 {
 	uint64_t had = 0, usable = ftp_coordinator_usable(c);
-	struct line l = begin(c);
+	struct line l = begin(c, FTP_WAIT_STATES);
 	char who[200];
 
 	say(&l, "nobody who is here has ");
@@ -168,7 +170,7 @@ static void say_missing(struct ftp_coordinator *c, const struct ftp_catalogue_sn
  */
 static void say_unknown(struct ftp_coordinator *c, uint64_t step)
 {
-	struct line l = begin(c);
+	struct line l = begin(c, FTP_WAIT_STATES);
 
 	say(&l,
 		"no snapshot is held whole by those who are here; the newest was that after step "
@@ -208,7 +210,7 @@ static void say_states(struct ftp_coordinator *c, uint64_t step)
 static void say_data(struct ftp_coordinator *c)
 {
 	uint64_t with = ftp_coordinator_with_data(c, UINT64_MAX);
-	struct line l = begin(c);
+	struct line l = begin(c, FTP_WAIT_DATA);
 	char who[200];
 
 	ftp_coordinator_list(c, with, who, sizeof(who));
@@ -219,7 +221,7 @@ static void say_data(struct ftp_coordinator *c)
 void ftp_coordinator_wait_for_absent(struct ftp_coordinator *c, const char *why)
 {
 	uint64_t absent = ftp_coordinator_wait_absent(c);
-	struct line l = begin(c);
+	struct line l = begin(c, FTP_WAIT_PLAN);
 	char who[200];
 
 	ftp_coordinator_list(c, absent, who, sizeof(who));
@@ -231,7 +233,7 @@ void ftp_coordinator_wait_for_absent(struct ftp_coordinator *c, const char *why)
 static void say_nobody(struct ftp_coordinator *c)
 {
 	uint64_t absent = ftp_coordinator_wait_absent(c), measured = 0;
-	struct line l = begin(c);
+	struct line l = begin(c, FTP_WAIT_NODES);
 	char who[200];
 
 	for (uint32_t i = 0; i < c->n_nodes; i++)
@@ -261,7 +263,7 @@ bool ftp_coordinator_wait_for_all(struct ftp_coordinator *c)
 	struct line l;
 
 	memcpy(said, c->recovery.waits_for, sizeof(said));
-	l = begin(c);
+	l = begin(c, FTP_WAIT_NODES);
 	for (uint32_t i = 0; i < c->n_nodes; i++)
 		if (absent & FTP_NODE_BIT(i) && c->nodes[i].refusal[0])
 			refusal = c->nodes[i].refusal;
@@ -307,21 +309,49 @@ void ftp_coordinator_wait_forgive(struct ftp_coordinator *c, struct ftp_actions 
 	r->n_failures = 0;
 }
 
+/* Whether what is asked can do any good; else text says why not, and what can. */
+static bool may_try_again(
+	const struct ftp_coordinator *c, bool from_beginning, char *text, size_t bytes)
+{
+	const struct ftp_coordinator_recovery *r = &c->recovery;
+	bool waits = ftp_coordinator_waits(c);
+
+	if (ftp_coordinator_resume_waits(c) || (waits && r->wait_kind == FTP_WAIT_NODES))
+		snprintf(text, bytes, "the run waits for nodes: %s", r->waits_for);
+	else if (!waits)
+		snprintf(text, bytes, "the run does not wait: it goes on by itself, or cannot");
+	else if (from_beginning && r->wait_kind != FTP_WAIT_STATES)
+		snprintf(text, bytes,
+			"the run does not wait for unit states, and gives up no snapshot: %s",
+			r->waits_for);
+	else
+		return true;
+	return false;
+}
+
 void ftp_coordinator_recover_asked(struct ftp_coordinator *c, const struct ftp_event *e,
 	uint64_t now_ns, struct ftp_actions *a)
 {
-	(void)e;
-	if (!ftp_coordinator_waits(c)) {
-		ftp_actions_refuse(a, FTP_JSONRPC_STATE,
-			"the run does not wait for unit states: it goes on by itself, or cannot");
+	char text[sizeof(c->recovery.waits_for) + 100];
+	struct ftp_recover m;
+	struct ftp_error err;
+
+	if (ftp_recover_decode(&m, e->body, &err)) {
+		ftp_actions_refuse(a, FTP_JSONRPC_PARAMS, err.text);
+		return;
+	}
+	if (!may_try_again(c, m.from_beginning, text, sizeof(text))) {
+		ftp_actions_refuse(a, FTP_JSONRPC_STATE, text);
 		return;
 	}
 	ftp_actions_reply(a, json_object());
-	if (!c->change.step) {
+	if (m.from_beginning) {
 		ftp_actions_log(a, FTP_LOG_WARNING,
 			"the operator gives up the snapshots: training begins anew where none is "
 			"held whole");
 		c->recovery.from_beginning = true;
+	} else {
+		ftp_actions_log(a, FTP_LOG_INFO, "the operator asks for another try");
 	}
 	c->recovery.n_fatal = 0;
 	ftp_coordinator_wait_forgive(c, a);

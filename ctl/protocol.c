@@ -354,6 +354,12 @@ static const struct ftp_field ftp_toggle_fields[] = {
 };
 MESSAGE(ftp_toggle)
 
+static const struct ftp_field ftp_recover_fields[] = {
+	FIELD(ftp_recover, from_beginning, FTP_FIELD_U32),
+	{.name = NULL},
+};
+MESSAGE(ftp_recover)
+
 static const struct ftp_field ftp_emulate_ask_fields[] = {
 	TEXT(ftp_emulate_ask, name),
 	TEXT(ftp_emulate_ask, settings),

@@ -72,7 +72,7 @@
  *   run.drain        ftp_named            {}: begun; the node ends when it holds nothing any more
  *   run.snapshots    ftp_toggle           {}: no more are named, or they are again
  *   run.emulate      ftp_emulate_ask      {}: only in a run started with --drill
- *   run.recover      {}                   {}: a run that waits for lost states begins anew
+ *   run.recover      ftp_recover          {}: a run that waits tries again; or an error: why not
  *   run.fail         ftp_fail_ask         {}: likewise
  *   run.stop         {}                   {}: stopping has begun
  *   run.exited       ftp_exited           {}
@@ -92,7 +92,7 @@
 #include "runtime/base/digest.h"
 #include "runtime/base/error.h"
 
-#define FTP_PROTOCOL_VERSION   4
+#define FTP_PROTOCOL_VERSION   5
 #define FTP_PROTOCOL_MAX_UNITS 256
 /* Terms of any history are far below: whatever follows one still fits a JSON integer. */
 #define FTP_PROTOCOL_MAX_TERM (UINT64_C(1) << 62)

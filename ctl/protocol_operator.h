@@ -22,6 +22,11 @@ struct ftp_toggle {
 	uint32_t on; /* 0 or 1 */
 };
 
+struct ftp_recover {
+	uint32_t from_beginning; /* 1: the missing unit states are given up; 0: what has failed is
+				    tried again, and nothing is given up */
+};
+
 struct ftp_emulate_ask {
 	char name[33];
 	char settings[256]; /* "slowdown=5,delay=2ms": what is not named stays */
@@ -38,6 +43,8 @@ json_t *ftp_named_encode(const struct ftp_named *m);
 int ftp_named_decode(struct ftp_named *m, const json_t *j, struct ftp_error *err);
 json_t *ftp_toggle_encode(const struct ftp_toggle *m);
 int ftp_toggle_decode(struct ftp_toggle *m, const json_t *j, struct ftp_error *err);
+json_t *ftp_recover_encode(const struct ftp_recover *m);
+int ftp_recover_decode(struct ftp_recover *m, const json_t *j, struct ftp_error *err);
 json_t *ftp_fail_ask_encode(const struct ftp_fail_ask *m);
 int ftp_fail_ask_decode(struct ftp_fail_ask *m, const json_t *j, struct ftp_error *err);
 json_t *ftp_emulate_ask_encode(const struct ftp_emulate_ask *m);

@@ -114,7 +114,10 @@ class Recovery(Undisturbed):
             c.wait_for_steps(20)
             self.kill(c, ["n1", "n2", "n3"])
             self.assertIn("no node is left", self.wait_until_it_waits(c)["waiting_for"])
-            self.assertEqual(c.run("recover").returncode, 2)
+            for flags in ([], ["--from-beginning"]):
+                done = c.run("recover", *flags)
+                self.assertEqual(done.returncode, 1)
+                self.assertIn("the run waits for nodes: no node is left; start n1, n2, n3 again", done.stderr)
             self.assertEqual(c.run("stop").returncode, 0)
             self.assertEqual(c.summary()["state"], "stopped")
             c.assert_nothing_left()
