@@ -82,7 +82,7 @@ static bool begin(struct ftp_coordinator *c, uint32_t node, const char *text, ui
 	if (!r->is_on) { /* else no step was done since the one before: it is one story */
 		r->victims = 0;
 		r->sign_ns = now_ns;
-		r->unheard_ns = node == FTP_NO_NODE ? 0 : now_ns - c->nodes[node].detector.heard_ns;
+		r->unheard_ns = ftp_coordinator_unheard_ns(c, node, now_ns);
 		r->from_step = c->last_row;
 		snprintf(r->sign, sizeof(r->sign), "%s", text);
 	}

@@ -349,6 +349,10 @@ json_t *ftp_coordinator_remember_plan(
 	const struct ftp_coordinator *c); /* its event, for the summary too */
 void ftp_coordinator_event_change(
 	const struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a);
+/* For how long a stage of the plan in force was not heard; 0: of others there is nothing to hear.
+ */
+uint64_t ftp_coordinator_unheard_ns(
+	const struct ftp_coordinator *c, uint32_t node, uint64_t now_ns);
 /* A sign of a loss, of a node or FTP_NO_NODE, that training halts for. */
 void ftp_coordinator_event_failure(const struct ftp_coordinator *c, uint32_t node, const char *why,
 	uint64_t now_ns, struct ftp_actions *a);
