@@ -188,7 +188,7 @@ uint64_t ftp_coordinator_usable(const struct ftp_coordinator *c)
 		if (c->nodes[i].live && !c->nodes[i].draining && !c->nodes[i].leaving &&
 			!c->nodes[i].measuring)
 			nodes |= FTP_NODE_BIT(i);
-	return nodes & ~ftp_coordinator_reach_left_out(c);
+	return nodes & ~ftp_coordinator_reach_left_out(c) & ~c->recovery.shunned;
 }
 
 bool ftp_coordinator_in_force(

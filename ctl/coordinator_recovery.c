@@ -33,7 +33,7 @@ uint64_t ftp_coordinator_recovery_able(const struct ftp_coordinator *c)
 	for (uint32_t i = 0; i < c->n_nodes; i++)
 		if (c->nodes[i].live && !c->nodes[i].leaving && !c->nodes[i].measuring)
 			nodes |= FTP_NODE_BIT(i);
-	return nodes;
+	return nodes & ~c->recovery.shunned;
 }
 
 void ftp_coordinator_recovery_halt(
@@ -90,6 +90,8 @@ static bool begin(struct ftp_coordinator *c, uint32_t node, const char *text, ui
 	r->is_on = true;
 	r->is_committed = r->is_settled = r->from_beginning = false;
 	r->n_failures = 0;
+	r->shunned = 0;
+	memset(r->n_ends, 0, sizeof(r->n_ends));
 	r->failure[0] = r->waits_for[0] = 0;
 	ftp_actions_log(a, FTP_LOG_WARNING, "%s; training halts: step %llu was the last one", text,
 		LL(c->last_row));
@@ -121,6 +123,19 @@ bool ftp_coordinator_recovery_fate(
 	return true;
 }
 
+/* Who ends whenever it prepares would be tried without end, with all others halted. */
+static void note_end(struct ftp_coordinator *c, uint32_t node, uint64_t now_ns)
+{
+	struct ftp_coordinator_recovery *r = &c->recovery;
+
+	if (c->change.phase != FTP_CHANGE_PREPARING && c->change.phase != FTP_CHANGE_TRANSFERRING)
+		return;
+	if (++r->n_ends[node] < FTP_COORDINATOR_RECOVERY_TRIES)
+		return;
+	r->shunned |= FTP_NODE_BIT(node);
+	r->failed_ns = now_ns;
+}
+
 /* Under way, and not committed: who is lost now is lost in the same recovery. */
 static bool is_open(const struct ftp_coordinator *c)
 {
@@ -139,6 +154,8 @@ void ftp_coordinator_recover(struct ftp_coordinator *c, uint32_t node, enum ftp_
 		return;
 	ftp_coordinator_event_failure(c, node, text, now_ns, a);
 	add_victim(c, node, evidence, text);
+	if (was_open)
+		note_end(c, node, now_ns);
 	if (!was_open || c->change.phase != FTP_CHANGE_HALTING) {
 		ftp_coordinator_recovery_halt(c, now_ns, a);
 		return;

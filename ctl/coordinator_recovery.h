@@ -30,6 +30,8 @@ enum ftp_wait_kind {	/* of a run that waits: for what */
 struct ftp_coordinator_recovery {
 	bool is_on;	  /* from the first sign of a loss until a step is done again */
 	uint64_t victims; /* nodes */
+	uint64_t shunned; /* nodes without a part in it for now: they end whenever they prepare */
+	uint32_t n_ends[FTP_CONFIG_MAX_NODES]; /* of each node, while it prepared in this one */
 	struct {
 		enum ftp_evidence evidence;
 		char text[200]; /* the best that is known */
@@ -47,7 +49,7 @@ struct ftp_coordinator_recovery {
 	uint32_t n_failures;	      /* attempts that failed though nobody was lost */
 	char failure[400];	      /* why there are no more attempts; "": there are */
 	uint64_t failed_nodes;	      /* that were there then */
-	uint64_t failed_ns;	      /* when the last attempt failed though nobody was lost */
+	uint64_t failed_ns;	      /* when an attempt last did, or a node was shunned */
 	bool from_beginning;	      /* the operator gives up what is held */
 	char waits_for[600];	      /* WAITING, or when it last was; one line */
 	enum ftp_wait_kind wait_kind; /* likewise */
@@ -86,8 +88,8 @@ void ftp_coordinator_recovery_look(
 	struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a);
 bool ftp_coordinator_waits(const struct ftp_coordinator *c);
 
-/* The nodes that can halt: of a process that is measuring, and does nothing else meanwhile, the
- * plan in force had no part. */
+/* The nodes that can halt, and are not shunned: of a process that is measuring, and does nothing
+ * else meanwhile, the plan in force had no part. */
 uint64_t ftp_coordinator_recovery_able(const struct ftp_coordinator *c);
 /* They halt, under a new term, and tell what they hold. */
 void ftp_coordinator_recovery_halt(

@@ -204,6 +204,7 @@ void ftp_coordinator_recovery_commit(
 	adopt(c);
 	if (c->plan.recovery_step < c->recovery.fatal_stable)
 		c->recovery.fatal_stable = c->plan.recovery_step;
+	c->recovery.shunned = 0;
 	c->recovery.commit_ns = now_ns;
 	c->recovery.is_committed = true;
 	c->recovery.moved_bytes = c->change.received_bytes;

@@ -31,11 +31,19 @@ static void say(struct line *l, const char *fmt, ...)
 		l->at = l->bytes - 1;
 }
 
+/* Those that are not tried come first: they may be why. */
 static struct line begin(struct ftp_coordinator *c, enum ftp_wait_kind kind)
 {
-	c->recovery.wait_kind = kind;
-	c->recovery.waits_for[0] = 0;
-	return (struct line){c->recovery.waits_for, sizeof(c->recovery.waits_for), 0};
+	struct ftp_coordinator_recovery *r = &c->recovery;
+	struct line l = {r->waits_for, sizeof(r->waits_for), 0};
+
+	r->wait_kind = kind;
+	r->waits_for[0] = 0;
+	for (uint32_t i = 0; i < c->n_nodes; i++)
+		if (r->shunned & FTP_NODE_BIT(i))
+			say(&l, "%s ended %u times while it prepared: %.100s; ",
+				c->config->nodes[i].name, r->n_ends[i], r->fates[i].text);
+	return l;
 }
 
 uint64_t ftp_coordinator_wait_absent(const struct ftp_coordinator *c)
@@ -45,19 +53,23 @@ uint64_t ftp_coordinator_wait_absent(const struct ftp_coordinator *c)
 	for (uint32_t i = 0; i < c->n_nodes; i++)
 		if (!c->nodes[i].live && !c->nodes[i].leaving)
 			nodes |= FTP_NODE_BIT(i);
-	return nodes;
+	return nodes | c->recovery.shunned;
 }
 
 /* What ends the wait. */
 static void advise(
 	const struct ftp_coordinator *c, struct line *l, uint64_t nodes, bool is_beginning)
 {
+	uint64_t shunned = c->recovery.shunned;
 	char who[200];
 
-	ftp_coordinator_list(c, nodes & ~ftp_coordinator_usable(c), who, sizeof(who));
+	ftp_coordinator_list(c, nodes & ~shunned & ~ftp_coordinator_usable(c), who, sizeof(who));
 	say(l, "; ");
 	if (who[0])
 		say(l, "start %s again, or ", who);
+	ftp_coordinator_list(c, shunned, who, sizeof(who));
+	if (who[0])
+		say(l, "mend %s and ftpctl recover, or ", who);
 	say(l, "%sftpctl stop", is_beginning ? "ftpctl recover --from-beginning, or " : "");
 }
 
@@ -302,11 +314,14 @@ void ftp_coordinator_wait_forgive(struct ftp_coordinator *c, struct ftp_actions 
 
 	if (is_link || r->failure[0])
 		ftp_actions_log(a, FTP_LOG_INFO, "tried again: %s", is_link ? pairs : r->failure);
+	else if (r->shunned)
+		ftp_actions_log(a, FTP_LOG_INFO, "tried again: %s", r->waits_for);
 	if (is_link)
 		snprintf(r->sign, sizeof(r->sign), "%s", pairs);
 	ftp_coordinator_reach_forgive(c);
 	r->failure[0] = 0;
 	r->n_failures = 0;
+	r->shunned = 0;
 }
 
 /* Whether what is asked can do any good; else text says why not, and what can. */
@@ -315,8 +330,9 @@ static bool may_try_again(
 {
 	const struct ftp_coordinator_recovery *r = &c->recovery;
 	bool waits = ftp_coordinator_waits(c);
+	bool is_nobody_there = r->wait_kind == FTP_WAIT_NODES && !r->shunned;
 
-	if (ftp_coordinator_resume_waits(c) || (waits && r->wait_kind == FTP_WAIT_NODES))
+	if (ftp_coordinator_resume_waits(c) || (waits && is_nobody_there))
 		snprintf(text, bytes, "the run waits for nodes: %s", r->waits_for);
 	else if (!waits)
 		snprintf(text, bytes, "the run does not wait: it goes on by itself, or cannot");

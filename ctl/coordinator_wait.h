@@ -37,7 +37,7 @@ bool ftp_coordinator_wait_for_anybody(struct ftp_coordinator *c);
 bool ftp_coordinator_wait_for_all(struct ftp_coordinator *c);
 /* Links and attempts that have failed count no more: they are tried again. */
 void ftp_coordinator_wait_forgive(struct ftp_coordinator *c, struct ftp_actions *a);
-/* The nodes that could come and are not there. */
+/* The nodes that could come and are not there, or are not tried for now. */
 uint64_t ftp_coordinator_wait_absent(const struct ftp_coordinator *c);
 
 #endif

@@ -13,7 +13,8 @@ static bool is_usable(const struct sim_cluster *c, uint32_t node)
 {
 	const struct ftp_coordinator_node *known = &c->coordinator->core->nodes[node];
 
-	return !sim_cluster_is_ghost(c, c->nodes[node]) && !known->leaving && !known->measuring;
+	return !sim_cluster_is_ghost(c, c->nodes[node]) && !known->leaving && !known->measuring &&
+	       !(c->coordinator->core->recovery.shunned & FTP_NODE_BIT(node));
 }
 
 /* There must be a unit of what was stable, and of what was durable, that no node of the run has, or
