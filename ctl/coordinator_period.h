@@ -33,7 +33,8 @@ double ftp_coordinator_period_step_seconds(const struct ftp_coordinator *c);
 uint64_t ftp_coordinator_settle_ns(const struct ftp_coordinator *c);
 /* A plan has begun; the next snapshot is to be named; a node tells what they cost it; one is
  * stable. */
-void ftp_coordinator_period_begin(struct ftp_coordinator *c);
+void ftp_coordinator_period_begin(
+	struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a);
 void ftp_coordinator_period_look(struct ftp_coordinator *c, struct ftp_actions *a);
 void ftp_coordinator_period_cost(struct ftp_coordinator *c, uint32_t node, uint64_t cost_ns);
 void ftp_coordinator_period_taken(struct ftp_coordinator *c);

@@ -32,7 +32,8 @@ void ftp_coordinator_snapshots_forget(struct ftp_coordinator *c, uint64_t step)
 		ftp_catalogue_forget(&s->catalogue, step);
 }
 
-void ftp_coordinator_snapshots_begin(struct ftp_coordinator *c)
+void ftp_coordinator_snapshots_begin(
+	struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a)
 {
 	struct ftp_coordinator_snapshots *s = &c->snapshots;
 	uint64_t global = s->global_step;
@@ -47,7 +48,7 @@ void ftp_coordinator_snapshots_begin(struct ftp_coordinator *c)
 		ftp_coordinator_snapshots_forget(c, global);
 	}
 	ftp_coordinator_disk_begin(c);
-	ftp_coordinator_period_begin(c);
+	ftp_coordinator_period_begin(c, now_ns, a);
 	s->next = s->past_step = s->period.next_ns = s->period.passed_ns = 0;
 	s->period.n_given_up = 0;
 	if (!s->stable_step)

@@ -43,7 +43,8 @@ void ftp_coordinator_snapshots_adopt(
 bool ftp_coordinator_snapshots_are_taken(const struct ftp_coordinator *c);
 void ftp_coordinator_snapshots_init(struct ftp_coordinator *c);
 /* The plan in force has just become it: what was in progress is given up. */
-void ftp_coordinator_snapshots_begin(struct ftp_coordinator *c);
+void ftp_coordinator_snapshots_begin(
+	struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a);
 /* Names the next one to all nodes: when all train under the plan in force. */
 void ftp_coordinator_snapshots_name(
 	struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a);
