@@ -76,7 +76,7 @@ void ftp_coordinator_free(struct ftp_coordinator *c)
 	json_decref(c->plans);
 	json_decref(c->changes);
 	json_decref(c->recovery.history);
-	ftp_coordinator_recovery_free(c);
+	ftp_coordinator_holdings_free(c);
 	free(c);
 }
 

@@ -57,7 +57,8 @@
 #define FTP_COORDINATOR_STALL_NS   (120 * FTP_NS_PER_S) /* no stage has computed anything */
 #define FTP_COORDINATOR_STOP_NS	   (3 * FTP_NS_PER_S)	/* nodes to answer node.stop */
 /* Recoveries without a step past the one that they began at, and attempts of one of them that
- * failed with nobody lost, before the run gives up. */
+ * failed with nobody lost, before the run gives up; ends of a node while it prepares in one of
+ * them, before it is left alone for FTP_COORDINATOR_RETRY_NS. */
 #define FTP_COORDINATOR_RECOVERY_TRIES 3
 /* After a first sign of failure, for better evidence: when a process is killed its peers'
  * complaints may come before its parent's word. */

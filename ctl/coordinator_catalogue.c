@@ -72,11 +72,6 @@ void ftp_catalogue_forget(struct ftp_catalogue *c, uint64_t step)
 		s->step = 0;
 }
 
-static bool equal(struct ftp_digest a, struct ftp_digest b)
-{
-	return a.high == b.high && a.low == b.low;
-}
-
 int ftp_catalogue_add(struct ftp_catalogue *c, uint32_t node, uint32_t unit, uint64_t term,
 	uint64_t step, struct ftp_digest digest, uint32_t *teller)
 {
@@ -85,7 +80,7 @@ int ftp_catalogue_add(struct ftp_catalogue *c, uint32_t node, uint32_t unit, uin
 	ftp_assert(unit < c->n_units && node < FTP_CONFIG_MAX_NODES);
 	if (!s || s->term != term)
 		return FTP_CATALOGUE_UNKNOWN;
-	if (s->is_told[unit] && !equal(s->digest[unit], digest)) {
+	if (s->is_told[unit] && !ftp_digest_equal(s->digest[unit], digest)) {
 		*teller = s->teller[unit];
 		return FTP_CATALOGUE_CONFLICT;
 	}

@@ -270,7 +270,7 @@ static void commit(struct ftp_coordinator *c, uint64_t now_ns, struct ftp_action
 	c->old_term = c->plan.term;
 	c->plan = c->change.plan;
 	c->plan_step = c->change.step;
-	ftp_coordinator_snapshots_begin(c);
+	ftp_coordinator_snapshots_begin(c, now_ns, a);
 	if (c->plan.recovery)
 		ftp_coordinator_recovery_commit(c, now_ns, a);
 	c->predicted = c->change.predicted;

@@ -190,11 +190,18 @@ void ftp_coordinator_event_change(
 	ftp_coordinator_event(c, "repartition", j, now_ns, a);
 }
 
+uint64_t ftp_coordinator_unheard_ns(const struct ftp_coordinator *c, uint32_t node, uint64_t now_ns)
+{
+	if (node == FTP_NO_NODE || ftp_coordinator_stage_of(&c->plan, node) == FTP_NO_NODE)
+		return 0;
+	return now_ns - c->nodes[node].detector.heard_ns;
+}
+
 void ftp_coordinator_event_failure(const struct ftp_coordinator *c, uint32_t node, const char *why,
 	uint64_t now_ns, struct ftp_actions *a)
 {
 	bool known = node != FTP_NO_NODE;
-	uint64_t unheard_ns = known ? now_ns - c->nodes[node].detector.heard_ns : 0;
+	uint64_t unheard_ns = ftp_coordinator_unheard_ns(c, node, now_ns);
 	char text[400];
 
 	snprintf(text, sizeof(text), "%s", why);

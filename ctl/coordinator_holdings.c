@@ -34,6 +34,14 @@ int ftp_coordinator_on_halted(struct ftp_coordinator *c, uint32_t node, const st
 	return 0;
 }
 
+void ftp_coordinator_holdings_free(struct ftp_coordinator *c)
+{
+	for (int i = 0; i < FTP_CONFIG_MAX_NODES; i++) {
+		free(c->recovery.inventories[i]);
+		c->recovery.inventories[i] = NULL;
+	}
+}
+
 /* The newest step below the bound that any of the nodes holds anything of, and whose losses are
  * known. */
 static uint64_t newest_below(const struct ftp_coordinator *c, uint64_t nodes, uint64_t bound)
@@ -50,11 +58,6 @@ static uint64_t newest_below(const struct ftp_coordinator *c, uint64_t nodes, ui
 				newest = m->step[k];
 	}
 	return newest;
-}
-
-static bool is_equal(struct ftp_digest a, struct ftp_digest b)
-{
-	return a.high == b.high && a.low == b.low;
 }
 
 /* One entry of a node's inventory, of the step in question. What is of an abandoned history, or not
@@ -76,7 +79,7 @@ static bool add_entry(const struct ftp_coordinator *c, struct ftp_catalogue_snap
 	if (!s->is_told[u])
 		s->digest[u] = m->digest[k];
 	s->is_told[u] = true;
-	agrees = s->term == m->term[k] && is_equal(s->digest[u], m->digest[k]);
+	agrees = s->term == m->term[k] && ftp_digest_equal(s->digest[u], m->digest[k]);
 	if (agrees)
 		s->holders[u] |= FTP_NODE_BIT(node);
 	return agrees || (known && known->is_told[u]);
@@ -154,4 +157,13 @@ void ftp_coordinator_holdings_stable(
 		return;
 	c->snapshots.known_step = c->snapshots.stable_step;
 	ftp_coordinator_journal(c, now_ns, a);
+}
+
+void ftp_coordinator_holdings_take_stock(struct ftp_coordinator *c)
+{
+	struct ftp_catalogue_snapshot snapshot;
+
+	if (ftp_coordinator_holdings_step(c, &snapshot))
+		ftp_coordinator_snapshots_adopt(c, &snapshot);
+	ftp_coordinator_holdings_free(c);
 }

@@ -164,6 +164,7 @@ void ftp_coordinator_join(struct ftp_coordinator *c, const struct ftp_event *e, 
 	slowness = known_slowness(n, &join);
 	memset(n, 0, offsetof(struct ftp_coordinator_node, profile));
 	n->profiled = profiled;
+	ftp_detector_restart(&n->detector, now_ns);
 	c->change.slowness[node] = 0; /* of the process before this one */
 	n->joined = n->live = true;
 	n->conn = e->conn;

@@ -1,5 +1,5 @@
 /* The journal: what of the core must outlive its process. One document, written whole: before any
- * message that carries a new term, before a commit, when the outcome is known. */
+ * message that carries a new term, before a commit, after a recovery, when the outcome is known. */
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -5,24 +5,6 @@
 
 #include "ctl/coordinator_journal.h"
 
-/* The unit's stage, and the one after it that kept its replica. */
-static uint64_t had(const struct ftp_coordinator *c, uint32_t unit)
-{
-	const struct ftp_plan *p = &c->resume.former;
-	uint32_t stage = 0, nodes[2];
-	uint64_t bits = 0;
-
-	if (!p->n_stages || p->n_units != c->settings.n_units)
-		return 0;
-	while (unit >= p->stages[stage].end_unit)
-		stage++;
-	nodes[0] = p->stages[stage].node;
-	nodes[1] = p->stages[(stage + 1) % p->n_stages].node;
-	for (int i = 0; i < 2; i++)
-		bits |= nodes[i] == FTP_NO_NODE ? 0 : FTP_NODE_BIT(nodes[i]);
-	return bits;
-}
-
 /* What its units must be, whoever has them now. */
 static void read_disk(struct ftp_coordinator *c, const struct ftp_journal_head *h)
 {
@@ -33,7 +15,8 @@ static void read_disk(struct ftp_coordinator *c, const struct ftp_journal_head *
 		return;
 	ftp_catalogue_expect(catalogue, h->disk_term, h->disk_step);
 	for (uint32_t u = 0; u < h->n_units; u++)
-		ftp_catalogue_know(catalogue, u, h->disk_step, h->digest[u], had(c, u));
+		ftp_catalogue_know(
+			catalogue, u, h->disk_step, h->digest[u], ftp_coordinator_resume_had(c, u));
 	c->snapshots.disk_step = c->snapshots.disk.named_step = h->disk_step;
 }
 

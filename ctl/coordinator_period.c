@@ -2,6 +2,7 @@
  * fresh as its limits allow (ctl/freshness.h). What is measured: the step time, and what each stage
  * tells of the time that snapshots took it; how much travels follows from the plan. */
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "ctl/coordinator_state.h"
@@ -87,7 +88,7 @@ static double most_cost_s(const struct ftp_coordinator *c)
 	return (double)most / (double)FTP_NS_PER_S;
 }
 
-static double step_seconds(const struct ftp_coordinator *c)
+double ftp_coordinator_period_step_seconds(const struct ftp_coordinator *c)
 {
 	double measured_s = ftp_coordinator_step_seconds(c);
 
@@ -102,7 +103,7 @@ uint64_t ftp_coordinator_settle_ns(const struct ftp_coordinator *c)
 	uint64_t rate =
 		limit && limit < FTP_COORDINATOR_BYTES_PER_S ? limit : FTP_COORDINATOR_BYTES_PER_S;
 	double s = (double)FTP_COORDINATOR_SETTLE_NS / (double)FTP_NS_PER_S +
-		   FTP_COORDINATOR_HOLD_STEPS * step_seconds(c) +
+		   FTP_COORDINATOR_HOLD_STEPS * ftp_coordinator_period_step_seconds(c) +
 		   N_ON_THEIR_WAY *
 			   (double)(c->snapshots.is_global && received > bytes ? received : bytes) /
 			   (double)rate;
@@ -115,7 +116,7 @@ void ftp_coordinator_period_look(struct ftp_coordinator *c, struct ftp_actions *
 {
 	const struct ftp_config_snapshot *config = &c->config->snapshot;
 	struct ftp_coordinator_period *p = &c->snapshots.period;
-	struct ftp_freshness_load load = {.step_s = step_seconds(c),
+	struct ftp_freshness_load load = {.step_s = ftp_coordinator_period_step_seconds(c),
 		.bytes = most_sent(c),
 		.max_bytes_per_s = config->max_bandwidth_bytes,
 		.cost_s = most_cost_s(c),
@@ -151,13 +152,31 @@ void ftp_coordinator_period_taken(struct ftp_coordinator *c)
 	}
 }
 
+/* The plan has more stages than snapshot.every has steps: no period keeps that promise. */
+static void warn_of_the_plan(struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a)
+{
+	uint64_t every = c->config->snapshot.every, ahead = n_ahead(c);
+	char why[300];
+
+	if (!every || ftp_coordinator_period_is_auto(c) || every > ahead)
+		return;
+	snprintf(why, sizeof(why),
+		"a loss may take back %llu steps, though snapshot.every is %llu: with 1f1b the "
+		"last of %u stages is up to %llu steps ahead of the first; set snapshot.every to "
+		"%llu or more, or use fewer stages",
+		LL(ahead + 1), LL(every), c->plan.n_stages, LL(ahead), LL(ahead + 1));
+	ftp_actions_log(a, FTP_LOG_WARNING, "%s", why);
+	ftp_coordinator_event(c, "snapshots_too_often", json_pack("{s:s}", "why", why), now_ns, a);
+}
+
 /* Another plan: other stages, other costs. */
-void ftp_coordinator_period_begin(struct ftp_coordinator *c)
+void ftp_coordinator_period_begin(struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a)
 {
 	struct ftp_coordinator_period *p = &c->snapshots.period;
 
 	memset(p->cost_ns, 0, sizeof(p->cost_ns));
 	memset(p->spent_ns, 0, sizeof(p->spent_ns));
+	warn_of_the_plan(c, now_ns, a);
 }
 
 double ftp_coordinator_age_seconds(const struct ftp_coordinator *c)

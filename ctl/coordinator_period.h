@@ -27,25 +27,19 @@ bool ftp_coordinator_period_is_auto(const struct ftp_coordinator *c);
  * steps ahead of the first, and it is so many fewer. */
 uint64_t ftp_coordinator_period(const struct ftp_coordinator *c);
 uint64_t ftp_coordinator_global_period(const struct ftp_coordinator *c);
+/* A step's time as measured, else as predicted; 0: not known. */
+double ftp_coordinator_period_step_seconds(const struct ftp_coordinator *c);
 /* From the moment when a stage is past a snapshot's step until all is told of it, at most. */
 uint64_t ftp_coordinator_settle_ns(const struct ftp_coordinator *c);
 /* A plan has begun; the next snapshot is to be named; a node tells what they cost it; one is
  * stable. */
-void ftp_coordinator_period_begin(struct ftp_coordinator *c);
+void ftp_coordinator_period_begin(
+	struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a);
 void ftp_coordinator_period_look(struct ftp_coordinator *c, struct ftp_actions *a);
 void ftp_coordinator_period_cost(struct ftp_coordinator *c, uint32_t node, uint64_t cost_ns);
 void ftp_coordinator_period_taken(struct ftp_coordinator *c);
 /* The loss of that step is known. */
 void ftp_coordinator_period_row(struct ftp_coordinator *c, uint64_t step, uint64_t now_ns);
-/* coordinator_snapshots.c: the next one gets no longer than until then; FTP_NS_NEVER: no stage is
- * past it. Noted after every event, judged when the time comes. */
-uint64_t ftp_coordinator_snapshots_deadline(const struct ftp_coordinator *c);
-void ftp_coordinator_snapshots_note(struct ftp_coordinator *c, uint64_t now_ns);
-void ftp_coordinator_snapshots_time(
-	struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a);
-/* Off: the one that is under way is finished, and no other is named. */
-void ftp_coordinator_snapshots_turn(
-	struct ftp_coordinator *c, bool is_on, uint64_t now_ns, struct ftp_actions *a);
 /* What a return to the newest stable snapshot would take back, in seconds of training. */
 double ftp_coordinator_age_seconds(const struct ftp_coordinator *c);
 

@@ -30,11 +30,6 @@ static void choose_isa(struct ftp_coordinator *c)
 	snprintf(c->isa, sizeof(c->isa), "%s", least);
 }
 
-static bool is_equal(struct ftp_digest a, struct ftp_digest b)
-{
-	return a.high == b.high && a.low == b.low;
-}
-
 static bool has_any(const struct ftp_join *join)
 {
 	return join->dataset.high || join->dataset.low;
@@ -49,7 +44,7 @@ void ftp_coordinator_compare_data(
 		ftp_actions_log(a, FTP_LOG_INFO,
 			"%s has no data, and cannot be the central node: %s", join->name,
 			join->no_data);
-	else if (has_any(join) && !is_equal(join->dataset, c->data.digest))
+	else if (has_any(join) && !ftp_digest_equal(join->dataset, c->data.digest))
 		ftp_actions_log(a, FTP_LOG_WARNING,
 			"%s has other data than the run, and cannot be the central node: compare "
 			"training.dataset.path there",
@@ -78,7 +73,7 @@ uint64_t ftp_coordinator_with_data(const struct ftp_coordinator *c, uint64_t nod
 
 	for (uint32_t i = 0; i < c->n_nodes; i++)
 		if (nodes & FTP_NODE_BIT(i) && has_any(&c->nodes[i].join) &&
-			is_equal(c->nodes[i].join.dataset, c->data.digest))
+			ftp_digest_equal(c->nodes[i].join.dataset, c->data.digest))
 			with |= FTP_NODE_BIT(i);
 	return with;
 }
@@ -176,6 +171,15 @@ uint64_t ftp_coordinator_stages(const struct ftp_plan *plan)
 	return nodes;
 }
 
+uint64_t ftp_coordinator_live(const struct ftp_coordinator *c)
+{
+	uint64_t nodes = 0;
+
+	for (uint32_t i = 0; i < c->n_nodes; i++)
+		nodes |= c->nodes[i].live ? FTP_NODE_BIT(i) : 0;
+	return nodes;
+}
+
 uint64_t ftp_coordinator_usable(const struct ftp_coordinator *c)
 {
 	uint64_t nodes = 0;
@@ -184,7 +188,7 @@ uint64_t ftp_coordinator_usable(const struct ftp_coordinator *c)
 		if (c->nodes[i].live && !c->nodes[i].draining && !c->nodes[i].leaving &&
 			!c->nodes[i].measuring)
 			nodes |= FTP_NODE_BIT(i);
-	return nodes & ~ftp_coordinator_reach_left_out(c);
+	return nodes & ~ftp_coordinator_reach_left_out(c) & ~c->recovery.shunned;
 }
 
 bool ftp_coordinator_in_force(

@@ -13,15 +13,6 @@
 
 #define AGAIN_NS (60 * FTP_NS_PER_S) /* left out for so long */
 
-static uint64_t live(const struct ftp_coordinator *c)
-{
-	uint64_t nodes = 0;
-
-	for (uint32_t i = 0; i < c->n_nodes; i++)
-		nodes |= c->nodes[i].live ? FTP_NODE_BIT(i) : 0;
-	return nodes;
-}
-
 void ftp_coordinator_reach_forget(struct ftp_coordinator *c)
 {
 	for (uint32_t i = 0; i < c->n_nodes; i++)
@@ -60,7 +51,7 @@ uint64_t ftp_coordinator_reach_left_out(const struct ftp_coordinator *c)
 	uint64_t nodes = 0;
 
 	for (uint32_t i = 0; i < c->n_nodes; i++)
-		if (c->nodes[i].left_out_for & live(c))
+		if (c->nodes[i].left_out_for & ftp_coordinator_live(c))
 			nodes |= FTP_NODE_BIT(i);
 	return nodes;
 }
@@ -87,7 +78,7 @@ static void name_pair(
 
 bool ftp_coordinator_reach_describe(const struct ftp_coordinator *c, char *text, size_t bytes)
 {
-	uint64_t nodes = live(c);
+	uint64_t nodes = ftp_coordinator_live(c);
 	size_t at = 0;
 
 	text[0] = 0;

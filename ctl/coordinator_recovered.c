@@ -62,4 +62,5 @@ void ftp_coordinator_recovery_row(struct ftp_coordinator *c, uint64_t now_ns, st
 		s[FTP_RECOVERY_TRANSFER] * 1e3, s[FTP_RECOVERY_COMMIT] * 1e3,
 		s[FTP_RECOVERY_FIRST_STEP] * 1e3);
 	ftp_coordinator_event_recovery(c, fates, now_ns, a);
+	ftp_coordinator_journal(c, now_ns, a); /* the next one may be far away */
 }

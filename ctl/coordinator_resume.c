@@ -66,6 +66,23 @@ void ftp_coordinator_resume_init(
 	}
 }
 
+uint64_t ftp_coordinator_resume_had(const struct ftp_coordinator *c, uint32_t unit)
+{
+	const struct ftp_plan *p = &c->resume.former;
+	uint32_t stage = 0, nodes[2];
+	uint64_t bits = 0;
+
+	if (!p->n_stages || p->n_units != c->settings.n_units)
+		return 0;
+	while (unit >= p->stages[stage].end_unit)
+		stage++;
+	nodes[0] = p->stages[stage].node;
+	nodes[1] = p->stages[(stage + 1) % p->n_stages].node;
+	for (int i = 0; i < 2; i++)
+		bits |= nodes[i] == FTP_NO_NODE ? 0 : FTP_NODE_BIT(nodes[i]);
+	return bits;
+}
+
 void ftp_coordinator_resume_above(struct ftp_coordinator *c, uint64_t term)
 {
 	uint64_t generation = (term >> GENERATION_BIT) + 1;
@@ -97,7 +114,9 @@ bool ftp_coordinator_resume_is_behind(struct ftp_coordinator *c)
 	return true;
 }
 
-/* The stage trains as if nothing had been, or will once it hears the commit. */
+/* The stage trains as if nothing had been, or will once it hears the commit, or, of a later plan
+ * that it has prepared, the abandon: nobody has committed one that the journal does not know.
+ */
 static bool has_returned(const struct ftp_coordinator *c, uint32_t stage)
 {
 	const struct ftp_plan_stage *s = &c->plan.stages[stage];
@@ -105,7 +124,7 @@ static bool has_returned(const struct ftp_coordinator *c, uint32_t stage)
 	const struct ftp_join *j = &n->join;
 
 	return n->live && j->incarnation == s->incarnation &&
-	       (j->next_term ? j->next_term == c->plan.term : j->term == c->plan.term) &&
+	       (j->term == c->plan.term || j->next_term == c->plan.term) &&
 	       j->first_row <= c->last_row + 1;
 }
 
@@ -118,9 +137,23 @@ static uint32_t count_returned(const struct ftp_coordinator *c)
 	return n;
 }
 
+/* With 1f1b all stages must have been told of a hold, or none (runtime/schedule.h). It is asked for
+ * when all have prepared the next plan; where one has not, or has abandoned it, no hold is half
+ * told.
+ */
+static bool may_be_half_held(const struct ftp_coordinator *c)
+{
+	if (c->config->training.schedule != FTP_SCHEDULE_1F1B)
+		return false;
+	for (uint32_t i = 0; i < c->plan.n_stages; i++)
+		if (c->nodes[c->plan.stages[i].node].join.next_term <= c->plan.term)
+			return false;
+	return true;
+}
+
 static bool has_whole_plan(const struct ftp_coordinator *c, uint32_t n_returned)
 {
-	return n_returned && n_returned == c->plan.n_stages;
+	return n_returned && n_returned == c->plan.n_stages && !may_be_half_held(c);
 }
 
 static void tell(struct ftp_coordinator *c, const char *how, uint64_t now_ns, struct ftp_actions *a)
@@ -161,7 +194,7 @@ static void abandon(const struct ftp_coordinator_node *n, uint64_t now_ns, struc
 		now_ns + FTP_COORDINATOR_COMMIT_NS);
 }
 
-/* An idle node may have come with such a plan; a stage that did would not have returned. */
+/* Before the commit is repeated: a stage that holds for such a plan would refuse it. */
 static void abandon_others(const struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a)
 {
 	for (uint32_t i = 0; i < c->n_nodes; i++) {
@@ -181,14 +214,14 @@ static void go_on(struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions
 	ftp_coordinator_target_in_force(c, &in_force);
 	c->predicted = !ftp_coordinator_predict(c, &in_force, &c->answer, NULL);
 	c->predicted_s = c->predicted ? (double)c->answer.step_ns / (double)FTP_NS_PER_S : 0;
-	ftp_coordinator_change_resume(c, now_ns, a);
 	abandon_others(c, now_ns, a);
+	ftp_coordinator_change_resume(c, now_ns, a);
 }
 
 void ftp_coordinator_resume_settled(
 	struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a)
 {
-	ftp_coordinator_recovery_take_stock(c);
+	ftp_coordinator_holdings_take_stock(c);
 	ftp_actions_log(a, FTP_LOG_INFO,
 		"the coordinator is back; training has gone on meanwhile: the plan of term %llu is "
 		"in force, and the newest snapshot is that of step %llu",
@@ -226,19 +259,19 @@ static const char *why_back(const struct ftp_coordinator *c)
 		      : "a stage came back without its plan";
 }
 
-static uint64_t live_nodes(const struct ftp_coordinator *c)
+/* Whoever trains would have to begin anew: that is for the operator to say. */
+static void end_without_snapshots(struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a)
 {
-	uint64_t nodes = 0;
-
-	for (uint32_t i = 0; i < c->n_nodes; i++)
-		nodes |= c->nodes[i].live ? FTP_NODE_BIT(i) : 0;
-	return nodes;
+	ftp_coordinator_suspect(c, FTP_EVIDENCE_CERTAIN, now_ns, a,
+		"%s, and there is no snapshot to go back to (snapshot.every: 0): ftpctl start "
+		"--resume trains from step 1 again",
+		why_back(c));
 }
 
 /* Without snapshots a run that nobody trains any more can still begin again. */
 static void go_back(struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a)
 {
-	uint64_t stages = ftp_coordinator_stages(&c->plan), live = live_nodes(c);
+	uint64_t stages = ftp_coordinator_stages(&c->plan), live = ftp_coordinator_live(c);
 	bool trains = count_returned(c);
 
 	begin_training(c, now_ns);
@@ -246,8 +279,12 @@ static void go_back(struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actio
 	for (uint32_t i = 0; i < c->n_nodes && c->state == FTP_RUN_TRAINING; i++)
 		if (stages & ~live & FTP_NODE_BIT(i) && (trains || ftp_coordinator_recoverable(c)))
 			lose(c, i, now_ns, a);
-	if (!ftp_coordinator_recovering(c) && c->state == FTP_RUN_TRAINING &&
-		c->verdict_ns == FTP_NS_NEVER)
+	if (ftp_coordinator_recovering(c) || c->state != FTP_RUN_TRAINING ||
+		c->verdict_ns != FTP_NS_NEVER)
+		return;
+	if (trains && !c->config->snapshot.every)
+		end_without_snapshots(c, now_ns, a);
+	else
 		ftp_coordinator_recover_all(c, why_back(c), now_ns, a);
 }
 
@@ -325,12 +362,13 @@ void ftp_coordinator_resume_await(struct ftp_coordinator *c, uint64_t now_ns, st
 bool ftp_coordinator_resume_waits(const struct ftp_coordinator *c)
 {
 	return c->resume.is_overdue &&
-	       (c->state == FTP_RUN_WAITING || (c->state == FTP_RUN_RESUMING && !live_nodes(c)));
+	       (c->state == FTP_RUN_WAITING ||
+		       (c->state == FTP_RUN_RESUMING && !ftp_coordinator_live(c)));
 }
 
 void ftp_coordinator_resume_time(struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a)
 {
-	if (!live_nodes(c)) {
+	if (!ftp_coordinator_live(c)) {
 		c->resume.is_overdue = true;
 		wait_on(c, !ftp_coordinator_wait_for_anybody(c), now_ns, a);
 		return;

@@ -29,6 +29,9 @@ void ftp_coordinator_resume_init(
 	struct ftp_coordinator *c, const struct ftp_coordinator_past *past, uint64_t now_ns);
 void ftp_coordinator_resume_joined(
 	struct ftp_coordinator *c, uint32_t node, uint64_t now_ns, struct ftp_actions *a);
+/* The nodes that had the unit when the journal was written: its stage, and the one after it, which
+ * kept its replica; 0: there was no plan, or the model was another. */
+uint64_t ftp_coordinator_resume_had(const struct ftp_coordinator *c, uint32_t unit);
 /* RESUMING: the node is lost again, or was before. */
 void ftp_coordinator_resume_without(struct ftp_coordinator *c, uint32_t node,
 	enum ftp_evidence evidence, const char *text, uint64_t now_ns, struct ftp_actions *a);
@@ -52,9 +55,6 @@ uint64_t ftp_coordinator_resume_most(const struct ftp_coordinator *c);
 /* Terms from here on are above that one, and above all that a lost journal may have known. */
 void ftp_coordinator_resume_above(struct ftp_coordinator *c, uint64_t term);
 
-/* coordinator_recovery.c */
-/* The newest snapshot that the inventories make whole is the one to keep; they are freed. */
-void ftp_coordinator_recovery_take_stock(struct ftp_coordinator *c);
 /* coordinator_change.c */
 /* The plan in force is confirmed by its stages, who have trained on without us. */
 void ftp_coordinator_change_resume(

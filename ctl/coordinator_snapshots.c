@@ -1,37 +1,26 @@
-/* Snapshots while a plan is in force: names the step of the next one, hears who holds what, and
- * lets nodes free what is no longer worth keeping (ctl/protocol.h says how).
+/* Snapshots while a plan is in force: names the step of the next one, and lets nodes free what
+ * is no longer worth keeping (ctl/protocol.h says how).
  *
  * All stages must copy the same steps, or no snapshot would ever be whole; so one place names them,
  * a little ahead of the newest step that it knows of. How far ahead is learned: a stage that heard
  * too late doubles it.
  */
-#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "ctl/coordinator_state.h"
 
-#define MARGIN_LEAST_NS (20 * FTP_NS_PER_MS) /* from naming to the step, at least */
-#define MARGIN_MOST_NS	FTP_NS_PER_S
-#define EVENT_NS	FTP_NS_PER_S
-
-static bool is_on(const struct ftp_coordinator *c)
+bool ftp_coordinator_snapshots_are_taken(const struct ftp_coordinator *c)
 {
 	return c->config->snapshot.every && c->state == FTP_RUN_TRAINING &&
 	       !ftp_coordinator_recovering(c);
 }
 
-/* A plan of one stage has nowhere to send replicas. */
-static int n_holders(const struct ftp_coordinator *c)
-{
-	return c->plan.n_stages > 1 ? 2 : 1;
-}
-
 void ftp_coordinator_snapshots_init(struct ftp_coordinator *c)
 {
 	ftp_catalogue_init(&c->snapshots.catalogue, c->settings.n_units);
-	c->snapshots.margin_ns = MARGIN_LEAST_NS;
+	c->snapshots.margin_ns = FTP_SNAPSHOTS_MARGIN_NS;
 }
 
 void ftp_coordinator_snapshots_forget(struct ftp_coordinator *c, uint64_t step)
@@ -43,7 +32,8 @@ void ftp_coordinator_snapshots_forget(struct ftp_coordinator *c, uint64_t step)
 		ftp_catalogue_forget(&s->catalogue, step);
 }
 
-void ftp_coordinator_snapshots_begin(struct ftp_coordinator *c)
+void ftp_coordinator_snapshots_begin(
+	struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a)
 {
 	struct ftp_coordinator_snapshots *s = &c->snapshots;
 	uint64_t global = s->global_step;
@@ -58,7 +48,7 @@ void ftp_coordinator_snapshots_begin(struct ftp_coordinator *c)
 		ftp_coordinator_snapshots_forget(c, global);
 	}
 	ftp_coordinator_disk_begin(c);
-	ftp_coordinator_period_begin(c);
+	ftp_coordinator_period_begin(c, now_ns, a);
 	s->next = s->past_step = s->period.next_ns = s->period.passed_ns = 0;
 	s->period.n_given_up = 0;
 	if (!s->stable_step)
@@ -99,8 +89,7 @@ void ftp_coordinator_snapshots_at(struct ftp_coordinator *c, uint64_t step)
 
 static uint64_t margin_steps(const struct ftp_coordinator *c)
 {
-	double measured_s = ftp_coordinator_step_seconds(c);
-	double step_s = measured_s > 0 ? measured_s : c->predicted_s;
+	double step_s = ftp_coordinator_period_step_seconds(c);
 
 	if (step_s <= 0)
 		return 1;
@@ -131,7 +120,7 @@ static uint64_t choose(const struct ftp_coordinator *c)
 /* The plan goes on under another coordinator: one that is named already must not be named anew. */
 void ftp_coordinator_snapshots_resume(struct ftp_coordinator *c)
 {
-	if (is_on(c))
+	if (ftp_coordinator_snapshots_are_taken(c))
 		c->snapshots.past_step = choose(c);
 }
 
@@ -186,7 +175,7 @@ void ftp_coordinator_snapshots_name(
 	struct ftp_coordinator_snapshots *s = &c->snapshots;
 	uint64_t every;
 
-	if (!is_on(c))
+	if (!ftp_coordinator_snapshots_are_taken(c))
 		return;
 	ftp_coordinator_period_look(c, a);
 	every = ftp_coordinator_period(c);
@@ -204,21 +193,6 @@ void ftp_coordinator_snapshots_name(
 	s->spoiled_nodes = 0;
 	memset(s->is_own_told, 0, sizeof(s->is_own_told));
 	retain(c, now_ns, a);
-}
-
-/* The stages that have not said of all their own units what became of them. */
-static uint64_t untold(const struct ftp_coordinator *c)
-{
-	uint64_t nodes = 0;
-
-	for (uint32_t i = 0; i < c->plan.n_stages; i++) {
-		const struct ftp_plan_stage *stage = &c->plan.stages[i];
-
-		for (uint32_t u = stage->first_unit; u < stage->end_unit; u++)
-			if (!c->snapshots.is_own_told[u])
-				nodes |= FTP_NODE_BIT(stage->node);
-	}
-	return nodes & ~c->snapshots.spoiled_nodes;
 }
 
 /* Those that have not told of replicas that go to them. */
@@ -241,24 +215,11 @@ static uint64_t without_replicas(const struct ftp_coordinator *c)
 	return nodes;
 }
 
-static void spoil(struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a)
-{
-	struct ftp_coordinator_snapshots *s = &c->snapshots;
-
-	ftp_actions_log(a, FTP_LOG_DEBUG, "the snapshot after step %llu is skipped",
-		(unsigned long long)s->next);
-	s->n_skipped++;
-	memset(s->period.spent_ns, 0, sizeof(s->period.spent_ns)); /* no snapshot cost that */
-	s->margin_ns = s->margin_ns < MARGIN_MOST_NS / 2 ? 2 * s->margin_ns : MARGIN_MOST_NS;
-	ftp_catalogue_forget(&s->catalogue, s->next);
-	ftp_coordinator_snapshots_name(c, now_ns, a);
-}
-
 /* It is late, or it will never be: the next one is not to wait for it. */
 static void give_up(struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a)
 {
 	struct ftp_coordinator_snapshots *s = &c->snapshots;
-	uint64_t nodes = untold(c);
+	uint64_t nodes = ftp_coordinator_stored_untold(c);
 	char who[200], why[300];
 
 	ftp_coordinator_list(c, nodes ? nodes : without_replicas(c), who, sizeof(who));
@@ -281,7 +242,7 @@ static void give_up(struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actio
 /* Where no next one leads there, the last one belongs on disks too. */
 static bool is_last(const struct ftp_coordinator *c)
 {
-	return is_on(c) && c->snapshots.next == none(c);
+	return ftp_coordinator_snapshots_are_taken(c) && c->snapshots.next == none(c);
 }
 
 uint64_t ftp_coordinator_snapshots_deadline(const struct ftp_coordinator *c)
@@ -299,7 +260,8 @@ static bool is_passed(const struct ftp_coordinator *c)
 {
 	const struct ftp_coordinator_snapshots *s = &c->snapshots;
 
-	return is_on(c) && c->change.phase == FTP_CHANGE_NONE && s->next && s->at >= s->next;
+	return ftp_coordinator_snapshots_are_taken(c) && c->change.phase == FTP_CHANGE_NONE &&
+	       s->next && s->at >= s->next;
 }
 
 void ftp_coordinator_snapshots_note(struct ftp_coordinator *c, uint64_t now_ns)
@@ -321,141 +283,6 @@ void ftp_coordinator_snapshots_time(
 		ftp_coordinator_snapshots_name(c, now_ns, a);
 	else if (is_passed(c))
 		give_up(c, now_ns, a);
-}
-
-static void settle(struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a)
-{
-	struct ftp_coordinator_snapshots *s = &c->snapshots;
-
-	s->period.n_given_up -= s->period.n_given_up > 0;
-	s->margin_ns = s->margin_ns / 2 > MARGIN_LEAST_NS ? s->margin_ns / 2 : MARGIN_LEAST_NS;
-	ftp_coordinator_snapshots_name(c, now_ns, a);
-}
-
-static void become_stable(struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a)
-{
-	struct ftp_coordinator_snapshots *s = &c->snapshots;
-	uint64_t before = s->stable_step;
-
-	s->stable_step = s->next;
-	ftp_coordinator_holdings_stable(c, now_ns, a);
-	s->period.stable_ns = s->period.next_ns;
-	ftp_coordinator_period_taken(c);
-	ftp_coordinator_snapshots_forget(c, before);
-	if (s->event_ns && now_ns < s->event_ns + EVENT_NS)
-		return;
-	s->event_ns = now_ns;
-	ftp_coordinator_event(c, "snapshot",
-		json_pack("{s:I, s:I, s:I}", "step", (json_int_t)s->stable_step, "at",
-			(json_int_t)s->at, "skipped", (json_int_t)s->n_skipped),
-		now_ns, a);
-}
-
-static void become_global(struct ftp_coordinator *c)
-{
-	uint64_t before = c->snapshots.global_step;
-
-	c->snapshots.global_step = c->snapshots.next;
-	ftp_coordinator_snapshots_forget(c, before);
-}
-
-static void look(struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a)
-{
-	struct ftp_coordinator_snapshots *s = &c->snapshots;
-
-	if (s->stable_step != s->next && !s->is_spoiled &&
-		ftp_catalogue_is_stable(&s->catalogue, s->next, n_holders(c)))
-		become_stable(c, now_ns, a);
-	if (s->is_global && s->global_step != s->next && s->stable_step == s->next &&
-		ftp_catalogue_has(
-			&s->catalogue, s->next, ftp_coordinator_central(c), 0, c->plan.n_units))
-		become_global(c);
-	if (untold(c))
-		return;
-	if (s->is_spoiled)
-		spoil(c, now_ns, a);
-	else if (s->stable_step == s->next && (!s->is_global || s->global_step == s->next))
-		settle(c, now_ns, a);
-}
-
-static void take_unit(struct ftp_coordinator *c, uint32_t node, const struct ftp_stored *m,
-	uint32_t i, struct ftp_actions *a)
-{
-	struct ftp_coordinator_snapshots *s = &c->snapshots;
-	const struct ftp_plan_stage *stage = c->plan.stages;
-	uint32_t unit = m->unit[i], teller;
-
-	while (unit >= stage->end_unit)
-		stage++;
-	s->is_own_told[unit] |= stage->node == node;
-	if (ftp_catalogue_add(&s->catalogue, node, unit, m->term, m->step, m->digest[i], &teller) !=
-		FTP_CATALOGUE_CONFLICT)
-		return;
-	s->is_spoiled = true;
-	ftp_actions_log(a, FTP_LOG_ERROR,
-		"%s and %s hold different states of unit %u after step %llu: it is not used",
-		c->config->nodes[teller].name, c->config->nodes[node].name, unit,
-		(unsigned long long)m->step);
-}
-
-/* What a stage has of its own units is of a step that it has done, so that the next one named is
- * after it; replicas may come before that. */
-static int check_stored(const struct ftp_coordinator *c, uint32_t node, const struct ftp_stored *m,
-	struct ftp_error *err)
-{
-	const struct ftp_plan_stage *s = &c->plan.stages[ftp_coordinator_stage_of(&c->plan, node)];
-	uint64_t least = 0;
-
-	for (uint32_t i = 0; i < m->n_units; i++) {
-		if (m->unit[i] >= c->plan.n_units)
-			return ftp_error_set(err, EPROTO, "unit[%u]: %u, but the model has %u", i,
-				m->unit[i], c->plan.n_units);
-		if (m->unit[i] >= s->first_unit && m->unit[i] < s->end_unit)
-			least = m->step;
-	}
-	if (m->at >= least && m->at <= c->last_step)
-		return 0;
-	return ftp_error_set(err, EPROTO, "at: %llu, expected %llu to %llu",
-		(unsigned long long)m->at, (unsigned long long)least,
-		(unsigned long long)c->last_step);
-}
-
-static int take(struct ftp_coordinator *c, uint32_t node, const struct ftp_stored *m,
-	uint64_t now_ns, struct ftp_actions *a, struct ftp_error *err)
-{
-	struct ftp_coordinator_snapshots *s = &c->snapshots;
-	int rc = check_stored(c, node, m, err);
-
-	if (rc)
-		return rc;
-	ftp_coordinator_snapshots_at(c, m->at);
-	ftp_coordinator_period_cost(c, node, m->cost_ns);
-	if (!m->n_units) {
-		s->is_spoiled = true;
-		s->spoiled_nodes |= FTP_NODE_BIT(node);
-	}
-	for (uint32_t i = 0; i < m->n_units; i++)
-		take_unit(c, node, m, i, a);
-	look(c, now_ns, a);
-	return 0;
-}
-
-int ftp_coordinator_on_stored(struct ftp_coordinator *c, uint32_t node, const json_t *body,
-	uint64_t now_ns, struct ftp_actions *a, struct ftp_error *err)
-{
-	struct ftp_stored m;
-	int rc = ftp_stored_decode(&m, body, err);
-
-	if (rc || !ftp_coordinator_in_training(c, node, m.term, FTP_METHOD_STORED, a))
-		return rc;
-	if (m.step > c->last_step)
-		return ftp_error_set(err, EPROTO, "step: %llu, but the last one is %llu",
-			(unsigned long long)m.step, (unsigned long long)c->last_step);
-	if (!is_on(c) || !m.step || m.step != c->snapshots.next) {
-		ftp_actions_log(a, FTP_LOG_DEBUG, "dropped a late " FTP_METHOD_STORED);
-		return 0;
-	}
-	return take(c, node, &m, now_ns, a, err);
 }
 
 void ftp_coordinator_snapshots_turn(

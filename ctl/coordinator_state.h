@@ -7,10 +7,10 @@
 
 #include "ctl/coordinator.h"
 #include "ctl/coordinator_change.h"
-#include "ctl/coordinator_disk.h"
-#include "ctl/coordinator_period.h"
 #include "ctl/coordinator_reach.h"
+#include "ctl/coordinator_recovery.h"
 #include "ctl/coordinator_resume.h"
+#include "ctl/coordinator_snapshots.h"
 #include "ctl/coordinator_wait.h"
 #include "ctl/detector.h"
 #include "ctl/coordinator_catalogue.h"
@@ -60,71 +60,6 @@ struct ftp_coordinator_node {
 	uint64_t left_out_ns;	    /* since when */
 	char refusal[256];	    /* why its last attempt to join was refused; "" */
 	struct ftp_profile profile; /* the last field: outlives the node's process */
-};
-
-struct ftp_coordinator_snapshots {
-	struct ftp_catalogue catalogue;
-	uint64_t stable_step, global_step; /* the newest ones; 0: none, the seed's states serve */
-	uint64_t disk_step;  /* the newest of which every unit is durable on some disk; 0: none */
-	uint64_t known_step; /* as the journal has it: one as new as that was stable; 0: none was */
-	struct ftp_coordinator_disk disk;
-	uint64_t next; /* named to all nodes; 0: none yet; after the last step: none is taken */
-	bool is_off;   /* the operator wants none for now */
-	bool is_global;
-	bool is_spoiled;			  /* it will not become stable */
-	uint64_t spoiled_nodes;			  /* that said so */
-	bool is_own_told[FTP_PROTOCOL_MAX_UNITS]; /* by the stage that has the unit */
-	uint64_t at;				  /* the newest step that any stage has finished */
-	uint64_t named_step; /* the last next that was a step, or where the plan began */
-	uint64_t past_step;  /* up to here a coordinator before this one may have named one */
-	uint64_t margin_ns;  /* to the next step, at least */
-	uint64_t n_skipped;  /* that were due */
-	struct ftp_coordinator_period period;
-	uint64_t event_ns;
-};
-
-enum ftp_recovery_part {   /* of the time from the first sign of a loss on */
-	FTP_RECOVERY_HALT, /* until the last of the others has told what it holds */
-	FTP_RECOVERY_PREPARE,
-	FTP_RECOVERY_TRANSFER,
-	FTP_RECOVERY_COMMIT,	 /* until the last member had begun */
-	FTP_RECOVERY_FIRST_STEP, /* until its loss was known */
-	FTP_RECOVERY_TOTAL,
-	FTP_N_RECOVERY_PARTS,
-};
-
-struct ftp_coordinator_recovery {
-	bool is_on;	  /* from the first sign of a loss until a step is done again */
-	uint64_t victims; /* nodes */
-	struct {
-		enum ftp_evidence evidence;
-		char text[200]; /* the best that is known */
-	} fates[FTP_CONFIG_MAX_NODES];
-	char sign[200];	     /* the first one */
-	uint64_t sign_ns;    /* when it came */
-	uint64_t unheard_ns; /* since the first victim had last been heard */
-	uint64_t from_step;  /* the last that any stage is known to have done */
-	uint64_t began_ns[FTP_N_CHANGE_PHASES];
-	bool is_committed, is_settled;
-	uint64_t commit_ns, settled_ns;
-	uint64_t moved_bytes;
-	uint64_t term; /* that trained what it goes on from; 0: the beginning */
-	double parts_s[FTP_N_RECOVERY_PARTS];
-	uint32_t n_failures;   /* attempts that failed though nobody was lost */
-	char failure[400];     /* why there are no more attempts; "": there are */
-	uint64_t failed_nodes; /* that were there then */
-	uint64_t failed_ns;    /* when the last attempt failed though nobody was lost */
-	bool from_beginning;   /* the operator gives up what is held */
-	char waits_for[600];   /* WAITING, or when it last was; one line */
-	uint32_t n_missing;    /* units of the newest snapshot that nobody has; WAITING */
-	uint64_t fatal_step;   /* the last row when the first of n_fatal recoveries began */
-	uint64_t fatal_stable; /* and the newest stable snapshot, or what was gone back to since */
-	uint32_t n_fatal;      /* recoveries since a later row was known, or a later snapshot */
-	struct ftp_inventory *inventories[FTP_CONFIG_MAX_NODES]; /* NULL: not told */
-	uint64_t holders[FTP_PROTOCOL_MAX_UNITS]; /* nodes that have the unit as of the step */
-	uint32_t n_recoveries;
-	uint64_t n_lost_steps, n_cut_rows;
-	json_t *history;
 };
 
 #define FTP_RATE_SAMPLES 16
@@ -246,6 +181,8 @@ void ftp_coordinator_all_joined(struct ftp_coordinator *c, uint64_t now_ns, stru
 void ftp_coordinator_plan_first(struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a);
 uint32_t ftp_coordinator_stage_of(const struct ftp_plan *plan, uint32_t node); /* or FTP_NO_NODE */
 uint64_t ftp_coordinator_stages(const struct ftp_plan *plan);		       /* its nodes */
+uint64_t ftp_coordinator_live(
+	const struct ftp_coordinator *c); /* the nodes whose connection stands */
 /* The nodes that a new plan may have: live, not draining, able to. */
 uint64_t ftp_coordinator_usable(const struct ftp_coordinator *c);
 /* Of these, those that hold the run's data. */
@@ -383,68 +320,6 @@ bool ftp_coordinator_in_training(const struct ftp_coordinator *c, uint32_t node,
 	const char *method, struct ftp_actions *a);
 bool ftp_coordinator_is_last(const struct ftp_coordinator *c, uint32_t node);
 
-/* coordinator_snapshots.c */
-/* The plan in force stays, under a coordinator that has been started again. */
-void ftp_coordinator_snapshots_resume(struct ftp_coordinator *c);
-/* The plan in force went on from that snapshot, of which every unit has a holder among `holders`:
- * it is the newest one to keep. */
-void ftp_coordinator_snapshots_adopt(
-	struct ftp_coordinator *c, const struct ftp_catalogue_snapshot *snapshot);
-void ftp_coordinator_snapshots_init(struct ftp_coordinator *c);
-/* The plan in force has just become it: what was in progress is given up. */
-void ftp_coordinator_snapshots_begin(struct ftp_coordinator *c);
-/* Names the next one to all nodes: when all train under the plan in force. */
-void ftp_coordinator_snapshots_name(
-	struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a);
-void ftp_coordinator_snapshots_lose(struct ftp_coordinator *c, uint32_t node);
-/* The catalogue forgets it, unless it is kept: stable, global, on disk or on its way there. */
-void ftp_coordinator_snapshots_forget(struct ftp_coordinator *c, uint64_t step);
-/* Some stage has finished this step. */
-void ftp_coordinator_snapshots_at(struct ftp_coordinator *c, uint64_t step);
-int ftp_coordinator_on_stored(struct ftp_coordinator *c, uint32_t node, const json_t *body,
-	uint64_t now_ns, struct ftp_actions *a, struct ftp_error *err);
-/* Steps whose loss is known and that a return to the newest stable snapshot would take back. */
-uint64_t ftp_coordinator_snapshots_age(const struct ftp_coordinator *c);
-json_t *ftp_coordinator_snapshots_document(const struct ftp_coordinator *c); /* null: off */
-
-/* coordinator_recovery.c: nodes of the plan in force are lost. */
-/* The plan in force is over, and no other one is in force yet. */
-bool ftp_coordinator_recovering(const struct ftp_coordinator *c);
-/* The loss of a node that matters would lead to a recovery. */
-bool ftp_coordinator_recoverable(const struct ftp_coordinator *c);
-/* The node is lost, and matters: a recovery begins, or begins again. */
-void ftp_coordinator_recover(struct ftp_coordinator *c, uint32_t node, enum ftp_evidence evidence,
-	const char *text, uint64_t now_ns, struct ftp_actions *a);
-/* Something is wrong, nobody knows with whom: who does not halt is left out. */
-void ftp_coordinator_recover_all(
-	struct ftp_coordinator *c, const char *text, uint64_t now_ns, struct ftp_actions *a);
-/* An attempt of it failed, though nobody was lost. */
-void ftp_coordinator_recover_again(
-	struct ftp_coordinator *c, const char *why, uint64_t now_ns, struct ftp_actions *a);
-/* A victim's fate is known better; false: the node is none. */
-bool ftp_coordinator_recovery_fate(
-	struct ftp_coordinator *c, uint32_t node, enum ftp_evidence evidence, const char *text);
-int ftp_coordinator_on_lost(struct ftp_coordinator *c, uint32_t node, const json_t *body,
-	uint64_t now_ns, struct ftp_actions *a, struct ftp_error *err);
-void ftp_coordinator_recovery_halted(
-	struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a); /* all are */
-/* A recovery that waits looks again at what there is; else nothing. */
-void ftp_coordinator_recovery_look(
-	struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a);
-bool ftp_coordinator_waits(const struct ftp_coordinator *c);
-
-void ftp_coordinator_recover_asked(struct ftp_coordinator *c, const struct ftp_event *e,
-	uint64_t now_ns, struct ftp_actions *a);		  /* run.recover */
-void ftp_coordinator_recovery_holders(struct ftp_coordinator *c); /* of c->change.plan */
-/* Its plan has just come into force: progress goes back. */
-void ftp_coordinator_recovery_commit(
-	struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a);
-void ftp_coordinator_recovery_settled(struct ftp_coordinator *c, uint64_t now_ns);
-/* coordinator_recovered.c. A row of the plan in force is known. */
-void ftp_coordinator_recovery_row(
-	struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a);
-void ftp_coordinator_recovery_free(struct ftp_coordinator *c);
-
 /* coordinator_watch.c: changes of the plan that nobody asked for. */
 void ftp_coordinator_joined_late(
 	struct ftp_coordinator *c, uint32_t node, uint64_t now_ns, struct ftp_actions *a);
@@ -474,6 +349,10 @@ json_t *ftp_coordinator_remember_plan(
 	const struct ftp_coordinator *c); /* its event, for the summary too */
 void ftp_coordinator_event_change(
 	const struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a);
+/* For how long a stage of the plan in force was not heard; 0: of others there is nothing to hear.
+ */
+uint64_t ftp_coordinator_unheard_ns(
+	const struct ftp_coordinator *c, uint32_t node, uint64_t now_ns);
 /* A sign of a loss, of a node or FTP_NO_NODE, that training halts for. */
 void ftp_coordinator_event_failure(const struct ftp_coordinator *c, uint32_t node, const char *why,
 	uint64_t now_ns, struct ftp_actions *a);

@@ -9,6 +9,7 @@
 #include "ctl/cuts.h"
 #include "ctl/drill.h"
 #include "ctl/jsonrpc.h"
+#include "ctl/protocol_operator.h"
 #include "ctl/units.h"
 
 static void refuse(struct ftp_actions *a, const struct ftp_error *err)

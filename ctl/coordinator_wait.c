@@ -8,6 +8,7 @@
 
 #include "ctl/coordinator_state.h"
 #include "ctl/jsonrpc.h"
+#include "ctl/protocol_operator.h"
 
 #define LL(x) ((unsigned long long)(x))
 
@@ -30,10 +31,19 @@ static void say(struct line *l, const char *fmt, ...)
 		l->at = l->bytes - 1;
 }
 
-static struct line begin(struct ftp_coordinator *c)
+/* Those that are not tried come first: they may be why. */
+static struct line begin(struct ftp_coordinator *c, enum ftp_wait_kind kind)
 {
-	c->recovery.waits_for[0] = 0;
-	return (struct line){c->recovery.waits_for, sizeof(c->recovery.waits_for), 0};
+	struct ftp_coordinator_recovery *r = &c->recovery;
+	struct line l = {r->waits_for, sizeof(r->waits_for), 0};
+
+	r->wait_kind = kind;
+	r->waits_for[0] = 0;
+	for (uint32_t i = 0; i < c->n_nodes; i++)
+		if (r->shunned & FTP_NODE_BIT(i))
+			say(&l, "%s ended %u times while it prepared: %.100s; ",
+				c->config->nodes[i].name, r->n_ends[i], r->fates[i].text);
+	return l;
 }
 
 uint64_t ftp_coordinator_wait_absent(const struct ftp_coordinator *c)
@@ -43,19 +53,23 @@ uint64_t ftp_coordinator_wait_absent(const struct ftp_coordinator *c)
 	for (uint32_t i = 0; i < c->n_nodes; i++)
 		if (!c->nodes[i].live && !c->nodes[i].leaving)
 			nodes |= FTP_NODE_BIT(i);
-	return nodes;
+	return nodes | c->recovery.shunned;
 }
 
 /* What ends the wait. */
 static void advise(
 	const struct ftp_coordinator *c, struct line *l, uint64_t nodes, bool is_beginning)
 {
+	uint64_t shunned = c->recovery.shunned;
 	char who[200];
 
-	ftp_coordinator_list(c, nodes & ~ftp_coordinator_usable(c), who, sizeof(who));
+	ftp_coordinator_list(c, nodes & ~shunned & ~ftp_coordinator_usable(c), who, sizeof(who));
 	say(l, "; ");
 	if (who[0])
 		say(l, "start %s again, or ", who);
+	ftp_coordinator_list(c, shunned, who, sizeof(who));
+	if (who[0])
+		say(l, "mend %s and ftpctl recover, or ", who);
 	say(l, "%sftpctl stop", is_beginning ? "ftpctl recover --from-beginning, or " : "");
 }
 
@@ -143,7 +157,7 @@ static void say_removed(const struct ftp_coordinator *c, struct line *l, uint64_
 static void say_missing(struct ftp_coordinator *c, const struct ftp_catalogue_snapshot *s)
 {
 	uint64_t had = 0, usable = ftp_coordinator_usable(c);
-	struct line l = begin(c);
+	struct line l = begin(c, FTP_WAIT_STATES);
 	char who[200];
 
 	say(&l, "nobody who is here has ");
@@ -168,7 +182,7 @@ static void say_missing(struct ftp_coordinator *c, const struct ftp_catalogue_sn
  */
 static void say_unknown(struct ftp_coordinator *c, uint64_t step)
 {
-	struct line l = begin(c);
+	struct line l = begin(c, FTP_WAIT_STATES);
 
 	say(&l,
 		"no snapshot is held whole by those who are here; the newest was that after step "
@@ -187,14 +201,8 @@ static bool recall(const struct ftp_coordinator *c, uint64_t step, struct ftp_ca
 	uint64_t held = ftp_coordinator_holdings_newest(c);
 
 	*s = (struct ftp_catalogue_snapshot){.step = held ? held : step};
-	for (uint32_t i = 0; i < p->n_stages; i++) {
-		uint32_t nodes[] = {p->stages[i].node, p->stages[(i + 1) % p->n_stages].node};
-
-		for (uint32_t u = p->stages[i].first_unit; u < p->stages[i].end_unit; u++)
-			for (int k = 0; k < 2; k++)
-				if (nodes[k] != FTP_NO_NODE)
-					s->had[u] |= FTP_NODE_BIT(nodes[k]);
-	}
+	for (uint32_t u = 0; u < c->settings.n_units; u++)
+		s->had[u] = ftp_coordinator_resume_had(c, u);
 	return p->n_stages && p->n_units == c->settings.n_units;
 }
 
@@ -214,7 +222,7 @@ static void say_states(struct ftp_coordinator *c, uint64_t step)
 static void say_data(struct ftp_coordinator *c)
 {
 	uint64_t with = ftp_coordinator_with_data(c, UINT64_MAX);
-	struct line l = begin(c);
+	struct line l = begin(c, FTP_WAIT_DATA);
 	char who[200];
 
 	ftp_coordinator_list(c, with, who, sizeof(who));
@@ -225,7 +233,7 @@ static void say_data(struct ftp_coordinator *c)
 void ftp_coordinator_wait_for_absent(struct ftp_coordinator *c, const char *why)
 {
 	uint64_t absent = ftp_coordinator_wait_absent(c);
-	struct line l = begin(c);
+	struct line l = begin(c, FTP_WAIT_PLAN);
 	char who[200];
 
 	ftp_coordinator_list(c, absent, who, sizeof(who));
@@ -237,7 +245,7 @@ void ftp_coordinator_wait_for_absent(struct ftp_coordinator *c, const char *why)
 static void say_nobody(struct ftp_coordinator *c)
 {
 	uint64_t absent = ftp_coordinator_wait_absent(c), measured = 0;
-	struct line l = begin(c);
+	struct line l = begin(c, FTP_WAIT_NODES);
 	char who[200];
 
 	for (uint32_t i = 0; i < c->n_nodes; i++)
@@ -267,7 +275,7 @@ bool ftp_coordinator_wait_for_all(struct ftp_coordinator *c)
 	struct line l;
 
 	memcpy(said, c->recovery.waits_for, sizeof(said));
-	l = begin(c);
+	l = begin(c, FTP_WAIT_NODES);
 	for (uint32_t i = 0; i < c->n_nodes; i++)
 		if (absent & FTP_NODE_BIT(i) && c->nodes[i].refusal[0])
 			refusal = c->nodes[i].refusal;
@@ -306,28 +314,60 @@ void ftp_coordinator_wait_forgive(struct ftp_coordinator *c, struct ftp_actions 
 
 	if (is_link || r->failure[0])
 		ftp_actions_log(a, FTP_LOG_INFO, "tried again: %s", is_link ? pairs : r->failure);
+	else if (r->shunned)
+		ftp_actions_log(a, FTP_LOG_INFO, "tried again: %s", r->waits_for);
 	if (is_link)
 		snprintf(r->sign, sizeof(r->sign), "%s", pairs);
 	ftp_coordinator_reach_forgive(c);
 	r->failure[0] = 0;
 	r->n_failures = 0;
+	r->shunned = 0;
+}
+
+/* Whether what is asked can do any good; else text says why not, and what can. */
+static bool may_try_again(
+	const struct ftp_coordinator *c, bool from_beginning, char *text, size_t bytes)
+{
+	const struct ftp_coordinator_recovery *r = &c->recovery;
+	bool waits = ftp_coordinator_waits(c);
+	bool is_nobody_there = r->wait_kind == FTP_WAIT_NODES && !r->shunned;
+
+	if (ftp_coordinator_resume_waits(c) || (waits && is_nobody_there))
+		snprintf(text, bytes, "the run waits for nodes: %s", r->waits_for);
+	else if (!waits)
+		snprintf(text, bytes, "the run does not wait: it goes on by itself, or cannot");
+	else if (from_beginning && r->wait_kind != FTP_WAIT_STATES)
+		snprintf(text, bytes,
+			"the run does not wait for unit states, and gives up no snapshot: %s",
+			r->waits_for);
+	else
+		return true;
+	return false;
 }
 
 void ftp_coordinator_recover_asked(struct ftp_coordinator *c, const struct ftp_event *e,
 	uint64_t now_ns, struct ftp_actions *a)
 {
-	(void)e;
-	if (!ftp_coordinator_waits(c)) {
-		ftp_actions_refuse(a, FTP_JSONRPC_STATE,
-			"the run does not wait for unit states: it goes on by itself, or cannot");
+	char text[sizeof(c->recovery.waits_for) + 100];
+	struct ftp_recover m;
+	struct ftp_error err;
+
+	if (ftp_recover_decode(&m, e->body, &err)) {
+		ftp_actions_refuse(a, FTP_JSONRPC_PARAMS, err.text);
+		return;
+	}
+	if (!may_try_again(c, m.from_beginning, text, sizeof(text))) {
+		ftp_actions_refuse(a, FTP_JSONRPC_STATE, text);
 		return;
 	}
 	ftp_actions_reply(a, json_object());
-	if (!c->change.step) {
+	if (m.from_beginning) {
 		ftp_actions_log(a, FTP_LOG_WARNING,
 			"the operator gives up the snapshots: training begins anew where none is "
 			"held whole");
 		c->recovery.from_beginning = true;
+	} else {
+		ftp_actions_log(a, FTP_LOG_INFO, "the operator asks for another try");
 	}
 	c->recovery.n_fatal = 0;
 	ftp_coordinator_wait_forgive(c, a);

@@ -22,6 +22,9 @@ uint64_t ftp_coordinator_holdings_newest(const struct ftp_coordinator *c);
  * nodes hold that are left out counts only where nothing else is whole. */
 uint64_t ftp_coordinator_holdings_step(
 	const struct ftp_coordinator *c, struct ftp_catalogue_snapshot *s);
+/* The newest snapshot that the inventories make whole is the one to keep; they are freed. */
+void ftp_coordinator_holdings_take_stock(struct ftp_coordinator *c);
+void ftp_coordinator_holdings_free(struct ftp_coordinator *c); /* what they have told */
 
 /* coordinator_wait.c: for whom a recovery waits. */
 /* Whether it must, with all halted; step: that it would go on from. If so says why, in
@@ -34,7 +37,7 @@ bool ftp_coordinator_wait_for_anybody(struct ftp_coordinator *c);
 bool ftp_coordinator_wait_for_all(struct ftp_coordinator *c);
 /* Links and attempts that have failed count no more: they are tried again. */
 void ftp_coordinator_wait_forgive(struct ftp_coordinator *c, struct ftp_actions *a);
-/* The nodes that could come and are not there. */
+/* The nodes that could come and are not there, or are not tried for now. */
 uint64_t ftp_coordinator_wait_absent(const struct ftp_coordinator *c);
 
 #endif

@@ -221,6 +221,11 @@ static void on_snapshot_given_up(struct line *l, const json_t *e)
 		(long long)ftp_document_integer(e, "step"), ftp_document_text(e, "why"));
 }
 
+static void on_snapshots_too_often(struct line *l, const json_t *e)
+{
+	say(l, "%s", ftp_document_text(e, "why"));
+}
+
 static const struct {
 	const char *kind;
 	void (*describe)(struct line *l, const json_t *e);
@@ -244,6 +249,7 @@ static const struct {
 	{"checkpoint", on_checkpoint},
 	{"checkpoint_failed", on_checkpoint_failed},
 	{"snapshot_given_up", on_snapshot_given_up},
+	{"snapshots_too_often", on_snapshots_too_often},
 	{"gone", on_gone},
 	{"waiting", on_waiting},
 };

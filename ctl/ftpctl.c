@@ -58,7 +58,9 @@ static const struct ftp_verb verbs[] = {
 		"ftpctl drain n3", RUN_OPTIONS | FTP_OPTION_TIMEOUT, ftp_ftpctl_drain, &one_node},
 	{"join", "Start a node's process into the run that is going on.", "ftpctl join n3",
 		RUN_OPTIONS | FTP_OPTION_TIMEOUT, ftp_ftpctl_join, &one_node},
-	{"recover", "Let a run begin anew that waits for unit states which are lost for good.",
+	{"recover",
+		"Let a run that waits try again, or begin anew where unit states are lost for "
+		"good.",
 		"ftpctl recover --from-beginning",
 		RUN_OPTIONS | FTP_OPTION_BEGINNING | FTP_OPTION_TIMEOUT, ftp_ftpctl_recover, NULL},
 	{"snapshots", "Take no more snapshots for a while, or take them again.",

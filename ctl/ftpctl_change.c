@@ -11,6 +11,7 @@
 #include "ctl/ftpctl_run.h"
 #include "ctl/lock.h"
 #include "ctl/protocol.h"
+#include "ctl/protocol_operator.h"
 #include "runtime/base/clock.h"
 
 #define ASK_NS	       (5 * FTP_NS_PER_S)
@@ -190,22 +191,22 @@ int ftp_ftpctl_drain(const struct ftp_options *o)
 	return end(&c, rc);
 }
 
+/* Another try may end where it began: only of the beginning is it known that training follows. */
 int ftp_ftpctl_recover(const struct ftp_options *o)
 {
+	const struct ftp_recover m = {.from_beginning = o->from_beginning};
 	struct change c;
 	int rc;
 
-	if (!o->from_beginning)
-		return ftp_ftpctl_fail(o, FTP_EXIT_USAGE,
-			"a run recovers by itself as soon as it can; where it waits for what is "
-			"lost "
-			"for good, give --from-beginning");
 	rc = begin(&c, o);
 	if (rc)
 		return rc;
-	rc = ask_and_wait(&c, FTP_METHOD_RECOVER, json_object(), CHANGE_WAIT_NS, is_planned);
-	if (!rc)
+	rc = ask_and_wait(&c, FTP_METHOD_RECOVER, ftp_recover_encode(&m), CHANGE_WAIT_NS,
+		o->from_beginning ? is_planned : is_answered);
+	if (!rc && o->from_beginning)
 		report(&c, "training goes on", c.plan);
+	else if (!rc)
+		report(&c, "tried again: ftpctl status says what comes of it", NULL);
 	return end(&c, rc);
 }
 

@@ -49,7 +49,7 @@ static const struct option {
 		"one picture"},
 	{FTP_OPTION_BEGINNING, "--from-beginning", NULL, FLAG,
 		offsetof(struct ftp_options, from_beginning), NULL,
-		"give up the snapshots that are not held whole"},
+		"give up the unit states that the run waits for"},
 	{FTP_OPTION_OUTPUT, "--output", "-o", TEXT, offsetof(struct ftp_options, output), "FILE",
 		"where to write it"},
 	{FTP_OPTION_HOW, "--how", NULL, TEXT, offsetof(struct ftp_options, how), "WAY",

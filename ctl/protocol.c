@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "ctl/protocol_fields.h"
+#include "ctl/protocol_operator.h"
 
 #define FIELD(type, member, kind_)                                                                 \
 	{                                                                                          \
@@ -352,6 +353,12 @@ static const struct ftp_field ftp_toggle_fields[] = {
 	{.name = NULL},
 };
 MESSAGE(ftp_toggle)
+
+static const struct ftp_field ftp_recover_fields[] = {
+	FIELD(ftp_recover, from_beginning, FTP_FIELD_U32),
+	{.name = NULL},
+};
+MESSAGE(ftp_recover)
 
 static const struct ftp_field ftp_emulate_ask_fields[] = {
 	TEXT(ftp_emulate_ask, name),

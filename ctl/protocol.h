@@ -72,7 +72,7 @@
  *   run.drain        ftp_named            {}: begun; the node ends when it holds nothing any more
  *   run.snapshots    ftp_toggle           {}: no more are named, or they are again
  *   run.emulate      ftp_emulate_ask      {}: only in a run started with --drill
- *   run.recover      {}                   {}: a run that waits for lost states begins anew
+ *   run.recover      ftp_recover          {}: a run that waits tries again; or an error: why not
  *   run.fail         ftp_fail_ask         {}: likewise
  *   run.stop         {}                   {}: stopping has begun
  *   run.exited       ftp_exited           {}
@@ -92,7 +92,7 @@
 #include "runtime/base/digest.h"
 #include "runtime/base/error.h"
 
-#define FTP_PROTOCOL_VERSION   4
+#define FTP_PROTOCOL_VERSION   5
 #define FTP_PROTOCOL_MAX_UNITS 256
 /* Terms of any history are far below: whatever follows one still fits a JSON integer. */
 #define FTP_PROTOCOL_MAX_TERM (UINT64_C(1) << 62)
@@ -390,32 +390,8 @@ struct ftp_failed {
 	char reason[768]; /* one readable line */
 };
 
-struct ftp_repartition {
-	char cuts[256];	  /* "": the planner chooses */
-	char nodes[1024]; /* "n1,n3": stages in order; "": the planner chooses */
-	uint32_t force;	  /* 1: even if it does not pay */
-};
-
-struct ftp_named {
-	char name[33]; /* a node's */
-};
-
-struct ftp_toggle {
-	uint32_t on; /* 0 or 1 */
-};
-
-struct ftp_emulate_ask {
-	char name[33];
-	char settings[256]; /* "slowdown=5,delay=2ms": what is not named stays */
-};
-
 struct ftp_fail {
 	char how[16]; /* ctl/drill.h */
-};
-
-struct ftp_fail_ask {
-	char name[33]; /* a node's, or "coordinator" */
-	char how[16];
 };
 
 struct ftp_exited {
@@ -484,17 +460,7 @@ json_t *ftp_emulate_encode(const struct ftp_emulate *m);
 int ftp_emulate_decode(struct ftp_emulate *m, const json_t *j, struct ftp_error *err);
 json_t *ftp_trace_encode(const struct ftp_trace *m);
 int ftp_trace_decode(struct ftp_trace *m, const json_t *j, struct ftp_error *err);
-json_t *ftp_repartition_encode(const struct ftp_repartition *m);
-int ftp_repartition_decode(struct ftp_repartition *m, const json_t *j, struct ftp_error *err);
-json_t *ftp_named_encode(const struct ftp_named *m);
-int ftp_named_decode(struct ftp_named *m, const json_t *j, struct ftp_error *err);
-json_t *ftp_toggle_encode(const struct ftp_toggle *m);
-int ftp_toggle_decode(struct ftp_toggle *m, const json_t *j, struct ftp_error *err);
 json_t *ftp_fail_encode(const struct ftp_fail *m);
 int ftp_fail_decode(struct ftp_fail *m, const json_t *j, struct ftp_error *err);
-json_t *ftp_fail_ask_encode(const struct ftp_fail_ask *m);
-int ftp_fail_ask_decode(struct ftp_fail_ask *m, const json_t *j, struct ftp_error *err);
-json_t *ftp_emulate_ask_encode(const struct ftp_emulate_ask *m);
-int ftp_emulate_ask_decode(struct ftp_emulate_ask *m, const json_t *j, struct ftp_error *err);
 
 #endif

@@ -2,6 +2,7 @@
 #ifndef FTP_BASE_DIGEST_H
 #define FTP_BASE_DIGEST_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -10,6 +11,11 @@
 struct ftp_digest {
 	uint64_t high, low;
 };
+
+static inline bool ftp_digest_equal(struct ftp_digest a, struct ftp_digest b)
+{
+	return a.high == b.high && a.low == b.low;
+}
 
 struct ftp_digest_stream; /* opaque; allocates once */
 

@@ -27,6 +27,7 @@ void life_step(struct life *l, const struct ftp_event *e, bool call)
 			life_note_call(l, &l->actions.items[i]);
 	}
 	ftp_assert(n_replies == (e->kind == FTP_EVENT_REQUEST));
+	life_check_silence(l);
 	ftp_actions_clear(&l->actions);
 }
 
@@ -102,7 +103,8 @@ static void on_life(struct life *l, const char *args)
 	l->config.training.repartition.min_gain = 0.05;
 	l->config.training.repartition.horizon = 200;
 	l->settings = core;
-	l->core = ftp_coordinator_new(&core, 0);
+	l->now_ns = LIFE_BEGIN_NS;
+	l->core = ftp_coordinator_new(&core, l->now_ns);
 }
 
 static void on_join(struct life *l, const char *args)
@@ -356,7 +358,8 @@ void life_wait(struct life *l, uint64_t ms)
 		uint64_t at_ns = ftp_coordinator_deadline(l->core);
 
 		l->now_ns = at_ns > l->now_ns ? at_ns : l->now_ns;
-		fprintf(l->trace, "  at %d ms\n", (int)(l->now_ns / FTP_NS_PER_MS));
+		fprintf(l->trace, "  at %d ms\n",
+			(int)((l->now_ns - LIFE_BEGIN_NS) / FTP_NS_PER_MS));
 		life_step(l, &tick, false);
 	}
 	l->now_ns = until_ns;

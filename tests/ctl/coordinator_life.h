@@ -19,6 +19,7 @@
  *   slow NAME X    the node's steps, and its profile, take X times what they took
  *   plan	    what run.plan answers
  *   memory NODE MIB  its limit
+ *   recover [from-beginning]
  *   pause MS	    nothing runs for so long, nor listens
  *   late MS	    what follows has come meanwhile, and is read so much later; the next wait ticks
  *   restart [lost|asked|with N|without NODE]   the coordinator is killed and comes back: without

@@ -2,7 +2,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ctl/coordinator_state.h"
 #include "tests/ctl/life_state.h"
+
+#define MOST_SILENCES 100 /* of the longest that is allowed, borne without a verdict */
+
+void life_check_silence(const struct life *l)
+{
+	for (uint32_t i = 0; i < l->config.n_nodes; i++)
+		ftp_assert(l->core->nodes[i].detector.narrowest < MOST_SILENCES);
+}
 
 void life_note_call(struct life *l, const struct ftp_action *a)
 {
@@ -239,6 +248,8 @@ static void serve_commit(struct life *l, const struct life_call *c)
 static void serve_abandon(struct life *l, const struct life_call *c)
 {
 	l->hold = 0;
+	if (l->prepared.term == c->term)
+		l->prepared = l->plan;
 	life_answer(l, c->conn, c->method, json_object(), c->term);
 }
 

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ctl/protocol_operator.h"
 #include "tests/ctl/life_state.h"
 
 void life_on_repartition(struct life *l, const char *args)
@@ -87,6 +88,7 @@ void life_on_stop(struct life *l, const char *args)
 
 void life_on_recover(struct life *l, const char *args)
 {
-	(void)args;
-	life_request(l, 99, FTP_METHOD_RECOVER, json_object(), true);
+	const struct ftp_recover m = {.from_beginning = !strcmp(args, "from-beginning")};
+
+	life_request(l, 99, FTP_METHOD_RECOVER, ftp_recover_encode(&m), true);
 }

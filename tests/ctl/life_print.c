@@ -74,7 +74,7 @@ static void print_call(FILE *f, const struct ftp_action *a)
 	for (size_t i = 0; i < sizeof(open) / sizeof(*open); i++)
 		if (!strcmp(a->method, open[i]))
 			print_fields(f, a->body);
-	fprintf(f, " within %d ms\n", (int)(a->deadline_ns / FTP_NS_PER_MS));
+	fprintf(f, " within %d ms\n", (int)((a->deadline_ns - LIFE_BEGIN_NS) / FTP_NS_PER_MS));
 }
 
 /* What is measured is left out: it has tests of its own. */

@@ -20,6 +20,10 @@ struct life_call { /* that the core made and nobody has answered */
 	uint64_t term;
 };
 
+/* A machine has been up for ten days when a life begins: whatever counts from 0 shows. Times in
+ * traces are since then. */
+#define LIFE_BEGIN_NS (864000 * FTP_NS_PER_S)
+
 struct life {
 	struct ftp_config config;
 	struct ftp_config_node nodes[LIFE_MAX_NODES];
@@ -81,6 +85,8 @@ void life_on_persisted(struct life *l, const char *args);
 void life_on_forget(struct life *l, const char *args);
 
 /* life_nodes.c: nodes that do what they are asked. */
+/* None of them is taken for silent since the machine was started. */
+void life_check_silence(const struct life *l);
 void life_note_call(struct life *l, const struct ftp_action *a);
 /* The term of the oldest call of that method to the connection, which is answered with this; 0. */
 uint64_t life_take_call(struct life *l, unsigned conn, const char *method);

@@ -86,7 +86,8 @@ static int draw_line(char *line, size_t bytes, uint64_t key, uint64_t *at)
 		"error %u node.profile -3 words", "exited n%u 9 0", "exited n%u 0 1 words",
 		"exited n3 0 0", "wait 5000", "wait 61000", "stop", "broken words",
 		"raw %u node.join {}", "raw %u node.progress {}", "lost 1", "exited n1 9 0",
-		"join %u n1 other", "join %u n2 data", "recover", "recover", "recover"};
+		"join %u n1 other", "join %u n2 data", "recover", "recover from-beginning",
+		"recover from-beginning", "recover from-beginning"};
 	bool often = ftp_prng_below(key, (*at)++, 24);
 	const char *const *lines = often ? usual : rare;
 	size_t n = often ? sizeof(usual) / sizeof(*usual) : sizeof(rare) / sizeof(*rare);

@@ -144,6 +144,8 @@ static void describe__every_kind(void **state)
 		 "units of n2 were told within 16 s\"}",
 			"the snapshot after step 50 is not waited for any longer: not all units of "
 			"n2 were told within 16 s"},
+		{"{\"kind\": \"snapshots_too_often\", \"why\": \"a loss may take back 3 steps\"}",
+			"a loss may take back 3 steps"},
 		{"{\"kind\": \"gone\", \"node\": \"n\\u001b3\", \"reason\": \"a\\nb\"}",
 			"n 3 has gone: a b"},
 		{"{\"kind\": \"progress\"}", ""},

@@ -75,6 +75,10 @@ static void run__exit_codes(void **state)
 			"no run is going on in"},
 		{"repartition --cuts 3 --data-dir .", FTP_EXIT_NOT_RUNNING, NULL,
 			"no run is going on in"},
+		{"recover --help", FTP_EXIT_OK, "Let a run that waits try again", NULL},
+		{"recover --data-dir .", FTP_EXIT_NOT_RUNNING, NULL, "no run is going on in"},
+		{"recover --from-beginning --data-dir .", FTP_EXIT_NOT_RUNNING, NULL,
+			"no run is going on in"},
 		{"emulate n1", FTP_EXIT_USAGE, NULL, "expected NODE KEY=VALUE... after it"},
 		{"emulate n1 fast --data-dir .", FTP_EXIT_USAGE, NULL,
 			"expected settings like slowdown=5"},
@@ -165,7 +169,7 @@ static void json__one_document(void **state)
 	json_decref(document);
 	document = run_json("version --json", FTP_EXIT_OK);
 	assert_string_equal(json_string_value(json_object_get(document, "ftpipe")), FTP_VERSION);
-	assert_int_equal(json_integer_value(json_object_get(document, "protocol")), 4);
+	assert_int_equal(json_integer_value(json_object_get(document, "protocol")), 5);
 	json_decref(document);
 	document = run_json(
 		"doctor -c " EXAMPLE " --set training.dataset.path=none --json", FTP_EXIT_FAILURE);

@@ -4,6 +4,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "ctl/protocol_operator.h"
 #include "runtime/base/prng.h"
 #include "tests/base/check.h"
 
@@ -52,6 +53,7 @@ CODEC(trace)
 CODEC(repartition)
 CODEC(named)
 CODEC(toggle)
+CODEC(recover)
 CODEC(emulate_ask)
 CODEC(fail)
 CODEC(fail_ask)
@@ -114,6 +116,7 @@ static const struct ftp_trace trace = {1, 1, {2}, {3}, {4}, {5}, {INT64_MAX}};
 static const struct ftp_repartition repartition = {"3,9", "n1,n3", 1};
 static const struct ftp_named named = {"n3"};
 static const struct ftp_toggle toggle = {1};
+static const struct ftp_recover recover = {1};
 static const struct ftp_emulate_ask emulate_ask = {"n3", "slowdown=5"};
 static const struct ftp_fail fail = {"kill"};
 static const struct ftp_fail_ask fail_ask = {"n3", "abort"};
@@ -176,6 +179,7 @@ static const struct message {
 	MESSAGE(repartition),
 	MESSAGE(named),
 	MESSAGE(toggle),
+	MESSAGE(recover),
 	MESSAGE(emulate_ask),
 	MESSAGE(fail),
 	MESSAGE(fail_ask),

@@ -190,7 +190,8 @@ class Cycle:
             if node["state"] == "gone":
                 self.cluster.run("join", node["name"], "--timeout", "5s")
         if time.monotonic() - self.waits_since > PATIENCE_SECONDS:
-            done = self.cluster.run("recover", "--from-beginning", "--timeout", "10s")
+            flags = ["--from-beginning"] if "--from-beginning" in status["waiting_for"] else []
+            done = self.cluster.run("recover", *flags, "--timeout", "10s")
             if done.returncode:
                 print(f"soak: {self.seed}: {done.stderr.strip()}", file=sys.stderr, flush=True)
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "ctl/coordinator_state.h"
+#include "ctl/protocol_operator.h"
 #include "runtime/base/prng.h"
 
 #define LIMIT_NS	 (400 * FTP_NS_PER_S)

@@ -146,7 +146,7 @@ struct sim_cluster {
 	uint64_t halt_term, halted[SIM_MAX_NODES]; /* the latest, and who was there: incarnations */
 	uint64_t wait_ns;			   /* since when the run waits; 0: it does not */
 	char waited_for[600];			   /* in its words */
-	bool is_recover_asked;			   /* since then */
+	uint32_t recovers_asked;		   /* since then: a bit for each kind of wait */
 };
 
 /* Runs to the end. false: an invariant broke; c->oracle.failure says which. c is to be freed. */

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "ctl/coordinator_state.h"
+#include "ctl/protocol_operator.h"
 #include "tests/sim/cluster.h"
 
 #define RESTART_NS (2 * FTP_NS_PER_S)  /* of waiting, until the operator starts who is gone */
@@ -12,7 +13,8 @@ static bool is_usable(const struct sim_cluster *c, uint32_t node)
 {
 	const struct ftp_coordinator_node *known = &c->coordinator->core->nodes[node];
 
-	return !sim_cluster_is_ghost(c, c->nodes[node]) && !known->leaving && !known->measuring;
+	return !sim_cluster_is_ghost(c, c->nodes[node]) && !known->leaving && !known->measuring &&
+	       !(c->coordinator->core->recovery.shunned & FTP_NODE_BIT(node));
 }
 
 /* There must be a unit of what was stable, and of what was durable, that no node of the run has, or
@@ -32,6 +34,17 @@ static void check_wait(struct sim_cluster *c)
 				(unsigned long long)steps[i]);
 }
 
+/* Once for whatever it waits for; only unit states can be given up. */
+static void ask_to_recover(struct sim_cluster *c, enum ftp_wait_kind kind)
+{
+	const struct ftp_recover m = {.from_beginning = kind == FTP_WAIT_STATES};
+
+	if (kind == FTP_WAIT_NODES || c->recovers_asked & 1u << kind)
+		return;
+	c->recovers_asked |= 1u << kind;
+	sim_coordinator_ask(c->coordinator, FTP_METHOD_RECOVER, ftp_recover_encode(&m), 0);
+}
+
 /* The operator starts all that are gone, with what they have on their disks. */
 void sim_operator_attend(struct sim_cluster *c)
 {
@@ -47,7 +60,7 @@ void sim_operator_attend(struct sim_cluster *c)
 	}
 	if (!c->wait_ns) {
 		c->wait_ns = c->world.now_ns;
-		c->is_recover_asked = false;
+		c->recovers_asked = 0;
 		c->n_waits++;
 		snprintf(c->waited_for, sizeof(c->waited_for), "%s", core->recovery.waits_for);
 		if (ftp_coordinator_waits(core))
@@ -62,8 +75,6 @@ void sim_operator_attend(struct sim_cluster *c)
 			sim_site_end(c, c->nodes[i]->process);
 		sim_node_new(c, i);
 	}
-	if (c->world.now_ns < c->wait_ns + RECOVER_NS || c->is_recover_asked)
-		return;
-	c->is_recover_asked = true;
-	sim_coordinator_ask(c->coordinator, FTP_METHOD_RECOVER, json_object(), 0);
+	if (c->world.now_ns >= c->wait_ns + RECOVER_NS && ftp_coordinator_waits(core))
+		ask_to_recover(c, core->recovery.wait_kind);
 }
