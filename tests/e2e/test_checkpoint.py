@@ -148,7 +148,7 @@ class Checkpoints(unittest.TestCase):
         """n2 comes back as new, and so what it had trained is nowhere but on the disk of n3."""
         with Cluster(3, SLOW) as c:
             self.lose_n2_then_n3(c, lambda: shutil.rmtree(c.latest("checkpoint/n2")))
-            wait_for("the wait", lambda: c.status()["state"] == "waiting", 10)
+            wait_for("the wait", lambda: (c.status() or {}).get("state") == "waiting", 10)
             self.assertIn("(n2, n3 had them) as of step 100; n2 came back without",
                           c.status()["waiting_for"])
             self.assertEqual(c.run("join", "n3").returncode, 0)
