@@ -18,6 +18,7 @@ BUILD = os.environ.get("FTP_BUILD", os.path.join(ROOT, "build"))
 FTPCTL = os.path.join(BUILD, "ftpctl")
 FASHION_MNIST = "/usr/share/datasets/fashion-mnist"
 
+SILENCE_SECONDS = 2  # of a node until it is lost, on a machine whose two cores do other work too: 0.6 by itself
 MARK = "FTP_E2E"  # in the environment of every process of a cluster
 
 LENET5 = {"training.model": "lenet5", "training.batch": 64, "training.micro_batches": 4,
@@ -51,7 +52,7 @@ def free_ports(n):
     raise RuntimeError("no free ports")
 
 
-def wait_for(what, condition, seconds):
+def wait_for(what, condition, seconds, pause=0.05):
     """The condition's first true value; an AssertionError that names what did not happen."""
     deadline = time.monotonic() + seconds
     while True:
@@ -60,7 +61,7 @@ def wait_for(what, condition, seconds):
             return value
         if time.monotonic() > deadline:
             raise AssertionError(f"{what}: not within {seconds} s")
-        time.sleep(0.05)
+        time.sleep(pause)
 
 
 class Cluster:
@@ -249,6 +250,17 @@ class Undisturbed(unittest.TestCase):
         for pid in pids:
             os.kill(pid, signal.SIGKILL)
         return time.monotonic()
+
+    def check_cost_of_one(self, event):
+        """Of the loss of one node: back to the newest snapshot that was stable, at most a period before the
+        one whose last replicas were still on their way, which may take another period beside other work."""
+        self.assertLessEqual(event["lost_steps"], 2 * self.SETS["snapshot.every"], event)
+
+    def check_silence(self, event):
+        """It was noticed, long before any deadline of a connection or a call."""
+        self.assertIn("silent", event["why"])
+        self.assertGreater(event["unheard_s"], 0)
+        self.assertLess(event["unheard_s"], SILENCE_SECONDS)
 
     def wait_until_it_waits(self, c):
         """The status of a run that waits."""

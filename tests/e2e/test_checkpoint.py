@@ -5,6 +5,7 @@ import glob
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import unittest
@@ -14,9 +15,9 @@ from cluster import FTPCTL, Cluster, wait_for
 MOBILENET = {"training.model": "mobilenetv2", "training.width": 0.25, "training.batch": 32,
              "training.micro_batches": 4, "training.cuts": "6,13", "training.steps": 120,
              "snapshot.every": 10, "snapshot.global_every": 30, "checkpoint.every": 20}
-# Time for a node to come back between two snapshots.
+# Time for a node to come back between two snapshots; n3 does not.
 SLOW = {**MOBILENET, "training.steps": 250, "snapshot.every": 100, "snapshot.global_every": 0,
-        "checkpoint.every": 100, "nodes.n1.emulate.slowdown": 6, "nodes.n2.restart": "on-failure"}
+        "checkpoint.every": 100, "nodes.n1.emulate.slowdown": 6, "nodes.n3.restart": "never"}
 
 
 def metric(page, name):
@@ -106,6 +107,8 @@ class Checkpoints(unittest.TestCase):
         wait_for("n2 at work again", lambda: len(c.events("plan")) == 3, 20)
         self.assertEqual(c.status()["snapshot"]["stable_step"], 100)
         os.kill(c.pids_of("n3")[0], signal.SIGKILL)
+
+    def second_recovery(self, c):
         wait_for("another recovery", lambda: len(c.events("recovery")) == 2, 20)
         return c.events("recovery")[1]
 
@@ -123,7 +126,8 @@ class Checkpoints(unittest.TestCase):
 
     def test_killed_node_brings_its_disk(self):
         with Cluster(3, SLOW) as c:
-            self.assertEqual(self.lose_n2_then_n3(c)["step"], 100)
+            self.lose_n2_then_n3(c)
+            self.assertEqual(self.second_recovery(c)["step"], 100)
             self.check_end(c, self.undisturbed())
 
     def test_damaged_disk(self):
@@ -134,9 +138,21 @@ class Checkpoints(unittest.TestCase):
                     with open(path, "r+b") as f:
                         f.seek(300)
                         f.write(b"\xff" * 100)
-            self.assertEqual(self.lose_n2_then_n3(c, damage)["step"], 100)
+            self.lose_n2_then_n3(c, damage)
+            self.assertEqual(self.second_recovery(c)["step"], 100)
             with open(c.latest("log"), encoding="utf-8") as f:
                 self.assertIn("unit states are damaged", f.read())
+            self.check_end(c, self.undisturbed())
+
+    def test_wiped_disk(self):
+        """n2 comes back as new, and so what it had trained is nowhere but on the disk of n3."""
+        with Cluster(3, SLOW) as c:
+            self.lose_n2_then_n3(c, lambda: shutil.rmtree(c.latest("checkpoint/n2")))
+            wait_for("the wait", lambda: (c.status() or {}).get("state") == "waiting", 10)
+            self.assertIn("(n2, n3 had them) as of step 100; n2 came back without",
+                          c.status()["waiting_for"])
+            self.assertEqual(c.run("join", "n3").returncode, 0)
+            self.assertEqual(self.second_recovery(c)["step"], 100)
             self.check_end(c, self.undisturbed())
 
 

@@ -12,7 +12,7 @@ NO_CHECKPOINT = {"checkpoint.every": 0}
 SECONDS = 3  # from the kill to the first new step, on a machine whose two cores do other work too
 
 
-class Recovery(Undisturbed):
+class Lossy(Undisturbed):
     def wait_for_recovery(self, c, n, begin):
         events = wait_for(f"recovery {n}", lambda: len(c.events("recovery")) >= n and c.events("recovery"),
                           20)
@@ -26,6 +26,8 @@ class Recovery(Undisturbed):
         since = max([e["step"] for e in c.events("recovery")], default=0)
         wait_for("a snapshot", lambda: c.status()["snapshot"][snapshot] > since, 30)
 
+
+class Recovery(Lossy):
     def kill_in_turn(self, rounds):
         """rounds: lists of nodes that are killed at the same moment."""
         with Cluster(3, STAY_DEAD) as c:
@@ -40,7 +42,8 @@ class Recovery(Undisturbed):
                 self.assertLess(event["total_s"], SECONDS)
                 for name in names:
                     self.assertIn(f"{name} (pid", event["why"])
-                self.assertLessEqual(event["lost_steps"], event["from_step"])
+                if len(names) == 1:
+                    self.check_cost_of_one(event)
             with open(c.latest("log"), encoding="utf-8") as f:
                 self.assertEqual(f.read().count("recovered: "), len(rounds))
             self.check_end(c)
@@ -72,7 +75,7 @@ class Recovery(Undisturbed):
             c.follow()
             c.wait_for_steps(20)
             for i, name in enumerate(("n2", "n1", "n3")):
-                self.wait_for_recovery(c, i + 1, self.kill(c, [name]))
+                self.check_cost_of_one(self.wait_for_recovery(c, i + 1, self.kill(c, [name])))
                 wait_for(f"a plan with {name} again",
                          lambda: len(c.events("plan")[-1]["stages"]) == 3, 20)
                 self.assertEqual(len(c.events("plan")), 1 + 2 * (i + 1))
@@ -136,7 +139,62 @@ class Recovery(Undisturbed):
             os.kill(c.pids_of("n2")[0], signal.SIGSTOP)
             event = self.wait_for_recovery(c, 1, begin)
             self.assertEqual(event["lost"], ["n2"])
-            self.assertIn("silent", event["why"])
+            self.check_silence(event)
+            self.check_cost_of_one(event)
+            self.check_end(c)
+
+
+class Again(Lossy):
+    """Before the recovery from a loss is over, or has led anywhere, another node is lost."""
+    SETS = {**DURABLE, "training.steps": 150}
+
+    def lose_another(self, kind, is_held):
+        """n3 is killed, and n2 as soon as an event of that kind tells what is done about it; is_held: n2 stands
+        still meanwhile, so that it cannot be over before. The recovery that n2's death begins or goes into."""
+        with Cluster(3, {**self.SETS, **never("n1", "n2", "n3")}) as c:
+            c.follow()
+            c.wait_for_steps(40)
+            self.wait_for_holders(c, ["n2", "n3"])
+            (second,) = c.pids_of("n2")
+            if is_held:
+                os.kill(second, signal.SIGSTOP)
+            begin = self.kill(c, ["n3"])
+            wait_for(f"the event {kind}", lambda: c.events(kind), 5, 0.002)
+            os.kill(second, signal.SIGKILL)
+            wait_for("the loss of n2", lambda: "n2" in [e.get("node") for e in c.events("failure")], 5)
+            self.wait_for_recovery(c, len(c.events("recovery")) or 1, begin)
+            self.check_end(c)
+            return c.events("recovery")
+
+    def test_another_one_while_the_others_halt(self):
+        (event,) = self.lose_another("failure", True)
+        self.assertEqual(event["lost"], ["n2", "n3"])
+        self.assertRegex(event["why"], r"^n2 \(pid \d+\) (was killed|is gone)")
+
+    def test_another_one_while_the_next_plan_is_prepared(self):
+        """Or later, where the recovery was over before n2 was dead: then n2 gets one of its own."""
+        events = self.lose_another("agreed", False)
+        self.assertEqual(sorted(name for e in events for name in e["lost"]), ["n2", "n3"])
+
+    def test_step_that_is_never_passed(self):
+        """A node is lost whenever training has gone on, and never gets to the step where that began. The third
+        recovery is the last; the operator may try again."""
+        sets = {**self.SETS, **never("n1", "n2", "n3", "n4", "n5"), "training.cuts": "equal",
+                "snapshot.every": 60, "snapshot.global_every": 60, "checkpoint.every": 60}
+        with Cluster(5, sets) as c:
+            c.follow()
+            c.wait_for_steps(61)
+            wait_for("a global snapshot, on disk too", lambda: {60} == {
+                (s := c.status()["snapshot"])["global_step"], s["disk"]["step"]}, 30)
+            c.wait_for_steps(90)
+            for i, name in enumerate(("n5", "n4", "n3")):
+                self.assertEqual(self.wait_for_recovery(c, i + 1, self.kill(c, [name]))["step"], 60)
+            self.kill(c, ["n2"])
+            self.assertEqual(c.followers[-1][0].wait(timeout=20), 1)
+            self.assertRegex(c.summary()["reason"], r"step (9|10)\d was not passed in 3 recoveries, and is not tried "
+                             r"again: .*\bn2\b")
+            c.assert_nothing_left()
+            c.follow(None, "--resume")
             self.check_end(c)
 
 

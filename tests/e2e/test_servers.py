@@ -16,7 +16,8 @@ class SilentLinks(Undisturbed):
             c.cut("n2")
             (event,) = wait_for("the recovery", lambda: c.events("recovery"), 20)
             self.assertEqual(event["lost"], ["n2"])
-            self.assertIn("silent", event["why"])
+            self.check_silence(event)
+            self.check_cost_of_one(event)
             c.end("n2")
             self.check_end(c)
 
