@@ -63,10 +63,15 @@ struct ftp_worker {
 	struct ftp_measures measures;
 };
 
+/* What is reported while the control thread stands still: what its last commands bring about, that
+ * every member of the next plan is silent, that a peer is lost, the end. */
+#define FTP_WORKER_REPORT_ROOM (FTP_CONFIG_MAX_NODES + 64)
+
 /* worker.c */
 /* Worker thread. */
 void ftp_worker_note(struct ftp_worker *w, enum ftp_record_kind kind, uint64_t now_ns,
 	const char *text, uint64_t a, uint64_t b);
+/* There is room, as rows are held back while there are only FTP_WORKER_REPORT_ROOM places. */
 void ftp_worker_report(struct ftp_worker *w, const struct ftp_outcome *o);
 void ftp_worker_fail(struct ftp_worker *w, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));

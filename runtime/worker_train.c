@@ -33,9 +33,9 @@ static bool take_report(struct ftp_worker *w)
 		.n_correct = r.n_correct,
 		.n_samples = r.n_samples};
 
-	if (r.kind == FTP_REPORT_NONE || !ftp_spsc_push(&w->outcomes, &o))
+	if (r.kind == FTP_REPORT_NONE || ftp_spsc_room(&w->outcomes) <= FTP_WORKER_REPORT_ROOM)
 		return false;
-	ftp_waker_wake(&w->control_waker);
+	ftp_worker_report(w, &o);
 	if (r.kind == FTP_REPORT_STEP)
 		ftp_metric_set(w->params.metrics->loss, r.loss);
 	ftp_pipeline_take_report(pipeline);
