@@ -52,7 +52,8 @@ struct ftp_worker {
 	uint64_t export_ns;  /* sum */
 	uint64_t snapshot_cost_ns; /* of this thread, that was not told yet */
 
-	struct ftp_gather *gather; /* after the last step */
+	struct ftp_gather *gather;   /* after the last step */
+	struct ftp_model_file *file; /* the builder writes it: all that was gathered is in it */
 	bool finished, failed;
 	uint64_t train_start_ns, train_end_ns;
 
@@ -120,6 +121,8 @@ bool ftp_worker_snapshots_turn(struct ftp_worker *w, bool is_idle, uint64_t now_
 bool ftp_worker_train_turn(struct ftp_worker *w, uint64_t now_ns);
 /* A plan is in force from now on: metrics, time. */
 void ftp_worker_train_begin(struct ftp_worker *w, uint64_t now_ns);
+/* The plan in force is over where it is: with it what follows its last step. */
+void ftp_worker_train_halt(struct ftp_worker *w);
 /* Steps are being trained, or could be. */
 bool ftp_worker_train_is_on(const struct ftp_worker *w);
 
