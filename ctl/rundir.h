@@ -1,7 +1,7 @@
 /* A run's directory: <data_dir>/runs/<id>/ with config.yaml, loss.csv, summary.json, the log, later
  * model.safetensors, and while the run lives coordinator.sock. Nothing that a run leaves behind,
- * kill -9 included, lies elsewhere. <data_dir>/runs/latest points to the newest. Any thread; each
- * struct one thread. */
+ * kill -9 included, lies elsewhere, but for what runtime/base/shm.h says. <data_dir>/runs/latest
+ * points to the newest. Any thread; each struct one thread. */
 #ifndef FTP_CTL_RUNDIR_H
 #define FTP_CTL_RUNDIR_H
 

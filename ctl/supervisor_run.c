@@ -15,6 +15,7 @@
 #include "ctl/supervisor_state.h"
 #include "runtime/base/clock.h"
 #include "runtime/base/log.h"
+#include "runtime/base/shm.h"
 
 #define ASK_NS FTP_NS_PER_S
 static struct ftp_child *coordinator(struct ftp_supervisor *s)
@@ -402,6 +403,15 @@ static void record(struct ftp_supervisor *s)
 		ftp_log_error("the run failed: %s", s->reason);
 }
 
+/* What runs of this data directory keep in memory, and whose processes are dead. */
+static void sweep(const struct ftp_supervisor *s)
+{
+	char runs[FTP_PATHS_MAX];
+
+	ftp_paths_run(s->params->config->cluster.data_dir, "", runs, sizeof(runs));
+	ftp_shm_sweep(FTP_SHM_HOME, runs);
+}
+
 static int catch_signals(void)
 {
 	sigset_t set;
@@ -436,6 +446,7 @@ void ftp_supervisor_run(const struct ftp_supervisor_params *params)
 	ftp_rundir_file(params->dir, FTP_RUNDIR_SOCKET, s->socket);
 	if (chdir("/"))
 		ftp_log_warn("cannot leave the working directory: %s", strerror(errno));
+	sweep(s);
 	if (params->coordinator)
 		code = ftp_supervisor_children_start_coordinator(s, &err);
 	if (code == FTP_EXIT_OK)
@@ -447,6 +458,7 @@ void ftp_supervisor_run(const struct ftp_supervisor_params *params)
 	if (code == FTP_EXIT_OK)
 		dprintf(params->report_fd, "0 \n");
 	watch(s);
+	sweep(s);
 	record(s);
 	/* After a failed start all is over before its caller hears of it. */
 	if (code != FTP_EXIT_OK)

@@ -19,6 +19,7 @@
 #include "runtime/affinity.h"
 #include "runtime/base/exporter.h"
 #include "runtime/base/log.h"
+#include "runtime/base/shm.h"
 #include "runtime/control.h"
 #include "runtime/cpu.h"
 #include "runtime/export.h"
@@ -247,8 +248,14 @@ static int introduce(struct node *n, struct ftp_error *err)
 /* A full disk is no reason not to train. */
 static int start_recorder(struct node *n, struct ftp_error *err)
 {
-	if (ftp_recorder_open(&n->recorder, n->args.run_dir, n->self->name, err))
+	int rc = ftp_recorder_open(&n->recorder, FTP_SHM_HOME, n->args.run_dir, n->self->name, err);
+
+	if (rc < 0)
 		ftp_log_warn("no flight recorder: %s", err->text);
+	else if (rc == FTP_RECORDER_ON_DISK)
+		ftp_log_warn("the flight recorder is on the run directory's disk, and this node "
+			     "hangs if that does: %s",
+			err->text);
 	return 0;
 }
 

@@ -21,7 +21,7 @@
 
 void ftp_worker_report(struct ftp_worker *w, const struct ftp_outcome *o)
 {
-	ftp_assert(ftp_spsc_push(&w->outcomes, o)); /* rows are held back while it is full */
+	ftp_assert(ftp_spsc_push(&w->outcomes, o));
 	ftp_waker_wake(&w->control_waker);
 }
 
@@ -188,7 +188,8 @@ int ftp_worker_start(
 	ftp_assert(w);
 	w->params = *params;
 	ftp_spsc_init(&w->commands, N_COMMANDS, sizeof(struct ftp_command));
-	ftp_spsc_init(&w->outcomes, N_OUTCOMES, sizeof(struct ftp_outcome));
+	ftp_spsc_init(&w->outcomes, params->n_outcomes ? params->n_outcomes : N_OUTCOMES,
+		sizeof(struct ftp_outcome));
 	ftp_spsc_init(&w->news, N_NEWS, sizeof(struct ftp_replica_news));
 	ftp_spsc_init(&w->persisted, N_PERSISTED, sizeof(struct ftp_persisted));
 	w->snapshots = ftp_snapshots_new();

@@ -28,6 +28,7 @@ struct ftp_worker_params { /* all lent until ftp_worker_stop() */
 	int net_core;		       /* -1: the net loop is folded into the worker's */
 	bool is_drill;		       /* links may be told to emulate later */
 	struct ftp_recorder *recorder; /* NULL: none */
+	uint32_t n_outcomes;	       /* that wait for the control thread, at most; 0: 4096 */
 };
 
 enum ftp_command_kind {

@@ -24,7 +24,7 @@ static void lose_peer(struct ftp_worker *w, bool of_next, const struct ftp_netlo
 	const char *name = ftp_plan_member(a->plan, (uint32_t)e->peer)->name;
 	char text[256], waiting[128];
 
-	if (ftp_transition_is_done_with(&w->transition, of_next, e->peer) || w->finished)
+	if (ftp_transition_is_done_with(&w->transition, of_next, e->peer) || w->finished || w->file)
 		return;
 	if (of_next) {
 		if (e->event.reason == FTP_CONNECTION_IDLE_TIMEOUT)

@@ -155,10 +155,7 @@ static void do_halt(struct ftp_worker *w, const struct ftp_transition_action *ac
 	(void)action;
 	take_down(w, &w->now);
 	take_down(w, &w->retired);
-	ftp_gather_free(w->gather);
-	w->gather = NULL;
-	w->finished = false;
-	w->train_end_ns = 0;
+	ftp_worker_train_halt(w);
 	w->word_ns = ftp_clock_now_ns();
 }
 

@@ -52,7 +52,8 @@ struct ftp_worker {
 	uint64_t export_ns;  /* sum */
 	uint64_t snapshot_cost_ns; /* of this thread, that was not told yet */
 
-	struct ftp_gather *gather; /* after the last step */
+	struct ftp_gather *gather;   /* after the last step */
+	struct ftp_model_file *file; /* the builder writes it: all that was gathered is in it */
 	bool finished, failed;
 	uint64_t train_start_ns, train_end_ns;
 
@@ -63,10 +64,15 @@ struct ftp_worker {
 	struct ftp_measures measures;
 };
 
+/* What is reported while the control thread stands still: what its last commands bring about, that
+ * every member of the next plan is silent, that a peer is lost, the end. */
+#define FTP_WORKER_REPORT_ROOM (FTP_CONFIG_MAX_NODES + 64)
+
 /* worker.c */
 /* Worker thread. */
 void ftp_worker_note(struct ftp_worker *w, enum ftp_record_kind kind, uint64_t now_ns,
 	const char *text, uint64_t a, uint64_t b);
+/* There is room, as rows are held back while there are only FTP_WORKER_REPORT_ROOM places. */
 void ftp_worker_report(struct ftp_worker *w, const struct ftp_outcome *o);
 void ftp_worker_fail(struct ftp_worker *w, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
@@ -115,6 +121,8 @@ bool ftp_worker_snapshots_turn(struct ftp_worker *w, bool is_idle, uint64_t now_
 bool ftp_worker_train_turn(struct ftp_worker *w, uint64_t now_ns);
 /* A plan is in force from now on: metrics, time. */
 void ftp_worker_train_begin(struct ftp_worker *w, uint64_t now_ns);
+/* The plan in force is over where it is: with it what follows its last step. */
+void ftp_worker_train_halt(struct ftp_worker *w);
 /* Steps are being trained, or could be. */
 bool ftp_worker_train_is_on(const struct ftp_worker *w);
 

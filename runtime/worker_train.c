@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "runtime/base/clock.h"
-#include "runtime/safetensors.h"
 #include "runtime/worker_state.h"
 
 bool ftp_worker_train_is_on(const struct ftp_worker *w)
@@ -33,9 +32,9 @@ static bool take_report(struct ftp_worker *w)
 		.n_correct = r.n_correct,
 		.n_samples = r.n_samples};
 
-	if (r.kind == FTP_REPORT_NONE || !ftp_spsc_push(&w->outcomes, &o))
+	if (r.kind == FTP_REPORT_NONE || ftp_spsc_room(&w->outcomes) <= FTP_WORKER_REPORT_ROOM)
 		return false;
-	ftp_waker_wake(&w->control_waker);
+	ftp_worker_report(w, &o);
 	if (r.kind == FTP_REPORT_STEP)
 		ftp_metric_set(w->params.metrics->loss, r.loss);
 	ftp_pipeline_take_report(pipeline);
@@ -95,45 +94,68 @@ static bool train(struct ftp_worker *w, uint64_t now_ns)
 	return turn == FTP_TEMPO_COMPUTED || worked;
 }
 
-static int write_model(struct ftp_worker *w, const char *digest, struct ftp_error *err)
+/* digest: the central node's; else NULL. */
+static void finish(struct ftp_worker *w, const char *digest)
 {
-	const struct ftp_safetensors_info info = {.input_mean = w->params.dataset->mean,
-		.input_std = w->params.dataset->std,
-		.params_digest = digest};
-	char path[4096];
-
-	snprintf(path, sizeof(path), "%s/model.safetensors", w->params.run_dir);
-	return ftp_safetensors_write(
-		path, w->params.model, ftp_gather_states(w->gather), &info, err);
-}
-
-static void finish_gathering(struct ftp_worker *w)
-{
-	struct ftp_outcome o = {.kind = FTP_OUTCOME_FINISHED,
+	const struct ftp_outcome o = {.kind = FTP_OUTCOME_FINISHED,
 		.step = w->now->plan->last_step,
-		.train_s = (double)(w->train_end_ns - w->train_start_ns) * 1e-9};
-	char digest[FTP_DIGEST_HEX];
-	struct ftp_error err;
+		.train_s = (double)(w->train_end_ns - w->train_start_ns) * 1e-9,
+		.text = digest ? strdup(digest) : NULL};
 
-	if (!ftp_gather_is_done(w->gather))
-		return;
-	if (w->now->member == 0) {
-		ftp_gather_digest(w->gather, digest);
-		if (write_model(w, digest, &err)) {
-			ftp_worker_fail(w, "%s", err.text);
-			return;
-		}
-		o.text = strdup(digest);
-	}
 	w->finished = true;
 	ftp_worker_report(w, &o);
+}
+
+/* false: it is not written yet. */
+static bool take_file(struct ftp_worker *w)
+{
+	struct ftp_model_file *f = ftp_builder_written(w->builder);
+
+	if (!f)
+		return false;
+	ftp_assert(f == w->file);
+	w->file = NULL;
+	if (f->failed)
+		ftp_worker_fail(w, "%s", f->err.text);
+	else
+		finish(w, f->digest);
+	ftp_model_file_free(f);
+	return true;
+}
+
+static bool end(struct ftp_worker *w)
+{
+	if (w->finished || w->failed)
+		return false;
+	if (w->file)
+		return take_file(w);
+	if (!w->gather || !ftp_gather_is_done(w->gather))
+		return false;
+	if (w->now->member != 0) {
+		finish(w, NULL);
+		return true;
+	}
+	w->file = ftp_model_file_new(
+		w->gather, w->params.model, w->params.dataset, w->params.run_dir);
+	w->gather = NULL;
+	ftp_builder_write(w->builder, w->file);
+	return true;
+}
+
+void ftp_worker_train_halt(struct ftp_worker *w)
+{
+	ftp_gather_free(w->gather);
+	w->gather = NULL;
+	if (w->file)
+		ftp_builder_drop(w->builder, w->file);
+	w->file = NULL;
+	w->finished = false;
+	w->train_end_ns = 0;
 }
 
 bool ftp_worker_train_turn(struct ftp_worker *w, uint64_t now_ns)
 {
 	if (ftp_worker_train_is_on(w))
 		return train(w, now_ns);
-	if (w->transition.now == FTP_NOW_ENDED && w->gather && !w->finished && !w->failed)
-		finish_gathering(w);
-	return false;
+	return w->transition.now == FTP_NOW_ENDED && end(w);
 }

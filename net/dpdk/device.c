@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/random.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -16,6 +17,7 @@
 #include <rte_ethdev.h>
 
 #include "net/seqpacket.h"
+#include "runtime/base/shm.h"
 
 #define LISTENER "net_memif_listener"
 
@@ -28,12 +30,13 @@ static int listener_inode = -1;
 static char listener_path[80]; /* by which the driver knows it */
 static uint32_t last_id;       /* 0 is the listener's */
 
-/* In this order; the first is the caller's choice, or NULL. */
-static const char *listener_directories[] = {NULL, "/dev/shm", "/tmp"};
+/* In this order: memory first, where no disk is waited for. The second is the caller's choice, or
+ * NULL. */
+static const char *listener_directories[] = {FTP_SHM_HOME, NULL, "/tmp"};
 
 void ftp_device_use_directory(const char *directory)
 {
-	listener_directories[0] = directory;
+	listener_directories[1] = directory;
 }
 
 /* dir_fd: a directory of our own, by whose descriptor the path stays short. */
@@ -42,13 +45,13 @@ static int make_listener_at(int dir_fd)
 	char args[160];
 	int ret, fd;
 
-	snprintf(listener_path, sizeof(listener_path), "/proc/self/fd/%d/memif", dir_fd);
+	snprintf(listener_path, sizeof(listener_path), "/proc/self/fd/%d/" FTP_SHM_SOCKET, dir_fd);
 	snprintf(
 		args, sizeof(args), "role=server,id=0,socket=%s,socket-abstract=no", listener_path);
 	ret = rte_vdev_init(LISTENER, args);
 	if (ret < 0)
 		return ret;
-	fd = openat(dir_fd, "memif", O_PATH | O_CLOEXEC);
+	fd = openat(dir_fd, FTP_SHM_SOCKET, O_PATH | O_CLOEXEC);
 	if (fd < 0) {
 		ret = -errno;
 		rte_vdev_uninit(LISTENER);
@@ -58,19 +61,35 @@ static int make_listener_at(int dir_fd)
 	return 0;
 }
 
+/* Locked, so that nobody takes it for that of a dead process: who did so in the moment before has
+ * removed it. */
+static int open_own(const char *dir)
+{
+	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC), rc;
+
+	if (fd < 0)
+		return -errno;
+	if (!flock(fd, LOCK_EX | LOCK_NB))
+		return fd;
+	rc = -errno;
+	close(fd);
+	return rc;
+}
+
 static int make_listener_in(const char *directory)
 {
 	char dir[PATH_MAX];
 	int ret, dir_fd;
 
-	if (snprintf(dir, sizeof(dir), "%s/ftpipe-XXXXXX", directory) >= (int)sizeof(dir))
+	if (snprintf(dir, sizeof(dir), "%s/" FTP_SHM_LISTENER "XXXXXX", directory) >=
+		(int)sizeof(dir))
 		return -ENAMETOOLONG;
 	if (!mkdtemp(dir))
 		return -errno;
-	dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	ret = dir_fd < 0 ? -errno : make_listener_at(dir_fd);
+	dir_fd = open_own(dir);
+	ret = dir_fd < 0 ? dir_fd : make_listener_at(dir_fd);
 	if (dir_fd >= 0) {
-		unlinkat(dir_fd, "memif", 0);
+		unlinkat(dir_fd, FTP_SHM_SOCKET, 0);
 		close(dir_fd);
 	}
 	rmdir(dir);
@@ -83,8 +102,11 @@ static int make_listener(struct ftp_error *err)
 
 	for (size_t i = 0; listener_inode < 0; i++) {
 		if (i == sizeof(listener_directories) / sizeof(listener_directories[0]))
-			return ftp_error_set(err, -ret, "memif: no listener in %s or %s: %s",
-				listener_directories[1], listener_directories[2], strerror(-ret));
+			return ftp_error_set(err, -ret,
+				"memif: no listener in " FTP_SHM_HOME "%s%s or %s: %s",
+				listener_directories[1] ? ", " : "",
+				listener_directories[1] ? listener_directories[1] : "",
+				listener_directories[2], strerror(-ret));
 		if (listener_directories[i])
 			ret = make_listener_in(listener_directories[i]);
 	}

@@ -1,6 +1,7 @@
 /* DPDK's environment: started once per process, before any memif port; --no-huge unless the config
  * asks for hugepages. Leaves the calling thread's affinity as it was and leaves no file
- * anywhere but in params->directory, kill -9 included. DPDK's warnings and errors go to our log.
+ * anywhere, unless it is killed in a certain moment: then one in /dev/shm, which ftp_shm_sweep()
+ * (runtime/base/shm.h) removes. DPDK's warnings and errors go to our log.
  *
  * Start and stop on one thread. Source: DPDK 22.11 Linux Getting Started Guide, EAL parameters.
  */
@@ -17,8 +18,9 @@ struct ftp_eal_params {
 	size_t memory_bytes; /* DPDK's heap: 16 MiB and FTP_MEMIF_PORT_BYTES for each port open */
 	bool hugepages;
 	const char *extra; /* net.eal of the config: further EAL arguments, or NULL */
-	/* Where a socket may stand for a moment, and stay if we are killed in it: the run's own
-	 * directory; lent until ftp_eal_stop(). NULL or no place for sockets: /dev/shm, /tmp. */
+	/* Where a socket may stand for a moment, and stay if we are killed in it, if /dev/shm is no
+	 * place for it: the run's own directory; lent until ftp_eal_stop(). NULL, or no place for
+	 * sockets either: /tmp. */
 	const char *directory;
 };
 

@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "runtime/base/recorder.h"
@@ -106,15 +107,34 @@ static int by_time(const void *a, const void *b)
 	return 0;
 }
 
+/* A link's file that has gone may be another user's by now, and anything. */
+static int open_flight(const char *path, struct ftp_error *err)
+{
+	int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC), rc = errno;
+	bool is_gone = fd < 0 && rc == ENOENT;
+	struct stat link, s;
+
+	if (fd < 0 && (!is_gone || lstat(path, &link)))
+		return ftp_error_set(err, rc, "%s: %s", path, strerror(rc));
+	if (is_gone)
+		return ftp_error_set(err, rc,
+			"%s: it was in memory, and is gone: the machine was started again before "
+			"the run's end or the next start of a run could move it here",
+			path);
+	if (!fstat(fd, &s) && S_ISREG(s.st_mode) && !lstat(path, &link) &&
+		(s.st_uid == link.st_uid || s.st_uid == geteuid() || s.st_uid == 0))
+		return fd;
+	close(fd);
+	return ftp_error_set(err, EINVAL, "%s: it is no file, or not of who recorded", path);
+}
+
 int ftp_flight_read(struct ftp_flight *f, const char *path, struct ftp_error *err)
 {
 	struct ftp_record *records;
-	int fd = open(path, O_RDONLY | O_CLOEXEC), rc;
+	int fd = open_flight(path, err), rc;
 
-	if (fd < 0) {
-		rc = errno;
-		return ftp_error_set(err, rc, "%s: %s", path, strerror(rc));
-	}
+	if (fd < 0)
+		return fd;
 	*f = (struct ftp_flight){.n = 0};
 	records = malloc(RING_BYTES);
 	f->records = malloc(MAX_RECORDS * sizeof(*f->records));

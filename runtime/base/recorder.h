@@ -1,6 +1,8 @@
 /* Flight recorder: what the threads of a process did last, readable however it ended. A file of
  * fixed size, mapped; a record is a few stores to it, so that what was written is there after kill
- * -9 and after a crash, without a handler. It is not synced: a power cut may take it.
+ * -9 and after a crash, without a handler. It is in memory (shm.h), as a store to a mapped file of
+ * a disk waits for the disk now and then: with a disk that hangs, for ever. Until it is moved to
+ * the run directory, a restart of the machine takes it.
  *
  * The file, little-endian: struct ftp_recorder_head, then one ring per thread: a ring's n-th record
  * lies in place n modulo FTP_RECORDER_RECORDS, with n + 1 as its sequence number, written last; 0
@@ -60,9 +62,13 @@ struct ftp_recorder_head {
 
 struct ftp_recorder; /* opaque */
 
-/* dir/flight-WHO, new; the one that is there becomes flight-WHO.old. Its blocks are allocated. */
-int ftp_recorder_open(
-	struct ftp_recorder **out, const char *dir, const char *who, struct ftp_error *err);
+#define FTP_RECORDER_ON_DISK 1
+
+/* dir/flight-WHO, new, a link to a memory file of home; the one that is there becomes
+ * flight-WHO.old. FTP_RECORDER_ON_DISK: it is a file of dir, as home cannot be used; err says why.
+ */
+int ftp_recorder_open(struct ftp_recorder **out, const char *home, const char *dir, const char *who,
+	struct ftp_error *err);
 /* Notes FTP_RECORD_END if it ended as it should. NULL: nothing. */
 void ftp_recorder_close(struct ftp_recorder *r, bool is_good);
 

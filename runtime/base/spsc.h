@@ -52,6 +52,13 @@ static inline bool ftp_spsc_has_room(struct ftp_spsc *r)
 	return tail - r->head_seen <= r->mask;
 }
 
+/* For who pushes: the next so many pushes succeed. */
+static inline uint32_t ftp_spsc_room(struct ftp_spsc *r)
+{
+	r->head_seen = atomic_load_explicit(&r->head, memory_order_acquire);
+	return r->mask + 1 - (atomic_load_explicit(&r->tail, memory_order_relaxed) - r->head_seen);
+}
+
 /* false: full. */
 static inline bool ftp_spsc_push(struct ftp_spsc *r, const void *item)
 {

@@ -4,20 +4,25 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <linux/magic.h>
+
 #include "runtime/base/prng.h"
+#include "runtime/base/shm.h"
 #include "tests/base/check.h"
 
 static char dir[] = "/tmp/test_recorder.XXXXXX", path[64], old[64];
+static char home[] = FTP_SHM_HOME "/test_recorder.XXXXXX";
 
 static struct ftp_recorder *begin(void)
 {
 	struct ftp_recorder *r;
 	struct ftp_error err;
 
-	assert_int_equal(ftp_recorder_open(&r, dir, "n1", &err), 0);
+	assert_int_equal(ftp_recorder_open(&r, home, dir, "n1", &err), 0);
 	return r;
 }
 
@@ -151,15 +156,97 @@ static void note__survives_kill_9(void **state)
 	}
 }
 
+static bool is_in_memory(void)
+{
+	struct statfs fs;
+
+	assert_int_equal(statfs(path, &fs), 0);
+	return fs.f_type == TMPFS_MAGIC;
+}
+
+static bool is_link(void)
+{
+	struct stat s;
+
+	assert_int_equal(lstat(path, &s), 0);
+	return S_ISLNK(s.st_mode);
+}
+
+/* A store to a mapped file of a disk waits for that. */
+static void open__in_memory_until_it_is_moved(void **state)
+{
+	struct ftp_recorder *r = begin();
+	struct ftp_flight f;
+
+	(void)state;
+	assert_true(is_in_memory() && is_link());
+	note(r, 1);
+	ftp_shm_sweep(home, dir);
+	assert_true(is_link()); /* it lives */
+	ftp_recorder_close(r, true);
+	ftp_shm_sweep(home, dir);
+	assert_false(is_link());
+	f = read_flight(path);
+	assert_int_equal(f.n, 2);
+	ftp_flight_free(&f);
+	ftp_recorder_close(begin(), true);
+	f = read_flight(old);
+	assert_int_equal(f.n, 2);
+	ftp_flight_free(&f);
+}
+
+static void open__on_disk_where_there_is_no_memory(void **state)
+{
+	static const char *const homes[] = {"/nowhere", "/proc"};
+
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		struct ftp_recorder *r;
+		struct ftp_flight f;
+		struct ftp_error err;
+
+		assert_int_equal(
+			ftp_recorder_open(&r, homes[i], dir, "n1", &err), FTP_RECORDER_ON_DISK);
+		assert_non_null(strstr(err.text, homes[i]));
+		assert_false(is_link());
+		note(r, 1);
+		f = read_flight(path);
+		assert_int_equal(f.n, 1);
+		ftp_flight_free(&f);
+		ftp_recorder_close(r, true);
+	}
+}
+
 static void open__where_it_cannot(void **state)
 {
 	struct ftp_recorder *r;
 	struct ftp_error err;
 
 	(void)state;
-	assert_int_equal(ftp_recorder_open(&r, "/nowhere", "n1", &err), -ENOENT);
+	ftp_shm_sweep(home, dir);
+	assert_int_equal(ftp_recorder_open(&r, home, "/nowhere", "n1", &err), -ENOENT);
 	assert_non_null(strstr(err.text, "/nowhere/flight-n1"));
 	ftp_recorder_close(NULL, true);
+	assert_int_equal(rmdir(home), 0); /* nothing is left there */
+	assert_int_equal(mkdir(home, 0700), 0);
+}
+
+/* As after a restart of the machine; then something else under its name. */
+static void read__what_is_gone_from_memory(void **state)
+{
+	struct ftp_flight f;
+	struct ftp_error err;
+	char name[128] = "";
+
+	(void)state;
+	ftp_recorder_close(begin(), true);
+	assert_true(readlink(path, name, sizeof(name) - 1) > 0);
+	assert_int_equal(unlink(name), 0);
+	assert_int_equal(ftp_flight_read(&f, path, &err), -ENOENT);
+	assert_non_null(strstr(err.text, "the machine was started again"));
+	assert_int_equal(mkfifo(name, 0600), 0);
+	assert_int_equal(ftp_flight_read(&f, path, &err), -EINVAL);
+	assert_int_equal(unlink(name), 0);
 }
 
 static void damage(off_t at, uint8_t byte)
@@ -242,7 +329,7 @@ static void read__random_damage(void **state)
 static int make_dir(void **state)
 {
 	(void)state;
-	if (!mkdtemp(dir))
+	if (!mkdtemp(dir) || !mkdtemp(home))
 		return -1;
 	snprintf(path, sizeof(path), "%s/flight-n1", dir);
 	snprintf(old, sizeof(old), "%s/flight-n1.old", dir);
@@ -252,9 +339,10 @@ static int make_dir(void **state)
 static int remove_dir(void **state)
 {
 	(void)state;
+	ftp_shm_sweep(home, dir);
 	unlink(path);
 	unlink(old);
-	return rmdir(dir);
+	return rmdir(home) || rmdir(dir);
 }
 
 int main(void)
@@ -264,7 +352,10 @@ int main(void)
 		cmocka_unit_test(note__the_newest_are_kept),
 		cmocka_unit_test(open__the_one_before_is_kept),
 		cmocka_unit_test(note__survives_kill_9),
+		cmocka_unit_test(open__in_memory_until_it_is_moved),
+		cmocka_unit_test(open__on_disk_where_there_is_no_memory),
 		cmocka_unit_test(open__where_it_cannot),
+		cmocka_unit_test(read__what_is_gone_from_memory),
 		cmocka_unit_test(read__what_is_no_flight),
 		cmocka_unit_test(read__random_damage),
 	};

@@ -26,6 +26,28 @@ static void push__refuses_when_full(void **state)
 	ftp_spsc_deinit(&r);
 }
 
+static void room__what_can_be_pushed(void **state)
+{
+	struct ftp_spsc r;
+	uint32_t v;
+
+	(void)state;
+	ftp_spsc_init(&r, 4, sizeof(uint32_t));
+	r.head = r.tail = r.head_seen = r.tail_seen = UINT32_MAX - 1;
+	for (int round = 0; round < 3; round++) {
+		for (uint32_t i = 0; i < 4; i++) {
+			assert_int_equal(ftp_spsc_room(&r), 4 - i);
+			assert_true(ftp_spsc_push(&r, &i));
+		}
+		assert_int_equal(ftp_spsc_room(&r), 0);
+		for (uint32_t i = 0; i < 4; i++) {
+			assert_true(ftp_spsc_pop(&r, &v));
+			assert_int_equal(ftp_spsc_room(&r), i + 1);
+		}
+	}
+	ftp_spsc_deinit(&r);
+}
+
 static void push__across_the_end_of_the_counters(void **state)
 {
 	struct ftp_spsc r;
@@ -89,6 +111,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(push__refuses_when_full),
+		cmocka_unit_test(room__what_can_be_pushed),
 		cmocka_unit_test(push__across_the_end_of_the_counters),
 		cmocka_unit_test(pop__sees_whole_items_in_order),
 	};

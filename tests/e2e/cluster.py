@@ -195,10 +195,18 @@ class Cluster:
         wait_for(f"the end of all processes {self.processes()}", lambda: not self.processes(),
                  seconds)
 
-    def assert_nothing_left(self):
-        """No process, socket, shared memory or file but the run directories and the lock."""
+    def recorders(self):
+        """Files in memory that flight recorders of the run directories are links to."""
+        return {os.readlink(path) for path in glob.glob(os.path.join(self.data_dir, "runs", "*", "flight-*"))
+                if os.path.islink(path)}
+
+    def assert_nothing_left(self, supervisor_killed=False):
+        """No process, socket, shared memory or file but the run directories and the lock; and, if nobody
+        was left to take it away, what the next start does."""
         self.wait_until_gone()
         new = still_there(self.before)
+        if supervisor_killed:
+            new = {path for path in new if not path.startswith("/dev/shm/ftpipe-")}
         assert not new, f"left behind: {new}"
         if os.path.isdir(self.data_dir):
             names = set(os.listdir(self.data_dir)) - {"runs", "supervisor.lock"}
@@ -211,6 +219,9 @@ class Cluster:
         for process, out in self.followers:
             process.wait(timeout=10)
             out.close()
+        for path in self.recorders():  # there is no next start
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(path)
         shutil.rmtree(self.dir, ignore_errors=True)
 
     def __enter__(self):
@@ -299,13 +310,22 @@ def sockets():
     return {f"socket {name}" for inode, name in ours if inode not in held}
 
 
+def is_locked(path):
+    """By a process that lives, of others' clusters."""
+    with contextlib.suppress(OSError), open("/proc/locks", encoding="utf-8") as f:
+        st = os.stat(path)
+        name = f"{os.major(st.st_dev):02x}:{os.minor(st.st_dev):02x}:{st.st_ino}"
+        return any(name in line.split() for line in f)
+    return False
+
+
 def leftovers():
     """What a killed run could leave on this machine."""
     found = sockets()
     runtime = os.environ.get("XDG_RUNTIME_DIR", "/tmp")
     for pattern in ("/dev/shm/*", "/var/run/dpdk/*", f"{runtime}/dpdk/*", "/tmp/dpdk/*",
                     "/tmp/ftpipe*", "/dev/hugepages/*"):
-        found.update(glob.glob(pattern))
+        found.update(path for path in glob.glob(pattern) if not is_locked(path))
     with open("/proc/meminfo", encoding="utf-8") as f:
         found.update(line.strip() for line in f if line.startswith("HugePages_Free"))
     return found

@@ -27,18 +27,20 @@ class Kill(unittest.TestCase):
                     os.kill(pid, how)
             follower.wait(timeout=SECONDS)
             self.assertLess(time.monotonic() - begin, SECONDS)
-            c.assert_nothing_left()
+            killed = kind in ("everything", "supervisor")
+            c.assert_nothing_left(supervisor_killed=killed)
             self.assertNotEqual(follower.returncode, 0)
             said = c.said()
             for text in who:
                 self.assertIn(text, said)
-            if kind not in ("everything", "supervisor"):
+            if not killed:
                 summary = c.summary()
                 self.assertEqual(summary["state"], "failed")
                 for text in who:
                     self.assertIn(text, summary["reason"])
             if starts_again:
                 self.assertEqual(c.train({"training.steps": 2})["steps"], 2)
+                c.assert_nothing_left()
 
     def test_first_node(self):
         self.kill("n1", ["n1", "SIGKILL"], WITHOUT)
@@ -67,7 +69,9 @@ class Kill(unittest.TestCase):
                 time.sleep(0.25 * i)
                 wait_for("the end of everything", lambda: kill_everything(c), SECONDS)
                 c.followers[-1][0].wait(timeout=SECONDS)
-                c.assert_nothing_left()
+                c.assert_nothing_left(supervisor_killed=True)
+            self.assertEqual(c.train({"training.steps": 2})["steps"], 2)
+            c.assert_nothing_left()
 
 
 class Stop(unittest.TestCase):

@@ -131,8 +131,9 @@ class Operator(unittest.TestCase):
             c.wait_for_steps(c.status()["step"] + 3)
             # The one that came later dies with its supervisor as the others do.
             os.kill(c.pids_of("supervisor")[0], signal.SIGKILL)
-            c.assert_nothing_left()
+            c.assert_nothing_left(supervisor_killed=True)
             self.assertEqual(c.train({"training.steps": 2})["steps"], 2)
+            c.assert_nothing_left()
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/inotify.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -128,6 +129,25 @@ static void memif_explains(void)
 	}
 }
 
+/* The caller's directory may be on a disk that hangs. */
+static void memif_needs_no_disk(void)
+{
+	char dir[] = "/tmp/test_eal.XXXXXX", name[64], event[256];
+	const struct ftp_eal_params eal = {
+		.prefix = "test-eal", .memory_bytes = 32u << 20, .directory = dir};
+	const struct ftp_memif_params params = {.socket = name, .server = true};
+	struct ftp_port *p;
+	int fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+
+	CHECK(mkdtemp(dir) && inotify_add_watch(fd, dir, IN_ALL_EVENTS) >= 0);
+	CHECK(ftp_eal_start(&eal, &error) == 0);
+	snprintf(name, sizeof(name), "ftpipe-test-eal-%d", getpid());
+	CHECK(ftp_memif_open(&p, &params, &error) == 0);
+	CHECK(read(fd, event, sizeof(event)) == -1 && errno == EAGAIN);
+	p->ops->close(p);
+	CHECK(rmdir(dir) == 0);
+}
+
 #define CASE(name, run)                                                                            \
 	static void name(void **state)                                                             \
 	{                                                                                          \
@@ -141,6 +161,7 @@ CASE(start__explains_bad_parameters, start_explains_bad_parameters)
 CASE(start__counts_hugepages, start_counts_hugepages)
 CASE(open__needs_a_started_eal, memif_needs_it)
 CASE(open__explains, memif_explains)
+CASE(open__touches_no_disk, memif_needs_no_disk)
 
 int main(void)
 {
@@ -151,6 +172,7 @@ int main(void)
 		cmocka_unit_test(start__counts_hugepages),
 		cmocka_unit_test(open__needs_a_started_eal),
 		cmocka_unit_test(open__explains),
+		cmocka_unit_test(open__touches_no_disk),
 	};
 
 	return cmocka_run_group_tests_name("eal", tests, NULL, NULL);

@@ -53,7 +53,8 @@ static void open_node(struct rig *r, int i, const struct rig_settings *s)
 		.dataset = i ? NULL : r->dataset,
 		.metrics = &n->metrics,
 		.run_dir = r->run_dir,
-		.net_core = s->net_cores ? 0 : -1};
+		.net_core = s->net_cores ? 0 : -1,
+		.n_outcomes = s->n_outcomes};
 	struct ftp_worker_params with_region = params;
 	struct ftp_error err;
 
@@ -216,7 +217,7 @@ void rig_call(struct rig *r, int node, const struct ftp_command *c)
 {
 	struct rig_node *n = &r->nodes[node];
 
-	if (c->kind >= FTP_COMMAND_PREPARE && c->kind <= FTP_COMMAND_ABANDON)
+	if (c->kind >= FTP_COMMAND_PREPARE && c->kind <= FTP_COMMAND_HALT)
 		n->is_open[c->kind - FTP_COMMAND_PREPARE] = true;
 	assert_int_equal(ftp_worker_command(n->worker, c), 0);
 }

@@ -17,6 +17,7 @@ struct rig_settings {
 	uint64_t disk_every;	      /* not 0: stable ones go to disks, one after the other */
 	uint64_t lead;		      /* steps from naming one to taking it, at least */
 	bool is_late;		      /* every third one is named when some stages have passed it */
+	uint32_t n_outcomes;	      /* as in ftp_worker_params */
 };
 
 /* Stages in order: node and first unit after its own. Nodes of the plan in force that are not named
