@@ -57,6 +57,8 @@ enum sim_plant {
 	SIM_PLANT_DURABLE_EARLY,   /* a node has put every unit, by what it tells */
 	SIM_PLANT_HALTED_IN_FORCE, /* a node that has halted trains, by what it tells */
 	SIM_PLANT_OLD_HALT,	   /* a node halts for any term */
+	SIM_PLANT_UNREACHED,	   /* nodes do not tell whom they do not reach */
+	SIM_PLANT_FAILED_PUT,	   /* a put that failed is told as done */
 	SIM_N_PLANTS,
 };
 

@@ -55,7 +55,9 @@ const char *sim_plant_name(enum sim_plant plant)
 		[SIM_PLANT_NO_JOURNAL_SYNC] = "no sync of the journal",
 		[SIM_PLANT_DURABLE_EARLY] = "a snapshot is durable when one node has put it",
 		[SIM_PLANT_HALTED_IN_FORCE] = "a halted node says that it trains",
-		[SIM_PLANT_OLD_HALT] = "a halt of an old term is obeyed"};
+		[SIM_PLANT_OLD_HALT] = "a halt of an old term is obeyed",
+		[SIM_PLANT_UNREACHED] = "nodes do not tell whom they do not reach",
+		[SIM_PLANT_FAILED_PUT] = "a put that failed is told as done"};
 
 	return names[plant];
 }

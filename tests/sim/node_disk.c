@@ -190,15 +190,19 @@ static bool begin(struct sim_node *n)
 static void end(struct sim_node *n, const struct ftp_checkpoint_event *e)
 {
 	const struct sim_put *p = &n->disk.put;
-	struct ftp_persisted m = {
-		.term = p->term, .step = p->step, .ok = e->outcome == FTP_CHECKPOINT_DONE};
+	bool is_done = e->outcome == FTP_CHECKPOINT_DONE;
+	struct ftp_persisted m = {.term = p->term,
+		.step = p->step,
+		.ok = is_done || n->cluster->spec.plant == SIM_PLANT_FAILED_PUT};
 
 	snprintf(m.text, sizeof(m.text), "%s", m.ok ? "" : e->text);
 	for (uint32_t i = 0; m.ok && i < p->n; i++) {
 		m.unit[m.n_units++] = p->entries[i].unit;
-		sim_cluster_put(n->cluster, n, p->entries[i].unit, p->step, p->entries[i].term);
+		if (is_done)
+			sim_cluster_put(
+				n->cluster, n, p->entries[i].unit, p->step, p->entries[i].term);
 	}
-	if (!m.ok && !may_fail(n))
+	if (!is_done && !may_fail(n))
 		oracle_fail(&n->cluster->oracle, "%s cannot put: %s", n->process->name, e->text);
 	tell(n, &m);
 }

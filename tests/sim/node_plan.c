@@ -360,6 +360,8 @@ static void tell_unreached(struct sim_node *n, int member, const char *text)
 	struct ftp_lost m = {.term = n->next->plan.term,
 		.node = ftp_plan_member(&n->next->plan, (uint32_t)member)->node};
 
+	if (n->cluster->spec.plant == SIM_PLANT_UNREACHED)
+		return;
 	snprintf(m.text, sizeof(m.text), "%s", text);
 	sim_node_say(n, FTP_METHOD_LOST, ftp_lost_encode(&m));
 }
