@@ -130,6 +130,13 @@ static uint64_t newest_whole(
 	return step;
 }
 
+uint64_t ftp_coordinator_holdings_whole(const struct ftp_coordinator *c, uint64_t nodes)
+{
+	struct ftp_catalogue_snapshot s;
+
+	return newest_whole(c, nodes, &s);
+}
+
 uint64_t ftp_coordinator_holdings_step(
 	const struct ftp_coordinator *c, struct ftp_catalogue_snapshot *s)
 {

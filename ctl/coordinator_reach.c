@@ -105,16 +105,22 @@ static double speed_ns(const struct ftp_coordinator *c, uint32_t node)
 	       c->nodes[node].slowness.value;
 }
 
-/* Rather a than b? Who is cut off from more; who is not to be the central node; the slower one; the
- * later one. */
+/* Rather a than b? Who is not needed for what the others hold; who is cut off from more; without
+ * whom a newer step is held; who is not to be the central node; the slower one; the later one. */
 static bool is_rather(const struct ftp_coordinator *c, uint64_t nodes, uint32_t a, uint32_t b)
 {
 	int n_a = __builtin_popcountll(c->nodes[a].unreached & nodes);
 	int n_b = __builtin_popcountll(c->nodes[b].unreached & nodes);
 	uint64_t central = ftp_coordinator_preferred(c, nodes);
+	uint64_t step_a = ftp_coordinator_holdings_whole(c, nodes & ~FTP_NODE_BIT(a));
+	uint64_t step_b = ftp_coordinator_holdings_whole(c, nodes & ~FTP_NODE_BIT(b));
 
+	if (!step_a != !step_b)
+		return step_a;
 	if (n_a != n_b)
 		return n_a > n_b;
+	if (step_a != step_b)
+		return step_a > step_b;
 	if (!(central & FTP_NODE_BIT(a)) != !(central & FTP_NODE_BIT(b)))
 		return central & FTP_NODE_BIT(b);
 	if (speed_ns(c, a) != speed_ns(c, b))

@@ -18,6 +18,8 @@ void ftp_coordinator_holdings_stable(
 	struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a);
 /* The newest step that anybody who has halted holds anything of; 0: none. */
 uint64_t ftp_coordinator_holdings_newest(const struct ftp_coordinator *c);
+/* The newest step that these nodes alone hold whole; 0: none. */
+uint64_t ftp_coordinator_holdings_whole(const struct ftp_coordinator *c, uint64_t nodes);
 /* Where to go on from: a snapshot that is held whole, which *s becomes, or the beginning. What
  * nodes hold that are left out counts only where nothing else is whole. */
 uint64_t ftp_coordinator_holdings_step(

@@ -7,7 +7,8 @@ a snapshot since then is stable; then the node is started again. Times are by th
 the kill, and the wall clock of events.jsonl: from the fault to the first sign of it (detect), the
 parts of the recovery as the coordinator tells them, and from the fault to the first step completed afterwards (all).
 Silent: a cut cable between network namespaces, over UDP; of any node but the first, whose server has the
-coordinator too. Without options: everything. One configuration takes one to two minutes; documents of several are put together by --merge."""
+coordinator too. Without options: everything. One configuration takes one to two minutes; documents of several are
+put together by --merge. Exits with 1 where a target is missed."""
 import argparse
 import datetime
 import json
@@ -294,6 +295,7 @@ def main():
         common.print_json(doc)
     else:
         print_table(doc)
+    return 1 if any(c["misses"] for c in configurations) else 0
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@
 #include "ctl/protocol_operator.h"
 #include "runtime/base/prng.h"
 
-#define LIMIT_NS	 (400 * FTP_NS_PER_S)
+#define LIMIT_NS	 (2000 * FTP_NS_PER_S)
 #define OPERATOR_WAIT_NS (12 * FTP_NS_PER_S) /* until a frozen coordinator is killed */
 #define REAP_NS		 (5 * FTP_NS_PER_S)
 #define MAX_TRIES	 10

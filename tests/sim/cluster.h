@@ -34,9 +34,13 @@ enum sim_fault_kind {
 	SIM_FREEZE_1S,
 	SIM_HANG, /* of a node's worker; its links stay, as with a net loop of its own */
 	SIM_DROP,
-	SIM_POWER, /* of the whole site, for a while */
-	SIM_CRASH, /* of the coordinator's machine alone: what was not synced may be lost */
-	SIM_ECHO,  /* the halt before the plan in force comes to a node, once more */
+	SIM_POWER,	/* of the whole site, for a while */
+	SIM_CRASH,	/* of the coordinator's machine alone: what was not synced may be lost */
+	SIM_ECHO,	/* the halt before the plan in force comes to a node, once more */
+	SIM_PARTED,	/* the link between two nodes is down; both answer the coordinator */
+	SIM_DISK_FAILS, /* an operation of a node's disk, or a few */
+	SIM_DISK_FULL,	/* for a while */
+	SIM_DISK_SLOW,	/* likewise */
 	SIM_N_FAULTS,
 };
 
@@ -53,13 +57,18 @@ enum sim_plant {
 	SIM_PLANT_DURABLE_EARLY,   /* a node has put every unit, by what it tells */
 	SIM_PLANT_HALTED_IN_FORCE, /* a node that has halted trains, by what it tells */
 	SIM_PLANT_OLD_HALT,	   /* a node halts for any term */
+	SIM_PLANT_UNREACHED,	   /* nodes do not tell whom they do not reach */
+	SIM_PLANT_FAILED_PUT,	   /* a put that failed is told as done */
 	SIM_N_PLANTS,
 };
 
 struct sim_fault {
 	enum sim_fault_kind kind;
-	uint32_t moment; /* from 0 */
-	uint32_t victim; /* node of the config, or SIM_COORDINATOR; DROP, POWER, CRASH: none */
+	uint32_t moment;   /* from 0 */
+	uint32_t victim;   /* node of the config, or SIM_COORDINATOR; DROP, POWER, CRASH: none */
+	uint32_t peer;	   /* PART: another node */
+	bool is_one_way;   /* PART: nothing comes to the peer, but from it */
+	uint64_t lasts_ns; /* PART, FULL, SLOW; PART: FTP_NS_NEVER: for good */
 	/* POWER: each process begins again after outage_ns and up to spread_ns more. */
 	uint64_t outage_ns, spread_ns;
 	uint64_t absent;	 /* nodes that do not come back by themselves */
@@ -112,7 +121,9 @@ struct sim_cluster {
 	struct sim_coordinator *coordinator; /* the latest process, as of each name below */
 	struct sim_node *nodes[SIM_MAX_NODES];
 	struct sim_files files;
-	struct simulated_disk *disks[SIM_MAX_NODES]; /* NULL: none */
+	struct simulated_disk *disks[SIM_MAX_NODES];			     /* NULL: none */
+	uint64_t full_until_ns[SIM_MAX_NODES], slow_until_ns[SIM_MAX_NODES]; /* disks */
+	uint64_t faulty_disks;						     /* nodes: may fail */
 	/* By node and step: units that its disk has acknowledged, and keeps. */
 	uint16_t on_disk[SIM_MAX_NODES][SIM_MAX_STEPS];
 	struct ftp_exited missed[SIM_MAX_NODES]; /* told to no coordinator yet; who "": none */
@@ -127,8 +138,9 @@ struct sim_cluster {
 	int64_t asked;	     /* the order under way, in the coordinator's asks; -1 */
 	bool counts;
 	uint32_t n_moments;
-	struct sim_moment *moments; /* NULL: not kept */
-	uint64_t hit;		    /* nodes that a fault may have ended */
+	struct sim_moment *moments;	/* NULL: not kept */
+	uint64_t hit;			/* nodes that a fault may have ended */
+	uint64_t parted[SIM_MAX_NODES]; /* from whom each was ever parted */
 	bool is_worker_hit;
 	uint64_t answer_by_ns;		 /* a frozen coordinator is killed then; 0: none is */
 	uint64_t reap_ns;		 /* the supervisor ends what is left */

@@ -4,6 +4,8 @@
 
 #include "runtime/base/prng.h"
 
+#define LONG_NS (120 * FTP_NS_PER_S) /* a run on one node */
+
 struct draw {
 	uint64_t key, n;
 };
@@ -40,7 +42,7 @@ static void draw_plan(struct draw *d, const struct sim_spec *spec, struct sim_or
 static enum sim_fault_kind draw_loss(struct draw *d)
 {
 	static const enum sim_fault_kind kinds[] = {SIM_KILL, SIM_KILL, SIM_KILL, SIM_KILL,
-		SIM_FREEZE_1S, SIM_DROP, SIM_CRASH, SIM_ECHO};
+		SIM_FREEZE_1S, SIM_DROP, SIM_CRASH, SIM_ECHO, SIM_PARTED};
 
 	return kinds[below(d, sizeof(kinds) / sizeof(*kinds))];
 }
@@ -49,6 +51,46 @@ static enum sim_fault_kind draw_loss(struct draw *d)
 static uint32_t draw_moment(struct draw *d, const struct sim_spec *spec, uint32_t i, uint32_t most)
 {
 	return i && below(d, 2) ? spec->faults[i - 1].moment + below(d, 40) : below(d, most);
+}
+
+/* For a moment, for as long as it takes to be noticed, for longer than it is left at that, or for
+ * good. */
+static void draw_part(struct draw *d, const struct sim_spec *spec, struct sim_fault *f)
+{
+	static const uint64_t longest_s[] = {7, 30, 100};
+	uint32_t n = below(d, 4);
+
+	f->victim = below(d, spec->n_nodes);
+	f->peer = (f->victim + 1 + below(d, spec->n_nodes - 1)) % spec->n_nodes;
+	f->is_one_way = below(d, 3) == 0;
+	f->lasts_ns = FTP_NS_NEVER;
+	if (n < 3)
+		f->lasts_ns = (1 + below(d, (uint32_t)longest_s[n] * 1000)) * FTP_NS_PER_MS;
+}
+
+static void draw_parts(struct draw *d, struct sim_spec *spec)
+{
+	uint64_t ns = spec->n_steps * spec->n_units * spec->n_micro * 8 * spec->unit_ns;
+	bool is_any = false;
+
+	for (uint32_t i = 0; i < spec->n_faults; i++) {
+		if (spec->faults[i].kind != SIM_PARTED)
+			continue;
+		draw_part(d, spec, &spec->faults[i]);
+		is_any = true;
+	}
+	if (is_any && below(d, 2) && ns < LONG_NS) /* so that there is time to try again */
+		spec->unit_ns *= LONG_NS / ns;
+}
+
+static void draw_disk_fault(struct draw *d, const struct sim_spec *spec, struct sim_fault *f)
+{
+	static const enum sim_fault_kind kinds[] = {
+		SIM_DISK_FAILS, SIM_DISK_FAILS, SIM_DISK_FULL, SIM_DISK_SLOW};
+
+	f->kind = kinds[below(d, sizeof(kinds) / sizeof(*kinds))];
+	f->victim = below(d, spec->n_nodes);
+	f->lasts_ns = (1 + below(d, 5000)) * FTP_NS_PER_MS;
 }
 
 static void draw_losses(struct draw *d, struct sim_spec *spec)
@@ -107,6 +149,8 @@ static void draw_site(struct draw *d, struct sim_spec *spec)
 
 		if (below(d, 3) == 0)
 			draw_outage(d, spec, f);
+		else if (below(d, 4) == 0)
+			draw_disk_fault(d, spec, f);
 	}
 }
 
@@ -151,6 +195,8 @@ static void draw_turns(struct draw *d, struct sim_spec *spec)
 		*f = (struct sim_fault){.kind = SIM_KILL, .victim = below(d, spec->n_nodes + 1)};
 		if (below(d, 4))
 			draw_turn(d, spec, f);
+		else if (below(d, 2))
+			draw_disk_fault(d, spec, f);
 		f->moment = moment;
 	}
 }
@@ -159,7 +205,7 @@ struct sim_spec draw_spec(uint64_t seed, enum draw_kind kind)
 {
 	static const char *const cuts[] = {"", "equal", "auto"};
 	static const enum sim_fault_kind faults[] = {SIM_KILL, SIM_FREEZE, SIM_FREEZE_1S, SIM_HANG,
-		SIM_DROP, SIM_KILL, SIM_CRASH, SIM_ECHO};
+		SIM_DROP, SIM_KILL, SIM_CRASH, SIM_ECHO, SIM_PARTED};
 	bool snapshots = kind != DRAW_CHANGES;
 	struct draw d = {.key = ftp_prng_key(seed, FTP_PRNG_FAULT, 0)};
 	struct sim_spec spec = {.seed = seed,
@@ -192,7 +238,7 @@ struct sim_spec draw_spec(uint64_t seed, enum draw_kind kind)
 			draw_plan(&d, &spec, o);
 	}
 	for (uint32_t i = 0; i < spec.n_faults; i++)
-		spec.faults[i] = (struct sim_fault){.kind = faults[below(&d, 8)],
+		spec.faults[i] = (struct sim_fault){.kind = faults[below(&d, 9)],
 			.moment = draw_moment(&d, &spec, i, 100 * spec.n_nodes),
 			.victim = below(&d, spec.n_nodes + 1)};
 	if (snapshots && below(&d, 2))
@@ -203,6 +249,7 @@ struct sim_spec draw_spec(uint64_t seed, enum draw_kind kind)
 		draw_site(&d, &spec);
 	if (kind == DRAW_TURNS)
 		draw_turns(&d, &spec);
+	draw_parts(&d, &spec);
 	for (uint32_t i = 0; i < spec.n_faults; i++)
 		if (spec.faults[i].victim == spec.n_nodes)
 			spec.faults[i].victim = SIM_COORDINATOR;

@@ -35,7 +35,11 @@ const char *sim_fault_name(enum sim_fault_kind kind)
 		[SIM_DROP] = "drop a message",
 		[SIM_POWER] = "cut the power",
 		[SIM_CRASH] = "crash the coordinator's machine",
-		[SIM_ECHO] = "repeat an old halt to"};
+		[SIM_ECHO] = "repeat an old halt to",
+		[SIM_PARTED] = "part two nodes",
+		[SIM_DISK_FAILS] = "fail a disk operation",
+		[SIM_DISK_FULL] = "full disk for a while",
+		[SIM_DISK_SLOW] = "slow disk for a while"};
 
 	return names[kind];
 }
@@ -51,15 +55,18 @@ const char *sim_plant_name(enum sim_plant plant)
 		[SIM_PLANT_NO_JOURNAL_SYNC] = "no sync of the journal",
 		[SIM_PLANT_DURABLE_EARLY] = "a snapshot is durable when one node has put it",
 		[SIM_PLANT_HALTED_IN_FORCE] = "a halted node says that it trains",
-		[SIM_PLANT_OLD_HALT] = "a halt of an old term is obeyed"};
+		[SIM_PLANT_OLD_HALT] = "a halt of an old term is obeyed",
+		[SIM_PLANT_UNREACHED] = "nodes do not tell whom they do not reach",
+		[SIM_PLANT_FAILED_PUT] = "a put that failed is told as done"};
 
 	return names[plant];
 }
 
-/* A coordinator that stands still for a moment takes nobody for lost. */
+/* A coordinator that stands still for a moment takes nobody for lost; who is parted is counted when
+ * the links are known to be lost. */
 static bool is_cause(const struct sim_fault *f)
 {
-	return f->kind != SIM_ECHO && !(f->kind == SIM_FREEZE_1S && f->victim == SIM_COORDINATOR);
+	return f->kind < SIM_ECHO && !(f->kind == SIM_FREEZE_1S && f->victim == SIM_COORDINATOR);
 }
 
 static void count(struct sim_cluster *c, const struct sim_fault *f)
@@ -114,6 +121,43 @@ static void echo(struct sim_cluster *c, const struct sim_fault *f)
 	sim_coordinator_echo(c->coordinator, f->victim);
 }
 
+/* One way first. Links survive it where it is short: then it may cost no recovery. */
+static void part(struct sim_cluster *c, const struct sim_fault *f)
+{
+	uint64_t until_ns =
+		f->lasts_ns == FTP_NS_NEVER ? FTP_NS_NEVER : c->world.now_ns + f->lasts_ns;
+	uint32_t a = f->victim + 1, b = f->peer + 1; /* places */
+	bool is_fatal;
+
+	if (f->victim == SIM_COORDINATOR || sim_is_cut(&c->world, a, b) ||
+		sim_is_cut(&c->world, b, a))
+		return;
+	sim_say(&c->world, "***", "%s %s %s%s", c->names[f->victim],
+		f->is_one_way ? "is not heard any more by" : "and", c->names[f->peer],
+		f->is_one_way ? "" : " do not hear each other any more");
+	count(c, f);
+	c->hit |= FTP_NODE_BIT(f->victim) | FTP_NODE_BIT(f->peer);
+	c->parted[f->victim] |= FTP_NODE_BIT(f->peer);
+	is_fatal = sim_cut(&c->world, a, b, until_ns);
+	if (!f->is_one_way)
+		is_fatal |= sim_cut(&c->world, b, a, until_ns);
+	c->n_causes += is_fatal;
+}
+
+static void fail_disk(struct sim_cluster *c, const struct sim_fault *f)
+{
+	static const char *const names[] = {[SIM_DISK_FAILS] = "begins to fail",
+		[SIM_DISK_FULL] = "is full",
+		[SIM_DISK_SLOW] = "becomes slow"};
+
+	if (f->victim == SIM_COORDINATOR || !c->disks[f->victim] ||
+		!c->nodes[f->victim]->process->alive)
+		return;
+	sim_say(&c->world, "***", "the disk of %s %s", c->names[f->victim], names[f->kind]);
+	count(c, f);
+	sim_site_fail_disk(c, f);
+}
+
 /* A node or the coordinator fails. */
 static void strike_process(struct sim_cluster *c, const struct sim_fault *f)
 {
@@ -152,6 +196,10 @@ static bool strike(struct sim_cluster *c, const struct sim_fault *f, struct sim_
 		crash(c, f);
 	else if (f->kind == SIM_ECHO)
 		echo(c, f);
+	else if (f->kind == SIM_PARTED)
+		part(c, f);
+	else if (f->kind > SIM_PARTED)
+		fail_disk(c, f);
 	else
 		strike_process(c, f);
 	return false;

@@ -19,6 +19,14 @@ static struct {
 		n_struck_central;
 } sum;
 
+#define MAX_REASONS 64
+#define MAX_PRINTED 8
+
+static struct reason {
+	char text[160];
+	uint64_t n;
+} reasons[MAX_REASONS]; /* why runs failed, by kind; the last one is of all that have no place */
+
 static void on_abort(int signal_number)
 {
 	const char *const parts[] = {harness_options.program, " ", harness_label};
@@ -80,6 +88,33 @@ void harness_read_options(int argc, char **argv)
 	ftp_assert(o->every);
 }
 
+/* Without its numbers, names of nodes included. */
+static void write_kind(const char *reason, char *text, size_t bytes)
+{
+	size_t at = 0, digits;
+
+	for (; *reason && at + 1 < bytes; reason += digits ? digits : 1) {
+		digits = strspn(reason, "0123456789");
+		text[at++] = digits ? '#' : *reason;
+	}
+	text[at] = 0;
+}
+
+static void add_reason(const char *when, const char *reason)
+{
+	char text[sizeof(reasons[0].text)];
+	size_t at = strlen(when);
+	int i = 0;
+
+	strcpy(text, when);
+	write_kind(reason, text + at, sizeof(text) - at);
+	while (i < MAX_REASONS - 1 && reasons[i].n && strcmp(reasons[i].text, text))
+		i++;
+	snprintf(reasons[i].text, sizeof(reasons[i].text), "%s",
+		i < MAX_REASONS - 1 ? text : "others");
+	reasons[i].n++;
+}
+
 static void add(const struct sim_cluster *c)
 {
 	sum.n_cases++;
@@ -93,6 +128,8 @@ static void add(const struct sim_cluster *c)
 	sum.n_coordinators += c->n_coordinators;
 	sum.n_completed += c->coordinator->outcome == FTP_END_COMPLETED;
 	sum.n_failed += c->coordinator->outcome == FTP_END_FAILED;
+	if (c->coordinator->outcome == FTP_END_FAILED)
+		add_reason(c->now_term ? "" : "before training: ", c->coordinator->reason);
 	sum.n_indirect += c->is_blame_indirect;
 	for (int i = 0; i < SIM_N_FAULTS; i++)
 		sum.n_struck[i] += c->n_struck[i];
@@ -179,6 +216,20 @@ static void compare(const char *name, const char *trace)
 	free(expected);
 }
 
+/* Each moment is found in what happens when the faults before it strike. */
+static void add_strikes(struct sim_spec *spec, const struct harness_life *life)
+{
+	spec->n_faults = 0;
+	for (int i = 0; i < HARNESS_MAX_STRIKES && life->strikes[i].moment; i++) {
+		const struct harness_strike *s = &life->strikes[i];
+		uint32_t moment = harness_find_moment(spec, s->moment, s->nth);
+
+		spec->faults[i] = s->fault;
+		spec->faults[i].moment = moment;
+		spec->n_faults++;
+	}
+}
+
 static void check_life(const struct sim_spec *scenario, const struct harness_life *life)
 {
 	static struct sim_cluster c;
@@ -187,17 +238,13 @@ static void check_life(const struct sim_spec *scenario, const struct harness_lif
 	char *text = NULL;
 	size_t bytes;
 
-	if (life->moment[0]) {
-		spec.n_faults = 1;
-		spec.faults[0] = life->fault;
-		spec.faults[0].moment = harness_find_moment(scenario, life->moment, life->nth);
-	}
+	add_strikes(&spec, life);
 	spec.trace = open_memstream(&text, &bytes);
 	assert_non_null(spec.trace);
 	spec.traces_window = true;
 	is_as_told =
 		sim_cluster_run(&c, &spec, false) &&
-		(life->waited_for[0] ? strstr(c.waited_for, life->waited_for) != NULL : !c.n_waits);
+		(life->waited_for ? strstr(c.waited_for, life->waited_for) != NULL : !c.n_waits);
 	if (!is_as_told)
 		print_message("%s: %s%s\n", life->name, c.oracle.failure, c.waited_for);
 	sim_cluster_free(&c);
@@ -217,6 +264,22 @@ void harness_check_lives(
 double harness_seconds(void)
 {
 	return sum.n_cases ? (double)(ftp_clock_now_ns() - sum.began_ns) * 1e-9 : 0;
+}
+
+static int compare_reasons(const void *a, const void *b)
+{
+	const struct reason *x = a, *y = b;
+
+	return (x->n < y->n) - (x->n > y->n);
+}
+
+/* The most frequent ones. */
+static void print_reasons(void)
+{
+	qsort(reasons, MAX_REASONS, sizeof(reasons[0]), compare_reasons);
+	for (int i = 0; i < MAX_PRINTED && reasons[i].n; i++)
+		print_message("  failed %llu times: %s\n", LL(reasons[i].n), reasons[i].text);
+	memset(reasons, 0, sizeof(reasons));
 }
 
 void harness_report(const char *what, unsigned n_bad)
@@ -240,6 +303,7 @@ void harness_report(const char *what, unsigned n_bad)
 		print_message(" %s %llu%s",
 			i ? ftp_coordinator_phase_name((enum ftp_change_phase)i) : "no change",
 			LL(sum.n_struck_in[i]), i + 1 < FTP_N_CHANGE_PHASES ? "," : "\n");
+	print_reasons();
 	memset(&sum, 0, sizeof(sum));
 	assert_int_equal(n_bad, 0);
 }

@@ -41,14 +41,19 @@ uint32_t harness_moments(const struct sim_spec *spec, struct sim_moment **moment
 /* The nth moment, from 1, of those whose name begins so. */
 uint32_t harness_find_moment(const struct sim_spec *spec, const char *what, unsigned nth);
 
-/* A named life: a scenario with one fault. From the fault on, or from where the scenario's window
- * opens, its trace is that in the folder of traces, which FTP_TRACES_WRITE=1 writes anew for
+#define HARNESS_MAX_STRIKES 2
+
+/* A named life: a scenario with a fault or two. From the first one on, or from where the scenario's
+ * window opens, its trace is that in the folder of traces, which FTP_TRACES_WRITE=1 writes anew for
  * review. */
 struct harness_life {
-	const char *name, *moment; /* moment "": there is no fault */
-	unsigned nth;
-	struct sim_fault fault;
-	const char *waited_for; /* "": for nobody */
+	const char *name;
+	struct harness_strike {
+		const char *moment; /* NULL: there is no such fault */
+		unsigned nth;
+		struct sim_fault fault;
+	} strikes[HARNESS_MAX_STRIKES];
+	const char *waited_for; /* NULL: for nobody */
 };
 void harness_check_lives(
 	const struct sim_spec *scenario, const struct harness_life *lives, size_t n);

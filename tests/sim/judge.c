@@ -7,10 +7,12 @@
 
 #define LL(x) ((unsigned long long)(x))
 
-/* It was there when nodes were told to halt, and is still. */
+/* It was there when nodes were told to halt, and is still; what one holds that is left out because
+ * it does not reach another counts only where nothing else is whole. */
 static bool takes_part(const struct sim_cluster *c, uint32_t node)
 {
 	return !sim_cluster_is_ghost(c, c->nodes[node]) &&
+	       !(ftp_coordinator_reach_left_out(c->coordinator->core) & FTP_NODE_BIT(node)) &&
 	       c->halted[node] == c->nodes[node]->incarnation;
 }
 
@@ -216,6 +218,38 @@ static bool may_be_half_held(const struct sim_cluster *c, const char *reason)
 	       strstr(reason, "was away while a plan was on its way, and there is no snapshot");
 }
 
+/* These nodes are there, reach each other, and have every unit of the step. */
+static bool could_go_on(const struct sim_cluster *c, uint64_t nodes, uint64_t step)
+{
+	uint32_t held = 0;
+
+	for (uint32_t i = 0; i < c->spec.n_nodes; i++) {
+		if (!(nodes & FTP_NODE_BIT(i)))
+			continue;
+		if (sim_cluster_is_ghost(c, c->nodes[i]))
+			return false;
+		held |= c->nodes[i]->ever_stored[step];
+		for (uint32_t k = 0; k < c->spec.n_nodes; k++)
+			if (nodes & FTP_NODE_BIT(k) && c->parted[i] & FTP_NODE_BIT(k))
+				return false;
+	}
+	return nodes && (!step || held == (1u << c->spec.n_units) - 1);
+}
+
+/* The run ends because links are down: without them nobody could go on, or not from where it must.
+ */
+static void judge_parted(struct sim_cluster *c)
+{
+	uint64_t nodes = 0;
+
+	while (nodes < FTP_NODE_BIT(c->spec.n_nodes) && !could_go_on(c, nodes, c->stable_step))
+		nodes++;
+	if (nodes < FTP_NODE_BIT(c->spec.n_nodes))
+		oracle_fail(&c->oracle,
+			"nodes %llx hold step %llu and reach each other, but the run failed: %s",
+			LL(nodes), LL(c->stable_step), c->coordinator->reason);
+}
+
 static void judge_failure(struct sim_cluster *c)
 {
 	const char *reason = c->coordinator->reason;
@@ -223,6 +257,8 @@ static void judge_failure(struct sim_cluster *c)
 
 	if (sscanf(reason, "step %llu was not passed in", &step) == 1)
 		judge_poison(c, step);
+	else if (c->now_term && strstr(reason, "do not reach each other"))
+		judge_parted(c);
 	else if (c->spec.snapshot_every && c->now_term)
 		oracle_fail(&c->oracle, "nodes can be lost, but the run failed: %s", reason);
 	else if (c->is_worker_hit && strstr(reason, "no stage has computed anything"))

@@ -462,6 +462,7 @@ static struct sim_node *make(struct sim_cluster *c, uint32_t index)
 	n->give_up_ns = FTP_NS_NEVER;
 	c->nodes[index] = n;
 	n->process = sim_process_new(&c->world, c->names[index], &ops, n);
+	n->process->place = index + 1;
 	return n;
 }
 

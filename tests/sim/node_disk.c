@@ -10,6 +10,7 @@
 #define SEGMENT_BYTES 8192 /* small, so that segments are added and recycled */
 #define OPS_A_TURN    4
 #define OP_NS	      (2 * FTP_NS_PER_MS) /* at most */
+#define SLOW_OP_NS    (2 * FTP_NS_PER_S)
 #define RUN	      1
 
 static struct ftp_disk *seam(struct sim_node *n)
@@ -59,6 +60,11 @@ static uint32_t n_records(const struct sim_node *n)
 	return t.n_records;
 }
 
+static bool may_fail(const struct sim_node *n)
+{
+	return n->cluster->faulty_disks & FTP_NODE_BIT(n->index);
+}
+
 void sim_node_disk_open(struct sim_node *n, struct simulated_disk *disk)
 {
 	const struct sim_spec *spec = &n->cluster->spec;
@@ -71,8 +77,13 @@ void sim_node_disk_open(struct sim_node *n, struct simulated_disk *disk)
 	if (spec->plant == SIM_PLANT_NO_SYNC)
 		simulated_disk_leave_out(disk, SIMULATED_NO_SEGMENT_SYNC);
 	ftp_assert(!ftp_checkpoint_new(&n->disk.store, &settings, seam(n)));
-	if (await(n).outcome != FTP_CHECKPOINT_DONE)
-		oracle_fail(&n->cluster->oracle, "%s cannot open its disk", n->process->name);
+	if (await(n).outcome != FTP_CHECKPOINT_DONE) {
+		if (!may_fail(n))
+			oracle_fail(
+				&n->cluster->oracle, "%s cannot open its disk", n->process->name);
+		sim_node_disk_close(n); /* it goes on without */
+		return;
+	}
 	for (uint32_t i = 0; i < n_records(n); i++) {
 		const struct ftp_checkpoint_name *name = record_at(n, i);
 
@@ -136,8 +147,10 @@ static void collect(struct sim_node *n, uint64_t term, uint64_t step)
 static void later(struct sim_node *n)
 {
 	struct sim_world *w = &n->cluster->world;
+	bool is_slow = w->now_ns < n->cluster->slow_until_ns[n->index];
 
-	sim_timer(w, n->process, w->now_ns + sim_draw(w, OP_NS), SIM_DISK, 0);
+	sim_timer(
+		w, n->process, w->now_ns + sim_draw(w, is_slow ? SLOW_OP_NS : OP_NS), SIM_DISK, 0);
 }
 
 void sim_node_disk_retain(struct sim_node *n, const struct ftp_retain *m)
@@ -177,15 +190,19 @@ static bool begin(struct sim_node *n)
 static void end(struct sim_node *n, const struct ftp_checkpoint_event *e)
 {
 	const struct sim_put *p = &n->disk.put;
-	struct ftp_persisted m = {
-		.term = p->term, .step = p->step, .ok = e->outcome == FTP_CHECKPOINT_DONE};
+	bool is_done = e->outcome == FTP_CHECKPOINT_DONE;
+	struct ftp_persisted m = {.term = p->term,
+		.step = p->step,
+		.ok = is_done || n->cluster->spec.plant == SIM_PLANT_FAILED_PUT};
 
 	snprintf(m.text, sizeof(m.text), "%s", m.ok ? "" : e->text);
 	for (uint32_t i = 0; m.ok && i < p->n; i++) {
 		m.unit[m.n_units++] = p->entries[i].unit;
-		sim_cluster_put(n->cluster, n, p->entries[i].unit, p->step, p->entries[i].term);
+		if (is_done)
+			sim_cluster_put(
+				n->cluster, n, p->entries[i].unit, p->step, p->entries[i].term);
 	}
-	if (!m.ok)
+	if (!is_done && !may_fail(n))
 		oracle_fail(&n->cluster->oracle, "%s cannot put: %s", n->process->name, e->text);
 	tell(n, &m);
 }

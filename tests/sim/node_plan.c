@@ -355,18 +355,33 @@ void sim_node_built(struct sim_node *n, uint64_t serial)
 		happen_kind(n, FTP_TRANSITION_BUILT);
 }
 
+static void tell_unreached(struct sim_node *n, int member, const char *text)
+{
+	struct ftp_lost m = {.term = n->next->plan.term,
+		.node = ftp_plan_member(&n->next->plan, (uint32_t)member)->node};
+
+	if (n->cluster->spec.plant == SIM_PLANT_UNREACHED)
+		return;
+	snprintf(m.text, sizeof(m.text), "%s", text);
+	sim_node_say(n, FTP_METHOD_LOST, ftp_lost_encode(&m));
+}
+
 void sim_node_connect_deadline(struct sim_node *n, uint64_t serial)
 {
+	static const char silence[] = "did not answer this stage within 15 s";
 	char text[256];
 	size_t at = 0;
 
 	if (!n->next || n->next->serial != serial || !n->next->unheard)
 		return;
-	for (int i = 0; i < ftp_moves_n_members(&n->next->plan); i++)
-		if (n->next->unheard & UINT64_C(1) << i)
-			at += (size_t)snprintf(text + at, sizeof(text) - at, "%s%s", at ? ", " : "",
-				ftp_plan_member(&n->next->plan, (uint32_t)i)->name);
-	snprintf(text + at, sizeof(text) - at, " did not answer this stage within 15 s");
+	for (int i = 0; i < ftp_moves_n_members(&n->next->plan); i++) {
+		if (!(n->next->unheard & UINT64_C(1) << i))
+			continue;
+		tell_unreached(n, i, silence);
+		at += (size_t)snprintf(text + at, sizeof(text) - at, "%s%s", at ? ", " : "",
+			ftp_plan_member(&n->next->plan, (uint32_t)i)->name);
+	}
+	snprintf(text + at, sizeof(text) - at, " %s", silence);
 	next_fails(n, text);
 }
 
@@ -387,6 +402,8 @@ void sim_node_unlinked(struct sim_node *n, struct sim_stage *s, struct sim_conn 
 		return;
 	snprintf(text, sizeof(text), "lost %s: %s",
 		ftp_plan_member(&s->plan, (uint32_t)member)->name, why);
+	if (of_next && why == sim_silent)
+		tell_unreached(n, member, why);
 	if (of_next)
 		next_fails(n, text);
 	else

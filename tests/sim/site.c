@@ -1,5 +1,6 @@
 #include "tests/sim/site.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,7 +10,9 @@
 #define MAX_DOUBLING 6
 #define MAX_PENDING  8192
 
-enum timer { START_NODE, START_COORDINATOR };
+#define FAILS_WITHIN 40 /* operations */
+
+enum timer { START_NODE, START_COORDINATOR, DISK_HAS_ROOM };
 
 static const struct sim_node *node_of(const struct sim_cluster *c, const struct sim_process *p)
 {
@@ -115,6 +118,8 @@ static void on_timer(void *self, int kind, uint64_t tag)
 		sim_say(&c->world, "***", "the coordinator is started again");
 		start_coordinator(c);
 		c->n_coordinators++;
+	} else if (kind == DISK_HAS_ROOM && c->full_until_ns[tag] <= c->world.now_ns) {
+		simulated_disk_capacity(c->disks[tag], 0);
 	}
 }
 
@@ -139,12 +144,44 @@ void sim_site_begin(struct sim_cluster *c)
 			sim_node_new(c, i);
 }
 
+/* It has as much as fits. */
+static void fill(struct sim_cluster *c, uint32_t node)
+{
+	simulated_disk_capacity(c->disks[node], 1 + simulated_disk_bytes(c->disks[node]));
+}
+
+void sim_site_fail_disk(struct sim_cluster *c, const struct sim_fault *f)
+{
+	static const enum simulated_fault_kind kinds[] = {
+		SIMULATED_FAILS, SIMULATED_TEARS, SIMULATED_LOSES, SIMULATED_DOES};
+	struct simulated_disk *d = c->disks[f->victim];
+	uint64_t until_ns = c->world.now_ns + f->lasts_ns;
+
+	c->faulty_disks |= FTP_NODE_BIT(f->victim);
+	if (f->kind == SIM_DISK_SLOW)
+		c->slow_until_ns[f->victim] = until_ns;
+	if (f->kind == SIM_DISK_FAILS)
+		simulated_disk_fault(d,
+			(struct simulated_fault){.kind = kinds[sim_draw(&c->world, 4)],
+				.first =
+					simulated_disk_n_ops(d) + sim_draw(&c->world, FAILS_WITHIN),
+				.n = 1 + sim_draw(&c->world, 2),
+				.error = EIO});
+	if (f->kind != SIM_DISK_FULL)
+		return;
+	c->full_until_ns[f->victim] = until_ns;
+	fill(c, f->victim);
+	sim_timer(&c->world, c->site, until_ns, DISK_HAS_ROOM, f->victim);
+}
+
 /* What a simulated disk leaves behind is another one. */
 static void replace(struct sim_cluster *c, uint32_t node, struct simulated_disk *by)
 {
 	sim_node_disk_close(c->nodes[node]);
 	simulated_disk_free(c->disks[node]);
 	c->disks[node] = by;
+	if (c->full_until_ns[node] > c->world.now_ns)
+		fill(c, node);
 }
 
 void sim_site_end(struct sim_cluster *c, struct sim_process *p)
@@ -246,6 +283,7 @@ static struct simulated_disk *after_cut(struct sim_cluster *c, const struct simu
 
 void sim_site_wipe(struct sim_cluster *c, uint32_t node)
 {
+	c->full_until_ns[node] = c->slow_until_ns[node] = 0;
 	if (c->disks[node])
 		replace(c, node, simulated_disk_new(sim_draw(&c->world, UINT64_MAX)));
 	memset(c->on_disk[node], 0, sizeof(c->on_disk[node]));

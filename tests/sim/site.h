@@ -24,6 +24,8 @@ void sim_site_crash(struct sim_cluster *c);
 /* Of a node that does not run: its disk is replaced, or part of it rots. */
 void sim_site_wipe(struct sim_cluster *c, uint32_t node);
 void sim_site_damage(struct sim_cluster *c, uint32_t node);
+/* Of a node that runs: operations fail, or it is full or slow for a while. */
+void sim_site_fail_disk(struct sim_cluster *c, const struct sim_fault *f);
 /* No coordinator runs, and none will. */
 bool sim_site_is_over(const struct sim_cluster *c);
 /* Somebody is to be started. */

@@ -103,6 +103,8 @@ static void plant__each_is_found(void **state)
 		[SIM_PLANT_DURABLE_EARLY] = DRAW_SITE,
 		[SIM_PLANT_HALTED_IN_FORCE] = DRAW_STORM,
 		[SIM_PLANT_OLD_HALT] = DRAW_STORM,
+		[SIM_PLANT_UNREACHED] = DRAW_STORM,
+		[SIM_PLANT_FAILED_PUT] = DRAW_SITE,
 	};
 
 	(void)state;

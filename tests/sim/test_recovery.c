@@ -1,7 +1,8 @@
 /* The sweep of recoveries: a node of the plan in force is killed, and at every message and
  * milestone from then until a step is done again another process fails: of every role, killed,
  * frozen, hanging, or a connection breaks (options: tests/sim/harness.h). With and without killed
- * nodes being started again. --every N as in test_repartition.c. */
+ * nodes being started again. --every N as in test_repartition.c. And the named lives, whose traces
+ * are reviewed. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -134,12 +135,82 @@ static void sweep__a_second_fault_at_every_moment(void **state)
 	harness_report("sweep", n_bad);
 }
 
+/* Three nodes and a fourth; every second snapshot is global. Who is killed stays away. */
+static struct sim_spec small_scenario(void)
+{
+	return (struct sim_spec){.seed = 1,
+		.n_nodes = 4,
+		.n_units = 4,
+		.cuts = "1,2,3",
+		.schedule = FTP_SCHEDULE_FLUSH,
+		.n_micro = 2,
+		.n_steps = 12,
+		.unit_ns = 5 * FTP_NS_PER_MS,
+		.build_ns = 50 * FTP_NS_PER_MS,
+		.snapshot_every = 3,
+		.snapshot_global = 6,
+		.always_counts = true};
+}
+
+/* Its steps take seconds: that two nodes are tried again after a minute belongs to its lives. */
+static struct sim_spec slow_scenario(void)
+{
+	struct sim_spec spec = small_scenario();
+
+	spec.unit_ns *= 100;
+	spec.n_steps = 18;
+	return spec;
+}
+
+/* The snapshot of step 9 is stable, that of step 6 is the newest global one. */
+#define SAVED "coordinator -> n2: node.retain", 4
+
+static const struct harness_life lives[] = {
+	{.name = "recovery__one_is_killed", .strikes = {{SAVED, {.kind = SIM_KILL, .victim = 1}}}},
+	{.name = "recovery__central_node_is_killed",
+		.strikes = {{SAVED, {.kind = SIM_KILL, .victim = 0}}}},
+	{.name = "recovery__two_neighbours_at_once",
+		.strikes = {{SAVED, {.kind = SIM_KILL, .victim = 1}},
+			{SAVED, {.kind = SIM_KILL, .victim = 2}}}},
+	{.name = "recovery__another_while_it_prepares",
+		.strikes = {{SAVED, {.kind = SIM_KILL, .victim = 1}},
+			{"has built its stage of term 2", 1, {.kind = SIM_KILL, .victim = 2}}}},
+};
+
+static const struct harness_life parted_lives[] = {
+	{.name = "parted__for_good",
+		.strikes = {{SAVED,
+			{.kind = SIM_PARTED, .victim = 1, .peer = 2, .lasts_ns = FTP_NS_NEVER}}}},
+	{.name = "parted__taken_in_again",
+		.strikes = {{SAVED, {.kind = SIM_PARTED,
+					    .victim = 1,
+					    .peer = 2,
+					    .lasts_ns = 40 * FTP_NS_PER_S}}}},
+	{.name = "parted__for_a_moment",
+		.strikes = {{SAVED, {.kind = SIM_PARTED,
+					    .victim = 1,
+					    .peer = 2,
+					    .lasts_ns = 5 * FTP_NS_PER_S}}}},
+};
+
+static void trace__as_reviewed(void **state)
+{
+	const struct sim_spec small = small_scenario(), slow = slow_scenario();
+
+	(void)state;
+	harness_check_lives(&small, lives, sizeof(lives) / sizeof(*lives));
+	harness_check_lives(&slow, parted_lives, sizeof(parted_lives) / sizeof(*parted_lives));
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(trace__as_reviewed),
 		cmocka_unit_test(sweep__a_second_fault_at_every_moment),
 	};
 
 	harness_read_options(argc, argv);
+	if (harness_options.sweep >= 0)
+		cmocka_set_test_filter("sweep__*");
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -129,11 +129,12 @@ static void drop__every_message(void **state)
 }
 
 static const struct harness_life lives[] = {
-	{"committed", "", 0, {.kind = SIM_KILL}, ""},
-	{"abandoned__target_dies", "n4 -> n5: unit 10 of step", 1, {.kind = SIM_KILL, .victim = 4},
-		""},
-	{"resumed__coordinator_dies_between_commits", "sending node.commit term 3", 3,
-		{.kind = SIM_KILL, .victim = SIM_COORDINATOR}, ""},
+	{.name = "committed"},
+	{.name = "abandoned__target_dies",
+		.strikes = {{"n4 -> n5: unit 10 of step", 1, {.kind = SIM_KILL, .victim = 4}}}},
+	{.name = "resumed__coordinator_dies_between_commits",
+		.strikes = {{"sending node.commit term 3", 3,
+			{.kind = SIM_KILL, .victim = SIM_COORDINATOR}}}},
 };
 
 static void trace__as_reviewed(void **state)

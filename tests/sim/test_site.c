@@ -92,22 +92,19 @@ static void sweep__every_moment(void **state)
 	harness_report("sweep", n_bad);
 }
 
+#define NAMED "coordinator -> n2: node.retain", 8
+#define POWER .kind = SIM_POWER, .outage_ns = 10000000, .spread_ns = 300000000
+
 static const struct harness_life lives[] = {
-	{"power_cut__goes_on_from_the_disks", "coordinator -> n2: node.retain", 8,
-		{.kind = SIM_POWER, .outage_ns = 10000000, .spread_ns = 300000000}, ""},
-	{"power_cut__one_disk_lost", "coordinator -> n2: node.retain", 8,
-		{.kind = SIM_POWER, .outage_ns = 10000000, .spread_ns = 300000000, .wiped = 2}, ""},
-	{"power_cut__one_stays_off", "coordinator -> n2: node.retain", 8,
-		{.kind = SIM_POWER, .outage_ns = 10000000, .spread_ns = 300000000, .absent = 2},
-		""},
-	{"power_cut__one_is_no_node_any_more", "coordinator -> n2: node.retain", 8,
-		{.kind = SIM_POWER, .outage_ns = 10000000, .spread_ns = 300000000, .n_nodes = 2},
-		""},
-	{"power_cut__waits_for_who_has_the_units", "coordinator -> n2: node.retain", 8,
-		{.kind = SIM_POWER, .outage_ns = 10000000, .spread_ns = 300000000, .absent = 3},
-		"units 0-2 (n1, n2 had them)"},
-	{"coordinator_dies__training_goes_on", "coordinator -> n2: node.retain", 8,
-		{.kind = SIM_KILL, .victim = SIM_COORDINATOR}, ""},
+	{.name = "power_cut__goes_on_from_the_disks", .strikes = {{NAMED, {POWER}}}},
+	{.name = "power_cut__one_disk_lost", .strikes = {{NAMED, {POWER, .wiped = 2}}}},
+	{.name = "power_cut__one_stays_off", .strikes = {{NAMED, {POWER, .absent = 2}}}},
+	{.name = "power_cut__one_is_no_node_any_more", .strikes = {{NAMED, {POWER, .n_nodes = 2}}}},
+	{.name = "power_cut__waits_for_who_has_the_units",
+		.strikes = {{NAMED, {POWER, .absent = 3}}},
+		.waited_for = "units 0-2 (n1, n2 had them)"},
+	{.name = "coordinator_dies__training_goes_on",
+		.strikes = {{NAMED, {.kind = SIM_KILL, .victim = SIM_COORDINATOR}}}},
 };
 
 static void trace__as_reviewed(void **state)

@@ -7,11 +7,12 @@
 #include "runtime/base/error.h"
 #include "runtime/base/prng.h"
 
-#define LATENCY_NS	(20 * FTP_NS_PER_US)
-#define JITTER_NS	(300 * FTP_NS_PER_US)
-#define LATE_NS		(20 * FTP_NS_PER_MS) /* one message of LATE_ONE_IN */
-#define LATE_ONE_IN	10
-#define SILENCE_IS_OVER 0 /* the world's own timer */
+#define LATENCY_NS  (20 * FTP_NS_PER_US)
+#define JITTER_NS   (300 * FTP_NS_PER_US)
+#define LATE_NS	    (20 * FTP_NS_PER_MS) /* one message of LATE_ONE_IN */
+#define LATE_ONE_IN 10
+
+const char sim_silent[] = "it has been silent for 10 s";
 
 enum message_kind { DATA, MET, LOST };
 
@@ -34,43 +35,6 @@ void sim_world_init(struct sim_world *w, uint64_t seed)
 uint64_t sim_draw(struct sim_world *w, uint64_t n)
 {
 	return ftp_prng_below(w->key, w->n_drawn++, n);
-}
-
-static bool is_before(const struct sim_event *a, const struct sim_event *b)
-{
-	return a->at_ns != b->at_ns ? a->at_ns < b->at_ns : a->order < b->order;
-}
-
-static void push(struct sim_world *w, struct sim_event e)
-{
-	uint32_t i = w->n_queued++;
-
-	if (i == w->room) {
-		w->room = w->room ? 2 * w->room : 256;
-		w->queue = realloc(w->queue, w->room * sizeof(*w->queue));
-		ftp_assert(w->queue);
-	}
-	ftp_assert(e.at_ns >= w->now_ns);
-	e.order = w->n_made++;
-	for (; i > 0 && is_before(&e, &w->queue[(i - 1) / 2]); i = (i - 1) / 2)
-		w->queue[i] = w->queue[(i - 1) / 2];
-	w->queue[i] = e;
-}
-
-static struct sim_event pop(struct sim_world *w)
-{
-	struct sim_event top = w->queue[0], last = w->queue[--w->n_queued];
-	uint32_t i = 0, child;
-
-	for (; (child = 2 * i + 1) < w->n_queued; i = child) {
-		if (child + 1 < w->n_queued && is_before(&w->queue[child + 1], &w->queue[child]))
-			child++;
-		if (!is_before(&w->queue[child], &last))
-			break;
-		w->queue[i] = w->queue[child];
-	}
-	w->queue[i] = last;
-	return top;
 }
 
 void sim_say(struct sim_world *w, const char *who, const char *fmt, ...)
@@ -108,7 +72,8 @@ bool sim_process_is_frozen(const struct sim_world *w, const struct sim_process *
 
 void sim_timer(struct sim_world *w, struct sim_process *p, uint64_t at_ns, int kind, uint64_t tag)
 {
-	push(w, (struct sim_event){.at_ns = at_ns < w->now_ns ? w->now_ns : at_ns,
+	sim_queue_push(&w->queue, w->now_ns,
+		(struct sim_event){.at_ns = at_ns < w->now_ns ? w->now_ns : at_ns,
 			.process = p,
 			.kind = kind,
 			.tag = tag});
@@ -205,7 +170,8 @@ static void post(
 	end->newest_ns = at_ns > end->newest_ns ? at_ns : end->newest_ns;
 	*end->last = m;
 	end->last = &m->next;
-	push(w, (struct sim_event){
+	sim_queue_push(&w->queue, w->now_ns,
+		(struct sim_event){
 			.at_ns = end->newest_ns, .process = end->process, .conn = c, .end = to});
 }
 
@@ -216,6 +182,23 @@ static void tell_lost(
 
 	m->why = why;
 	post(w, c, to, m, at_ns == FTP_NS_NEVER ? at_ns : at_ns + latency(w));
+}
+
+/* The end hears nothing any more; of a link that was never met its own deadline tells. */
+static void tell_silent(struct sim_world *w, struct sim_conn *c, int to, uint64_t at_ns)
+{
+	if (c->ends[to].is_met && at_ns != FTP_NS_NEVER)
+		tell_lost(w, c, to, sim_silent, at_ns + SIM_SILENCE_NS);
+}
+
+/* The other end is over: it tells that once. */
+static void tell_closed(
+	struct sim_world *w, struct sim_conn *c, int to, const char *why, uint64_t at_ns)
+{
+	if (sim_cut_of(w, c, to, at_ns))
+		tell_silent(w, c, to, at_ns);
+	else
+		tell_lost(w, c, to, why, at_ns);
 }
 
 struct sim_conn *sim_connect(struct sim_world *w, struct sim_process *a, void *a_owner,
@@ -237,15 +220,17 @@ struct sim_conn *sim_connect(struct sim_world *w, struct sim_process *a, void *a
 
 static void tell_met(struct sim_world *w, struct sim_conn *c)
 {
-	uint64_t at_ns = w->now_ns;
+	uint64_t at_ns = w->now_ns, through;
 
 	for (int i = 0; i < 2; i++)
 		if (leaves_ns(w, c->ends[i].process) > at_ns)
 			at_ns = leaves_ns(w, c->ends[i].process);
 	c->is_met = true;
-	for (int i = 0; i < 2; i++)
+	for (int i = 0; i < 2; i++) {
+		through = sim_cut_through_ns(w, c, i, at_ns);
 		post(w, c, i, message_new(MET, NULL, 0),
-			at_ns == FTP_NS_NEVER ? at_ns : at_ns + latency(w));
+			through == FTP_NS_NEVER ? through : through + latency(w));
+	}
 }
 
 struct sim_conn *sim_meet(
@@ -299,6 +284,11 @@ static void send(struct sim_world *w, struct sim_conn *c, const struct sim_proce
 		at_ns += wire_bytes * FTP_NS_PER_S / c->bytes_per_s;
 		*free_ns = at_ns;
 	}
+	at_ns = sim_cut_through_ns(w, c, to, at_ns);
+	if (at_ns == FTP_NS_NEVER) {
+		free_message(m);
+		return;
+	}
 	m->what = what ? strdup(what) : NULL;
 	w->n_messages += what != NULL;
 	post(w, c, to, m, at_ns + latency(w));
@@ -331,7 +321,7 @@ void sim_close(struct sim_world *w, struct sim_conn *c, const struct sim_process
 
 	if (c->ends[end].closed)
 		return;
-	tell_lost(w, c, !end, by->alive ? "it closed the connection" : "its process is gone",
+	tell_closed(w, c, !end, by->alive ? "it closed the connection" : "its process is gone",
 		leaves_ns(w, by));
 	c->ends[end].closed = true;
 }
@@ -354,12 +344,22 @@ void sim_process_freeze(struct sim_world *w, struct sim_process *p, uint64_t unt
 	p->frozen_until_ns = until_ns;
 	p->n_freezes++;
 	if (until_ns - w->now_ns > SIM_SILENCE_NS)
-		push(w, (struct sim_event){.at_ns = w->now_ns + SIM_SILENCE_NS,
-				.kind = SILENCE_IS_OVER,
+		sim_queue_push(&w->queue, w->now_ns,
+			(struct sim_event){.at_ns = w->now_ns + SIM_SILENCE_NS,
+				.kind = SIM_FROZEN_FOR_LONG,
 				.tag = (uintptr_t)p});
 }
 
-static void silence_is_over(struct sim_world *w, struct sim_process *p)
+static void cut_for_long(struct sim_world *w, uint32_t from, uint32_t to)
+{
+	for (struct sim_conn *c = w->conns; c; c = c->next)
+		for (int i = 0; i < 2; i++)
+			if (c->ends[i].is_met && c->ends[i].process->place == to &&
+				c->ends[!i].process->place == from)
+				tell_lost(w, c, i, sim_silent, w->now_ns);
+}
+
+static void frozen_for_long(struct sim_world *w, struct sim_process *p)
 {
 	if (!p->alive || !sim_process_is_frozen(w, p))
 		return;
@@ -367,8 +367,29 @@ static void silence_is_over(struct sim_world *w, struct sim_process *p)
 		int mine = index_of(c, p);
 
 		if (c->is_link && c->is_met && c->ends[mine].process == p)
-			tell_lost(w, c, !mine, "it has been silent for 10 s", w->now_ns);
+			tell_lost(w, c, !mine, sim_silent, w->now_ns);
 	}
+}
+
+static const char *name_at(const struct sim_world *w, uint64_t place)
+{
+	const struct sim_process *p = w->processes;
+
+	while (p && p->place != place)
+		p = p->next;
+	return p ? p->name : "nobody";
+}
+
+static void happen(struct sim_world *w, const struct sim_event *e)
+{
+	if (e->kind == SIM_FROZEN_FOR_LONG)
+		frozen_for_long(w, (struct sim_process *)(uintptr_t)e->tag);
+	else if (e->kind == SIM_CUT_FOR_LONG)
+		cut_for_long(
+			w, (uint32_t)e->tag / SIM_MAX_PLACES, (uint32_t)e->tag % SIM_MAX_PLACES);
+	else
+		sim_say(w, "***", "%s is heard by %s again", name_at(w, e->tag / SIM_MAX_PLACES),
+			name_at(w, e->tag % SIM_MAX_PLACES));
 }
 
 static struct sim_message *take_message(struct sim_conn_end *end)
@@ -396,7 +417,8 @@ static void deliver(struct sim_world *w, struct sim_conn *c, int to)
 		notable(w, NULL, text);
 		if (p->alive && sim_process_is_frozen(w, p)) {
 			if (p->frozen_until_ns != FTP_NS_NEVER)
-				push(w, (struct sim_event){.at_ns = p->frozen_until_ns,
+				sim_queue_push(&w->queue, w->now_ns,
+					(struct sim_event){.at_ns = p->frozen_until_ns,
 						.process = p,
 						.conn = c,
 						.end = to});
@@ -407,9 +429,13 @@ static void deliver(struct sim_world *w, struct sim_conn *c, int to)
 	if (!end->closed && p->alive) {
 		if (m->kind == LOST) {
 			end->closed = true;
-			tell_lost(w, c, !to, "it closed the connection", w->now_ns);
+			if (m->why == sim_silent)
+				tell_silent(w, c, !to, w->now_ns);
+			else
+				tell_closed(w, c, !to, "it closed the connection", w->now_ns);
 			p->ops->lost(p->self, c, m->why);
 		} else if (m->kind == MET) {
+			end->is_met = true;
 			p->ops->met(p->self, c);
 		} else {
 			p->ops->message(p->self, c, m->document ? (void *)m->document : m->data);
@@ -422,20 +448,20 @@ bool sim_world_turn(struct sim_world *w)
 {
 	struct sim_event e;
 
-	if (!w->n_queued)
+	if (!w->queue.n)
 		return false;
-	e = pop(w);
+	e = sim_queue_pop(&w->queue);
 	w->now_ns = e.at_ns;
 	w->n_events++;
 	if (!e.process) {
-		silence_is_over(w, (struct sim_process *)(uintptr_t)e.tag);
+		happen(w, &e);
 	} else if (!e.process->alive) {
 		if (e.conn)
 			free_message(take_message(&e.conn->ends[e.end]));
 	} else if (sim_process_is_frozen(w, e.process)) {
 		e.at_ns = e.process->frozen_until_ns;
 		if (e.at_ns != FTP_NS_NEVER)
-			push(w, e);
+			sim_queue_push(&w->queue, w->now_ns, e);
 	} else if (e.conn) {
 		deliver(w, e.conn, e.end);
 	} else {
@@ -459,5 +485,5 @@ void sim_world_free(struct sim_world *w)
 		next = p->next;
 		free(p);
 	}
-	free(w->queue);
+	sim_queue_free(&w->queue);
 }

@@ -6,6 +6,10 @@
  * process does nothing: what happens to it waits, in order, and what it sends leaves when it goes
  * on. A link (not a control connection) whose one end is frozen for SIM_SILENCE_NS is lost at the
  * other, as net/connection.h has it.
+ *
+ * The way from one server to another may be cut for links: for less than that silence what is sent
+ * comes later, as it is sent again; for more the link is lost at the end that hears nothing, which
+ * tells nobody. A link that was not met yet is met when the way is open again.
  */
 #ifndef FTP_TESTS_SIM_WORLD_H
 #define FTP_TESTS_SIM_WORLD_H
@@ -16,11 +20,13 @@
 #include <stdio.h>
 
 #include "runtime/base/clock.h"
+#include "tests/sim/queue.h"
 
 #define SIM_SILENCE_NS (10 * FTP_NS_PER_S)
+#define SIM_MAX_PLACES 16
+extern const char sim_silent[]; /* why a link is lost then */
 
-struct sim_process;
-struct sim_conn;
+enum { SIM_FROZEN_FOR_LONG, SIM_CUT_FOR_LONG, SIM_OPEN_AGAIN }; /* events of the world */
 
 struct sim_process_ops {
 	/* data, or a document; lent for the call */
@@ -33,6 +39,7 @@ struct sim_process_ops {
 
 struct sim_process {
 	char name[16];
+	uint32_t place; /* its server, below SIM_MAX_PLACES; 0: one that no cable leads to */
 	bool alive;
 	uint64_t frozen_until_ns; /* FTP_NS_NEVER: for ever */
 	uint32_t n_freezes;
@@ -42,9 +49,9 @@ struct sim_process {
 };
 
 struct sim_conn_end {
-	struct sim_process *process; /* NULL: has not come yet */
-	void *owner;		     /* the process's own; NULL: the process itself */
-	bool closed;
+	struct sim_process *process;	   /* NULL: has not come yet */
+	void *owner;			   /* the process's own; NULL: the process itself */
+	bool closed, is_met;		   /* is_met: of a link, it has heard the other end */
 	struct sim_message *first, **last; /* on their way to this end */
 	uint64_t free_ns;		   /* the way to this end: one message at a time */
 	uint64_t newest_ns;		   /* arrival */
@@ -58,23 +65,19 @@ struct sim_conn {
 	struct sim_conn *next;
 };
 
-struct sim_event {
-	uint64_t at_ns, order;
-	struct sim_process *process; /* NULL: of the world */
-	struct sim_conn *conn;	     /* its first message; NULL: a timer */
-	int kind, end;
-	uint64_t tag;
+struct sim_cut { /* of the way from a place to another */
+	uint64_t until_ns;
+	bool is_fatal; /* to the links that there were */
 };
 
 struct sim_world {
 	uint64_t now_ns, key, n_drawn;
 	uint64_t n_events, n_messages; /* so far */
-	uint64_t n_made;
-	struct sim_event *queue; /* a heap */
-	uint32_t n_queued, room;
+	struct sim_queue queue;
 	struct sim_process *processes;
 	struct sim_conn *conns;
-	FILE *trace;	  /* NULL: none */
+	struct sim_cut cuts[SIM_MAX_PLACES][SIM_MAX_PLACES]; /* from, to */
+	FILE *trace;					     /* NULL: none */
 	bool is_heard;	  /* somebody reads what is said, in the trace or as a moment */
 	bool writes_text; /* documents travel as text */
 	/* Something notable is about to happen: to be counted, to be the moment of a fault. true:
@@ -98,6 +101,16 @@ struct sim_process *sim_process_new(
 void sim_process_end(struct sim_world *w, struct sim_process *p);
 void sim_process_freeze(struct sim_world *w, struct sim_process *p, uint64_t until_ns);
 bool sim_process_is_frozen(const struct sim_world *w, const struct sim_process *p);
+/* cuts.c: nothing comes from the one place to the other; FTP_NS_NEVER: for ever. It must be open.
+ * true: the links that there are do not survive it. */
+bool sim_cut(struct sim_world *w, uint32_t from, uint32_t to, uint64_t until_ns);
+bool sim_is_cut(const struct sim_world *w, uint32_t from, uint32_t to);
+/* Of the way to that end of a link, if it is cut then; NULL: it is open. */
+const struct sim_cut *sim_cut_of(
+	const struct sim_world *w, const struct sim_conn *c, int to, uint64_t at_ns);
+/* When it comes through what leaves then: once the way is open again, if the link survives that;
+ * else FTP_NS_NEVER. */
+uint64_t sim_cut_through_ns(struct sim_world *w, const struct sim_conn *c, int to, uint64_t at_ns);
 void sim_timer(struct sim_world *w, struct sim_process *p, uint64_t at_ns, int kind, uint64_t tag);
 /* A milestone inside a process. */
 void sim_milestone(struct sim_world *w, struct sim_process *p, const char *fmt, ...)
