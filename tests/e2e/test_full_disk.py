@@ -6,7 +6,7 @@ import re
 import subprocess
 import unittest
 
-from cluster import Cluster, Undisturbed, wait_for
+from cluster import LENET5, Cluster, Undisturbed, wait_for
 
 
 @contextlib.contextmanager
@@ -30,6 +30,12 @@ def fill(path):
 
 @unittest.skipIf(os.geteuid() != 0, "a small disk needs root")
 class FullDisk(Undisturbed):
+    SETS = {**LENET5, "training.steps": 1200, "training.cuts": "2,4", "snapshot.every": 10,
+            "snapshot.global_every": 30, "checkpoint.every": 20}
+
+    def n_rows(self, c):
+        return c.loss().count(b"\n") - 1
+
     def waiting_bytes(self, c):
         """Of losses and events that are not in their files."""
         return float(re.search(r"^ftp_unwritten_bytes (\S+)$", c.scrape(c.port + 1), re.MULTILINE)[1])
@@ -38,21 +44,33 @@ class FullDisk(Undisturbed):
         with open(c.latest("log"), encoding="utf-8") as f:
             return f.read()
 
-    def test_it_is_filled_and_emptied(self):
-        with Cluster(3, self.SETS) as c, small_disk(c.data_dir, "256m"):
+    @contextlib.contextmanager
+    def full(self, sets):
+        """The cluster, and how many losses are in the file, whose last block is full too."""
+        with Cluster(3, {**self.SETS, **sets}) as c, small_disk(c.data_dir, "256m"):
             filler = os.path.join(c.data_dir, "filler")
             c.follow()
             c.wait_for_steps(30)
             fill(filler)
-            wait_for("losses that wait", lambda: self.waiting_bytes(c) > 0, 10)
-            n_rows = c.loss().count(b"\n") - 1
-            c.wait_for_steps(n_rows + 60)
-            self.assertEqual(c.status()["state"], "training")
+            wait_for("losses that wait", lambda: c.status()["step"] > self.n_rows(c) + 10
+                     and self.waiting_bytes(c), 30)
+            yield c, self.n_rows(c)
             os.unlink(filler)
             wait_for("the losses", lambda: self.waiting_bytes(c) == 0, 10)
             self.check_end(c)
             self.assertEqual(len(c.events("plan")), 1)
             self.assertIn("there is room again", self.log(c))
+
+    def test_it_is_filled_and_emptied(self):
+        """Checkpoints that find no room make some for a moment."""
+        with self.full({}) as (c, n_rows):
+            self.assertEqual(c.wait_for_steps(n_rows + 60)["state"], "training")
+
+    def test_older_snapshots_are_kept(self):
+        """None whose losses could be lost takes the place of one whose losses are not."""
+        with self.full({"checkpoint.every": 0}) as (c, n_rows):
+            before = c.wait_for_steps(n_rows + 40)["snapshot"]["stable_step"]
+            self.assertEqual(c.wait_for_steps(n_rows + 90)["snapshot"]["stable_step"], before)
 
 
 if __name__ == "__main__":
