@@ -39,6 +39,7 @@ enum family {
 	MISSING_UNITS,
 	UNWRITTEN,
 	EVENTS_DROPPED,
+	JOURNAL_WAIT,
 	N_FAMILIES,
 };
 
@@ -100,6 +101,8 @@ static const struct ftp_metric_family families[N_FAMILIES] = {
 		"Losses and events that wait in memory for room on the disk."},
 	[EVENTS_DROPPED] = {"ftp_events_dropped_total", FTP_METRIC_COUNTER,
 		"Events that were not recorded, as too many waited for room on the disk."},
+	[JOURNAL_WAIT] = {"ftp_journal_wait_seconds", FTP_METRIC_GAUGE,
+		"How long decisions have waited for room for the journal; 30 ends the run."},
 };
 
 static const char *const evidence_names[] = {
@@ -135,7 +138,7 @@ struct ftp_coordinator_metrics {
 	struct ftp_histogram recovery_parts[FTP_N_RECOVERY_PARTS];
 	uint32_t n_recoveries; /* that are in it, or were before this process */
 	bool is_counting;      /* n_recoveries is known */
-	struct ftp_metric *unwritten, *events_dropped;
+	struct ftp_metric *unwritten, *events_dropped, *journal_wait;
 	struct ftp_metric *stable, *global, *age, *age_s, *period, *skipped; /* NULL: none */
 	struct ftp_metric *disk, *disk_age, *durable, *not_durable; /* NULL: no checkpoints */
 	struct ftp_metric *loss, *accuracy;			    /* from the first value on */
@@ -187,6 +190,7 @@ static void register_all(struct ftp_coordinator_metrics *m, const struct ftp_con
 	m->missing = series(m, MISSING_UNITS, NULL, NULL);
 	m->unwritten = series(m, UNWRITTEN, NULL, NULL);
 	m->events_dropped = series(m, EVENTS_DROPPED, NULL, NULL);
+	m->journal_wait = series(m, JOURNAL_WAIT, NULL, NULL);
 	for (int i = 0; i < FTP_N_RECOVERY_PARTS; i++)
 		register_recovery(m, i);
 	if (config->snapshot.every) {
@@ -283,7 +287,8 @@ static void update_recovery(struct ftp_coordinator_metrics *m, const struct ftp_
 }
 
 void ftp_coordinator_metrics_update(struct ftp_coordinator_metrics *m,
-	const struct ftp_coordinator *c, const struct ftp_coordinator_files *f)
+	const struct ftp_coordinator *c, const struct ftp_coordinator_files *f,
+	uint64_t journal_wait_ns)
 {
 	uint64_t done = c->last_row + c->recovery.n_cut_rows;
 
@@ -300,6 +305,7 @@ void ftp_coordinator_metrics_update(struct ftp_coordinator_metrics *m,
 	update_recovery(m, c);
 	ftp_metric_set(m->unwritten, (double)ftp_coordinator_files_waiting(f));
 	ftp_metric_set(m->events_dropped, (double)f->n_dropped);
+	ftp_metric_set(m->journal_wait, (double)journal_wait_ns / (double)FTP_NS_PER_S);
 	update_snapshots(m, c);
 	if (c->last_row && !m->loss)
 		m->loss = series(m, LOSS, NULL, NULL);

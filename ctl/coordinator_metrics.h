@@ -12,8 +12,10 @@ int ftp_coordinator_metrics_start(struct ftp_coordinator_metrics **out,
 	const struct ftp_config *config, struct ftp_error *err);
 void ftp_coordinator_metrics_stop(struct ftp_coordinator_metrics *m);
 
-/* Copies the core's figures, and those of its files; the core's thread. */
+/* Copies the core's figures, and those of its files; journal_wait_ns: for which the journal has
+ * waited for room. The core's thread. */
 void ftp_coordinator_metrics_update(struct ftp_coordinator_metrics *m,
-	const struct ftp_coordinator *c, const struct ftp_coordinator_files *f);
+	const struct ftp_coordinator *c, const struct ftp_coordinator_files *f,
+	uint64_t journal_wait_ns);
 
 #endif

@@ -224,6 +224,13 @@ static void take_signal(struct ftp_server *s, int stop_fd)
 	ftp_server_broken(s, why);
 }
 
+static void update_metrics(struct ftp_server *s)
+{
+	uint64_t wait_ns = ftp_server_holds(s) ? s->now_ns - s->held.first_ns : 0;
+
+	ftp_coordinator_metrics_update(s->metrics, s->core, &s->files, wait_ns);
+}
+
 enum ftp_coordinator_outcome ftp_server_run(struct ftp_server *s, int stop_fd)
 {
 	static const struct ftp_event tick = {.kind = FTP_EVENT_TICK};
@@ -248,7 +255,7 @@ enum ftp_coordinator_outcome ftp_server_run(struct ftp_server *s, int stop_fd)
 		if (!s->ended && !ftp_server_holds(s))
 			ftp_server_step(s, &tick);
 		watch_conns(s);
-		ftp_coordinator_metrics_update(s->metrics, s->core, &s->files);
+		update_metrics(s);
 	}
 	return s->outcome;
 }
@@ -297,7 +304,7 @@ int ftp_server_new(
 		watch(s, EPOLL_CTL_ADD, s->unix_fd, EPOLLIN, &s->unix_fd);
 		past->is_asked = params->resumes;
 		start_core(s, *params->settings, is_resumed ? past : NULL);
-		ftp_coordinator_metrics_update(s->metrics, s->core, &s->files);
+		update_metrics(s);
 		*out = s;
 	}
 	json_decref((json_t *)past->journal);
