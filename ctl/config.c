@@ -91,11 +91,12 @@ static void lay_defaults(struct ftp_yaml *root)
 static int build(
 	struct ftp_config **out, struct ftp_yaml *root, const char *file, struct ftp_error *err)
 {
-	struct ftp_config *c;
 	int rc = ftp_config_support_check(root, err);
+	bool has_period = false;
+	struct ftp_config *c;
 
 	if (!rc)
-		rc = ftp_config_check_given(root, err);
+		rc = ftp_config_check_given(root, &has_period, err);
 	if (rc)
 		return rc;
 	lay_defaults(root);
@@ -106,7 +107,7 @@ static int build(
 		return rc;
 	c->file = strdup(file);
 	ftp_assert(c->file);
-	rc = ftp_config_check_fill(c, root, err);
+	rc = ftp_config_check_fill(c, root, has_period, err);
 	if (!rc)
 		rc = ftp_config_check(c, root, err);
 	if (!rc)

@@ -76,25 +76,41 @@ static int fill_metrics(struct ftp_config *c, struct ftp_yaml *root, struct ftp_
 	return 0;
 }
 
-static bool is_given(const struct ftp_yaml *root, const char *section, bool is_zero)
+/* Of a section, before defaults are laid under it; NULL: it is not given. */
+static const struct ftp_yaml *given_every(const struct ftp_yaml *root, const char *section)
 {
 	const struct ftp_yaml *y = ftp_yaml_child(root, section);
 
 	y = y && y->kind == FTP_YAML_MAPPING ? ftp_yaml_child(y, "every") : NULL;
-	return y && y->kind == FTP_YAML_SCALAR && !ftp_yaml_is_null(y) &&
-	       !strcmp(y->text, "0") == is_zero;
+	return y && y->kind == FTP_YAML_SCALAR && !ftp_yaml_is_null(y) ? y : NULL;
 }
 
-int ftp_config_check_given(struct ftp_yaml *root, struct ftp_error *err)
+int ftp_config_check_given(struct ftp_yaml *root, bool *has_period, struct ftp_error *err)
 {
-	if (!is_given(root, "snapshot", true) || !is_given(root, "checkpoint", false))
+	const struct ftp_yaml *snapshot = given_every(root, "snapshot");
+	const struct ftp_yaml *checkpoint = given_every(root, "checkpoint");
+
+	*has_period = snapshot;
+	if (!snapshot || strcmp(snapshot->text, "0") || !checkpoint ||
+		!strcmp(checkpoint->text, "0"))
 		return 0;
 	ftp_error_set(err, EINVAL,
 		"expected 0 when snapshot.every is 0, as snapshots are what goes to the disks");
 	return ftp_config_refuse(root, "checkpoint.every", err);
 }
 
-int ftp_config_check_fill(struct ftp_config *c, struct ftp_yaml *root, struct ftp_error *err)
+/* With 1f1b the last stage is up to n_stages - 1 steps ahead of the first, and a snapshot is whole
+ * when the first is past it: taken more often than this, none would be new enough. Where the
+ * planner chooses how many stages there are, the coordinator says so. */
+static uint64_t least_period(const struct ftp_config *c)
+{
+	return c->training.schedule == FTP_SCHEDULE_1F1B && strcmp(c->training.cuts, "auto")
+		       ? c->n_nodes
+		       : 1;
+}
+
+int ftp_config_check_fill(
+	struct ftp_config *c, struct ftp_yaml *root, bool has_period, struct ftp_error *err)
 {
 	int rc = fill_data_dirs(c, err);
 
@@ -104,6 +120,8 @@ int ftp_config_check_fill(struct ftp_config *c, struct ftp_yaml *root, struct ft
 		rc = fill_metrics(c, root, err);
 	if (!c->training.steps && !c->training.epochs)
 		c->training.epochs = 1;
+	if (!has_period && c->snapshot.every < least_period(c))
+		c->snapshot.every = least_period(c);
 	if (!c->snapshot.every)
 		c->checkpoint.every = 0;
 	return rc;
@@ -144,6 +162,16 @@ static int check_numbers(const struct ftp_config *c, struct ftp_yaml *root, stru
 	if (t->optimizer.nesterov && t->optimizer.momentum == 0) {
 		ftp_error_set(err, EINVAL, "expected a momentum above 0 with nesterov");
 		return ftp_config_refuse(root, "training.optimizer.momentum", err);
+	}
+	if (c->snapshot.every && c->snapshot.every < least_period(c)) {
+		ftp_error_set(err, EINVAL,
+			"expected at least %u, auto or 0: with training.schedule 1f1b the last of "
+			"%u stages is up to %u steps ahead of the first, and a loss would take "
+			"back "
+			"more than snapshot.every steps; got %llu",
+			c->n_nodes, c->n_nodes, c->n_nodes - 1,
+			(unsigned long long)c->snapshot.every);
+		return ftp_config_refuse(root, "snapshot.every", err);
 	}
 	if (c->net.mtu && c->net.mtu < 576) {
 		ftp_error_set(err, EINVAL, "expected 0 (ask the route) or 576 to 65535, got %u",

@@ -39,10 +39,11 @@ int ftp_config_rules_apply(struct ftp_yaml *root, struct ftp_error *err);
 void ftp_config_rules_print(struct ftp_yaml *root);
 
 /* config_check.c. What contradicts itself in the file, before defaults are laid under it. */
-int ftp_config_check_given(struct ftp_yaml *root, struct ftp_error *err);
+int ftp_config_check_given(struct ftp_yaml *root, bool *has_period, struct ftp_error *err);
 /* Fills in what depends on other values: directories, the nodes' metrics, epochs,
  * and no checkpoints without snapshots. */
-int ftp_config_check_fill(struct ftp_config *c, struct ftp_yaml *root, struct ftp_error *err);
+int ftp_config_check_fill(
+	struct ftp_config *c, struct ftp_yaml *root, bool has_period, struct ftp_error *err);
 /* What no single value shows: divisibility, unique names and ports. root gives the places. */
 int ftp_config_check(const struct ftp_config *c, struct ftp_yaml *root, struct ftp_error *err);
 

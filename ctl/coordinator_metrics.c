@@ -37,6 +37,9 @@ enum family {
 	RECOVERY_DURATION,
 	LOST_STEPS,
 	MISSING_UNITS,
+	UNWRITTEN,
+	EVENTS_DROPPED,
+	JOURNAL_WAIT,
 	N_FAMILIES,
 };
 
@@ -94,6 +97,12 @@ static const struct ftp_metric_family families[N_FAMILIES] = {
 		"Steps that recoveries had to do again."},
 	[MISSING_UNITS] = {"ftp_missing_units", FTP_METRIC_GAUGE,
 		"Units whose state no node has, for which the run waits."},
+	[UNWRITTEN] = {"ftp_unwritten_bytes", FTP_METRIC_GAUGE,
+		"Losses and events that wait in memory for room on the disk."},
+	[EVENTS_DROPPED] = {"ftp_events_dropped_total", FTP_METRIC_COUNTER,
+		"Events that were not recorded, as too many waited for room on the disk."},
+	[JOURNAL_WAIT] = {"ftp_journal_wait_seconds", FTP_METRIC_GAUGE,
+		"How long decisions have waited for room for the journal; 30 ends the run."},
 };
 
 static const char *const evidence_names[] = {
@@ -127,7 +136,9 @@ struct ftp_coordinator_metrics {
 	struct ftp_metric *committed, *abandoned, *parts[FTP_N_CHANGE_PARTS];
 	struct ftp_metric *recoveries, *recovery_s[FTP_N_RECOVERY_PARTS], *lost_steps, *missing;
 	struct ftp_histogram recovery_parts[FTP_N_RECOVERY_PARTS];
-	uint32_t n_recoveries;						     /* that are in it */
+	uint32_t n_recoveries; /* that are in it, or were before this process */
+	bool is_counting;      /* n_recoveries is known */
+	struct ftp_metric *unwritten, *events_dropped, *journal_wait;
 	struct ftp_metric *stable, *global, *age, *age_s, *period, *skipped; /* NULL: none */
 	struct ftp_metric *disk, *disk_age, *durable, *not_durable; /* NULL: no checkpoints */
 	struct ftp_metric *loss, *accuracy;			    /* from the first value on */
@@ -177,6 +188,9 @@ static void register_all(struct ftp_coordinator_metrics *m, const struct ftp_con
 	m->recoveries = series(m, RECOVERIES, NULL, NULL);
 	m->lost_steps = series(m, LOST_STEPS, NULL, NULL);
 	m->missing = series(m, MISSING_UNITS, NULL, NULL);
+	m->unwritten = series(m, UNWRITTEN, NULL, NULL);
+	m->events_dropped = series(m, EVENTS_DROPPED, NULL, NULL);
+	m->journal_wait = series(m, JOURNAL_WAIT, NULL, NULL);
 	for (int i = 0; i < FTP_N_RECOVERY_PARTS; i++)
 		register_recovery(m, i);
 	if (config->snapshot.every) {
@@ -255,8 +269,26 @@ static void update_snapshots(struct ftp_coordinator_metrics *m, const struct ftp
 	ftp_metric_set(m->not_durable, (double)s->disk.n_failed);
 }
 
-void ftp_coordinator_metrics_update(
-	struct ftp_coordinator_metrics *m, const struct ftp_coordinator *c)
+/* Those that a journal tells of took their time in another process's life. */
+static void update_recovery(struct ftp_coordinator_metrics *m, const struct ftp_coordinator *c)
+{
+	const struct ftp_coordinator_recovery *r = &c->recovery;
+
+	ftp_metric_set(m->recoveries, r->n_recoveries);
+	ftp_metric_set(m->lost_steps, (double)r->n_lost_steps);
+	ftp_metric_set(m->missing, ftp_coordinator_waits(c) ? r->n_missing : 0);
+	for (int i = 0; i < FTP_N_RECOVERY_PARTS; i++) {
+		ftp_metric_set(m->recovery_s[i], r->parts_s[i]);
+		if (m->is_counting && r->n_recoveries > m->n_recoveries)
+			ftp_histogram_add(&m->recovery_parts[i], r->parts_s[i]);
+	}
+	m->n_recoveries = r->n_recoveries;
+	m->is_counting = true;
+}
+
+void ftp_coordinator_metrics_update(struct ftp_coordinator_metrics *m,
+	const struct ftp_coordinator *c, const struct ftp_coordinator_files *f,
+	uint64_t journal_wait_ns)
 {
 	uint64_t done = c->last_row + c->recovery.n_cut_rows;
 
@@ -270,15 +302,10 @@ void ftp_coordinator_metrics_update(
 	ftp_metric_set(m->abandoned, c->n_abandoned);
 	for (int i = 0; i < FTP_N_CHANGE_PARTS; i++)
 		ftp_metric_set(m->parts[i], c->parts_s[i]);
-	ftp_metric_set(m->recoveries, c->recovery.n_recoveries);
-	ftp_metric_set(m->lost_steps, (double)c->recovery.n_lost_steps);
-	ftp_metric_set(m->missing, ftp_coordinator_waits(c) ? c->recovery.n_missing : 0);
-	for (int i = 0; i < FTP_N_RECOVERY_PARTS; i++) {
-		ftp_metric_set(m->recovery_s[i], c->recovery.parts_s[i]);
-		if (c->recovery.n_recoveries > m->n_recoveries)
-			ftp_histogram_add(&m->recovery_parts[i], c->recovery.parts_s[i]);
-	}
-	m->n_recoveries = c->recovery.n_recoveries;
+	update_recovery(m, c);
+	ftp_metric_set(m->unwritten, (double)ftp_coordinator_files_waiting(f));
+	ftp_metric_set(m->events_dropped, (double)f->n_dropped);
+	ftp_metric_set(m->journal_wait, (double)journal_wait_ns / (double)FTP_NS_PER_S);
 	update_snapshots(m, c);
 	if (c->last_row && !m->loss)
 		m->loss = series(m, LOSS, NULL, NULL);

@@ -10,191 +10,16 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "ctl/coordinator_files.h"
 #include "ctl/coordinator_listen.h"
-#include "ctl/coordinator_metrics.h"
-#include "ctl/jsonrpc.h"
-#include "ctl/pause.h"
+#include "ctl/coordinator_server_state.h"
 #include "ctl/protocol.h"
 
 #define MAX_CONNS_TCP  128
 #define MAX_CONNS_UNIX 32
 
-struct conn {
-	struct ftp_server *server;
-	struct ftp_jsonrpc *peer;
-	uint32_t id;
-	bool unix_socket, joined, closing;
-	uint32_t events;     /* that epoll watches */
-	uint64_t join_by_ns; /* FTP_NS_NEVER once it may stay */
-	struct conn *next;
-};
-
-struct asked { /* the request being stepped */
-	struct ftp_jsonrpc *peer;
-	uint64_t call; /* 0: nobody waits for an answer */
-	int code;      /* that it was answered with */
-};
-
-struct ftp_server {
-	const struct ftp_rundir *dir;
-	struct ftp_coordinator *core;
-	struct ftp_coordinator_metrics *metrics;
-	struct ftp_actions actions;
-	struct conn *conns;
-	struct asked asked;
-	struct ftp_coordinator_files files;
-	int epoll_fd, tcp_fd, unix_fd;
-	uint32_t last_conn, n_tcp, n_unix;
-	uint64_t now_ns; /* of this turn */
-	struct ftp_pause pause;
-	uint64_t refusals_quiet_until_ns;
-	pid_t parent;
-	bool ended;
-	enum ftp_coordinator_outcome outcome;
-	int raise; /* a signal, after this step; 0: none */
-};
-
-struct pending { /* a call of ours */
-	struct ftp_server *server;
-	uint32_t conn;
-	const char *method;
-	uint64_t term;
-};
-
-static void step(struct ftp_server *s, const struct ftp_event *e);
-
-static void on_answer(void *arg, int code, const json_t *result, const char *text)
-{
-	struct pending *p = arg;
-	const struct ftp_event e = {.kind = FTP_EVENT_ANSWER,
-		.conn = p->conn,
-		.method = p->method,
-		.body = result,
-		.code = code,
-		.text = text,
-		.term = p->term};
-
-	if (!p->server->ended)
-		step(p->server, &e);
-	free(p);
-}
-
-static struct conn *find_conn(struct ftp_server *s, uint32_t id)
-{
-	struct conn *c = s->conns;
-
-	while (c && c->id != id)
-		c = c->next;
-	return c;
-}
-
-static void do_call(struct ftp_server *s, struct ftp_action *a)
-{
-	struct conn *c = find_conn(s, a->conn);
-	struct pending *p = malloc(sizeof(*p));
-
-	ftp_assert(c && p);
-	*p = (struct pending){.server = s, .conn = a->conn, .method = a->method, .term = a->term};
-	ftp_jsonrpc_call(c->peer, a->method, a->body, a->deadline_ns, on_answer, p);
-	a->body = NULL;
-}
-
-/* At once: calls that follow from the request come after its answer. */
-static void do_reply(struct ftp_server *s, struct ftp_action *a)
-{
-	s->asked.code = a->code;
-	ftp_jsonrpc_answer(s->asked.peer, s->asked.call, a->code, json_incref(a->body),
-		a->text ? a->text : "");
-}
-
-static void do_close(struct ftp_server *s, struct ftp_action *a)
-{
-	struct conn *c = find_conn(s, a->conn);
-
-	if (c)
-		c->closing = true;
-}
-
-static void do_file(struct ftp_server *s, struct ftp_action *a)
-{
-	ftp_coordinator_files_do(&s->files, a);
-}
-
-static void do_log(struct ftp_server *s, struct ftp_action *a)
-{
-	(void)s;
-	ftp_log(a->level, "%s", a->text);
-}
-
-static void do_raise(struct ftp_server *s, struct ftp_action *a)
-{
-	s->raise = a->code;
-}
-
-static void do_summary(struct ftp_server *s, struct ftp_action *a)
-{
-	struct ftp_error err;
-
-	if (ftp_rundir_write_summary(s->dir, a->body, &err))
-		ftp_log_error("%s", err.text);
-}
-
-static void do_end(struct ftp_server *s, struct ftp_action *a)
-{
-	s->ended = true;
-	s->outcome = a->outcome;
-}
-
-static void (*const doers[])(struct ftp_server *s, struct ftp_action *a) = {
-	[FTP_ACTION_CALL] = do_call,
-	[FTP_ACTION_REPLY] = do_reply,
-	[FTP_ACTION_CLOSE] = do_close,
-	[FTP_ACTION_ROW] = do_file,
-	[FTP_ACTION_CUT] = do_file,
-	[FTP_ACTION_JOURNAL] = do_file,
-	[FTP_ACTION_EVENT] = do_file,
-	[FTP_ACTION_LOG] = do_log,
-	[FTP_ACTION_RAISE] = do_raise,
-	[FTP_ACTION_SUMMARY] = do_summary,
-	[FTP_ACTION_END] = do_end,
-};
-
-static void broken(struct ftp_server *s, const char *why)
-{
-	const struct ftp_event e = {.kind = FTP_EVENT_BROKEN, .text = why};
-
-	step(s, &e);
-}
-
-static void flush_lines(struct ftp_server *s)
-{
-	struct ftp_error err;
-
-	if (ftp_coordinator_files_flush(&s->files, &err))
-		broken(s, err.text);
-}
-
-/* Not re-entered: calls end in a peer's turn or free, never in ftp_jsonrpc_call(). */
-static void step(struct ftp_server *s, const struct ftp_event *e)
-{
-	ftp_coordinator_step(s->core, e, s->now_ns, &s->actions);
-	for (uint32_t i = 0; i < s->actions.n; i++) {
-		/* What should have been durable first is not said; the run ends. */
-		if (s->actions.items[i].kind == FTP_ACTION_CALL && s->files.failed.text[0])
-			continue;
-		doers[s->actions.items[i].kind](s, &s->actions.items[i]);
-	}
-	ftp_actions_clear(&s->actions);
-	flush_lines(s);
-	if (s->raise)
-		raise(s->raise);
-	s->raise = 0;
-}
-
 /* All methods end here: the core knows them. */
-static int request(struct conn *c, const char *method, uint64_t call, const json_t *params,
-	struct ftp_error *err)
+static int request(struct ftp_server_conn *c, const char *method, uint64_t call,
+	const json_t *params, struct ftp_error *err)
 {
 	const struct ftp_event e = {
 		.kind = FTP_EVENT_REQUEST, .conn = c->id, .method = method, .body = params};
@@ -204,8 +29,8 @@ static int request(struct conn *c, const char *method, uint64_t call, const json
 		ftp_error_set(err, EPIPE, "the run has ended");
 		return FTP_JSONRPC_STATE;
 	}
-	s->asked = (struct asked){.peer = c->peer, .call = call};
-	step(s, &e);
+	s->asked = (struct ftp_server_asked){.peer = c->peer, .call = call};
+	ftp_server_step(s, &e);
 	if (!strcmp(method, FTP_METHOD_JOIN) && !s->asked.code)
 		c->join_by_ns = FTP_NS_NEVER;
 	return 1; /* it has been answered */
@@ -280,7 +105,7 @@ static void accept_one(struct ftp_server *s, int listen_fd)
 	bool unix_socket = listen_fd == s->unix_fd;
 	uint32_t *n = unix_socket ? &s->n_unix : &s->n_tcp;
 	int fd = accept4(listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-	struct conn *c;
+	struct ftp_server_conn *c;
 
 	if (fd < 0)
 		return;
@@ -307,13 +132,13 @@ static void accept_one(struct ftp_server *s, int listen_fd)
 	watch(s, EPOLL_CTL_ADD, fd, c->events, c);
 }
 
-static void drop_conn(struct ftp_server *s, struct conn **link, const char *why)
+static void drop_conn(struct ftp_server *s, struct ftp_server_conn **link, const char *why)
 {
-	struct conn *c = *link;
+	struct ftp_server_conn *c = *link;
 	const struct ftp_event e = {.kind = FTP_EVENT_LOST, .conn = c->id, .text = why};
 
 	if (!s->ended)
-		step(s, &e);
+		ftp_server_step(s, &e);
 	*link = c->next;
 	--*(c->unix_socket ? &s->n_unix : &s->n_tcp);
 	ftp_jsonrpc_free(c->peer);
@@ -322,8 +147,8 @@ static void drop_conn(struct ftp_server *s, struct conn **link, const char *why)
 
 static void turn_conns(struct ftp_server *s)
 {
-	for (struct conn **link = &s->conns; *link;) {
-		struct conn *c = *link;
+	for (struct ftp_server_conn **link = &s->conns; *link;) {
+		struct ftp_server_conn *c = *link;
 		struct ftp_error err = {"closed by the coordinator"};
 
 		if (ftp_jsonrpc_turn(c->peer, s->now_ns, &err) || c->closing ||
@@ -337,7 +162,7 @@ static void turn_conns(struct ftp_server *s)
 /* After all steps of a turn: each may have queued something for any peer. */
 static void watch_conns(struct ftp_server *s)
 {
-	for (struct conn *c = s->conns; c; c = c->next) {
+	for (struct ftp_server_conn *c = s->conns; c; c = c->next) {
 		bool queued = ftp_jsonrpc_poll_events(c->peer) & POLLOUT;
 		uint32_t events = queued ? EPOLLIN | EPOLLOUT : EPOLLIN;
 
@@ -355,9 +180,10 @@ static void earlier(uint64_t *first_ns, uint64_t ns)
 
 static uint64_t next_deadline(struct ftp_server *s)
 {
-	uint64_t first_ns = ftp_coordinator_deadline(s->core);
+	uint64_t first_ns = ftp_server_holds(s) ? s->held.tried_ns + FTP_SERVER_RETRY_NS
+						: ftp_coordinator_deadline(s->core);
 
-	for (const struct conn *c = s->conns; c; c = c->next) {
+	for (const struct ftp_server_conn *c = s->conns; c; c = c->next) {
 		earlier(&first_ns, ftp_jsonrpc_deadline(c->peer));
 		earlier(&first_ns, c->closing ? 0 : c->join_by_ns);
 	}
@@ -372,11 +198,11 @@ static void note_pause(struct ftp_server *s)
 
 	if (!e.pause_ns)
 		return;
-	for (struct conn *c = s->conns; c; c = c->next) {
+	for (struct ftp_server_conn *c = s->conns; c; c = c->next) {
 		ftp_jsonrpc_postpone(c->peer, e.pause_ns);
 		ftp_clock_postpone(&c->join_by_ns, e.pause_ns);
 	}
-	step(s, &e);
+	ftp_server_step(s, &e);
 }
 
 static void take_signal(struct ftp_server *s, int stop_fd)
@@ -395,7 +221,14 @@ static void take_signal(struct ftp_server *s, int stop_fd)
 	}
 	snprintf(why, sizeof(why), "the coordinator was ended by signal %u from pid %u",
 		info.ssi_signo, info.ssi_pid);
-	broken(s, why);
+	ftp_server_broken(s, why);
+}
+
+static void update_metrics(struct ftp_server *s)
+{
+	uint64_t wait_ns = ftp_server_holds(s) ? s->now_ns - s->held.first_ns : 0;
+
+	ftp_coordinator_metrics_update(s->metrics, s->core, &s->files, wait_ns);
 }
 
 enum ftp_coordinator_outcome ftp_server_run(struct ftp_server *s, int stop_fd)
@@ -410,6 +243,7 @@ enum ftp_coordinator_outcome ftp_server_run(struct ftp_server *s, int stop_fd)
 
 		s->now_ns = ftp_clock_now_ns();
 		note_pause(s);
+		ftp_server_retry(s);
 		for (int i = 0; i < n; i++) {
 			if (events[i].data.ptr == &stop_fd)
 				take_signal(s, stop_fd);
@@ -418,10 +252,10 @@ enum ftp_coordinator_outcome ftp_server_run(struct ftp_server *s, int stop_fd)
 				accept_one(s, *(int *)events[i].data.ptr);
 		}
 		turn_conns(s);
-		if (!s->ended)
-			step(s, &tick);
+		if (!s->ended && !ftp_server_holds(s))
+			ftp_server_step(s, &tick);
 		watch_conns(s);
-		ftp_coordinator_metrics_update(s->metrics, s->core);
+		update_metrics(s);
 	}
 	return s->outcome;
 }
@@ -459,6 +293,8 @@ int ftp_server_new(
 	if (rc >= 0)
 		rc = ftp_coordinator_files_open(
 			&s->files, params->dir, params->settings->run, past, &is_resumed, err);
+	if (params->patience_ns)
+		s->files.patience_ns = params->patience_ns;
 	if (rc >= 0)
 		rc = s->unix_fd = ftp_listen_unix(params->dir->path, FTP_RUNDIR_SOCKET, err);
 	if (rc < 0) {
@@ -468,7 +304,7 @@ int ftp_server_new(
 		watch(s, EPOLL_CTL_ADD, s->unix_fd, EPOLLIN, &s->unix_fd);
 		past->is_asked = params->resumes;
 		start_core(s, *params->settings, is_resumed ? past : NULL);
-		ftp_coordinator_metrics_update(s->metrics, s->core);
+		update_metrics(s);
 		*out = s;
 	}
 	json_decref((json_t *)past->journal);
@@ -495,5 +331,7 @@ void ftp_server_free(struct ftp_server *s)
 	ftp_coordinator_files_close(&s->files);
 	ftp_coordinator_free(s->core);
 	ftp_actions_free(&s->actions);
+	ftp_actions_free(&s->held.actions);
+	ftp_actions_free(&s->retains.actions);
 	free(s);
 }

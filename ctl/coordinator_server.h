@@ -15,7 +15,8 @@ struct ftp_server; /* opaque */
 struct ftp_server_params {
 	const struct ftp_coordinator_settings *settings; /* lent for the server's life */
 	const struct ftp_rundir *dir;			 /* lent for the server's life */
-	bool resumes; /* the operator wants the run to go on, however it ended */
+	bool resumes;	      /* the operator wants the run to go on, however it ended */
+	uint64_t patience_ns; /* with a full disk; 0: FTP_FILES_PATIENCE_NS */
 };
 
 /* Listens, opens loss.csv, starts the metrics. -EADDRINUSE, -EACCES, ... with the address and what

@@ -45,12 +45,10 @@ static int sync_directory(const struct ftp_rundir *d, struct ftp_error *err)
 	return rc;
 }
 
-/* Writes text under a temporary name, syncs it and gives it its name. */
-static int write_whole(
-	const struct ftp_rundir *d, const char *name, const char *text, struct ftp_error *err)
+int ftp_rundir_write_whole(const struct ftp_rundir *d, const char *name, const char *text, size_t n,
+	struct ftp_error *err)
 {
 	char path[FTP_PATHS_MAX], draft[FTP_PATHS_MAX];
-	size_t n = strlen(text);
 	int fd, rc = 0;
 
 	ftp_rundir_file(d, name, path);
@@ -77,11 +75,17 @@ static int write_whole(
 	return rc ? rc : sync_directory(d, err);
 }
 
+static int write_text(
+	const struct ftp_rundir *d, const char *name, const char *text, struct ftp_error *err)
+{
+	return ftp_rundir_write_whole(d, name, text, strlen(text), err);
+}
+
 int ftp_rundir_write_config(
 	const struct ftp_rundir *d, const struct ftp_config *c, struct ftp_error *err)
 {
 	char *yaml = ftp_config_dump(c);
-	int rc = write_whole(d, FTP_RUNDIR_CONFIG, yaml, err);
+	int rc = write_text(d, FTP_RUNDIR_CONFIG, yaml, err);
 
 	free(yaml);
 	return rc;
@@ -92,7 +96,7 @@ static int write_run(const struct ftp_rundir *d, uint64_t run, struct ftp_error 
 	char text[20];
 
 	snprintf(text, sizeof(text), "%016llx\n", (unsigned long long)run);
-	return write_whole(d, FTP_RUNDIR_RUN, text, err);
+	return write_text(d, FTP_RUNDIR_RUN, text, err);
 }
 
 int ftp_rundir_read_run(const struct ftp_rundir *d, uint64_t *run, struct ftp_error *err)
@@ -171,150 +175,6 @@ int ftp_rundir_open_log(const struct ftp_rundir *d, struct ftp_error *err)
 	return fd < 0 ? cannot(err, "write", path) : fd;
 }
 
-static int open_new(FILE **f, const struct ftp_rundir *d, const char *name, struct ftp_error *err)
-{
-	char path[FTP_PATHS_MAX];
-
-	ftp_rundir_file(d, name, path);
-	*f = fopen(path, "w+xe");
-	return *f ? 0 : cannot(err, "write", path);
-}
-
-int ftp_rundir_open_loss(FILE **f, const struct ftp_rundir *d, struct ftp_error *err)
-{
-	int rc = open_new(f, d, FTP_RUNDIR_LOSS, err);
-
-	if (rc)
-		return rc;
-	fputs("step,loss\n", *f);
-	return ftp_rundir_flush(*f, FTP_RUNDIR_LOSS, err);
-}
-
-void ftp_rundir_add_loss(FILE *f, uint64_t step, double loss)
-{
-	fprintf(f, "%llu,%.9g\n", (unsigned long long)step, loss);
-}
-
-/* The row of that step, and nothing else, up to the end of its line. */
-static bool take_row(const char *line, uint64_t step, double *loss)
-{
-	char *rest;
-
-	if (strtoull(line, &rest, 10) != step || *rest != ',' || rest == line)
-		return false;
-	line = rest + 1;
-	*loss = strtod(line, &rest);
-	return rest != line && *rest == '\n';
-}
-
-static int end_after(FILE *f, const char *name, long end, struct ftp_error *err)
-{
-	if (end < 0 || ferror(f) || ftruncate(fileno(f), end) || fseek(f, end, SEEK_SET))
-		return cannot(err, "read", name);
-	return 0;
-}
-
-int ftp_rundir_resume_loss(FILE **f, const struct ftp_rundir *d, double *losses, uint64_t n_losses,
-	uint64_t *n_rows, struct ftp_error *err)
-{
-	char path[FTP_PATHS_MAX], line[128];
-	double loss;
-	long end;
-
-	ftp_rundir_file(d, FTP_RUNDIR_LOSS, path);
-	*n_rows = 0;
-	*f = fopen(path, "r+e");
-	if (!*f)
-		return cannot(err, "read", path);
-	if (!fgets(line, sizeof(line), *f) || strcmp(line, "step,loss\n")) {
-		if (end_after(*f, path, 0, err))
-			return -EIO;
-		fputs("step,loss\n", *f);
-		return ftp_rundir_flush(*f, FTP_RUNDIR_LOSS, err);
-	}
-	end = ftell(*f);
-	while (fgets(line, sizeof(line), *f) && take_row(line, *n_rows + 1, &loss)) {
-		losses[++*n_rows % n_losses] = loss;
-		end = ftell(*f);
-	}
-	return end_after(*f, path, end, err);
-}
-
-/* Past the header and so many rows. */
-static int end_of_row(FILE *f, uint64_t step, off_t *end)
-{
-	uint64_t n_lines = 0;
-	int c = 0;
-
-	rewind(f);
-	while (n_lines <= step && (c = getc_unlocked(f)) != EOF)
-		n_lines += c == '\n';
-	*end = ftello(f);
-	return n_lines > step ? 0 : -1;
-}
-
-int ftp_rundir_cut_loss(FILE *f, uint64_t step, struct ftp_error *err)
-{
-	off_t end;
-
-	errno = EIO;
-	if (fflush(f) || end_of_row(f, step, &end) || ftruncate(fileno(f), end) ||
-		fseeko(f, end, SEEK_SET))
-		return cannot(err, "cut", FTP_RUNDIR_LOSS);
-	return 0;
-}
-
-int ftp_rundir_open_events(FILE **f, const struct ftp_rundir *d, struct ftp_error *err)
-{
-	return open_new(f, d, FTP_RUNDIR_EVENTS, err);
-}
-
-int ftp_rundir_resume_events(
-	FILE **f, const struct ftp_rundir *d, double *t_s, struct ftp_error *err)
-{
-	char path[FTP_PATHS_MAX], *line = NULL;
-	size_t room = 0;
-	ssize_t n;
-	long end = 0;
-
-	ftp_rundir_file(d, FTP_RUNDIR_EVENTS, path);
-	*t_s = 0;
-	*f = fopen(path, "r+e");
-	if (!*f)
-		return errno == ENOENT ? ftp_rundir_open_events(f, d, err)
-				       : cannot(err, "read", path);
-	while ((n = getline(&line, &room, *f)) > 0 && line[n - 1] == '\n') {
-		double t = 0;
-
-		/* "t" is the first key. */
-		if (sscanf(line, "{\"t\":%lf", &t) == 1 && t > *t_s)
-			*t_s = t;
-		end = ftell(*f);
-	}
-	free(line);
-	return end_after(*f, path, end, err);
-}
-
-void ftp_rundir_add_event(FILE *f, const json_t *body)
-{
-	json_dumpf(body, f, JSON_COMPACT);
-	fputc('\n', f);
-}
-
-int ftp_rundir_flush(FILE *f, const char *name, struct ftp_error *err)
-{
-	return fflush(f) || ferror(f) ? cannot(err, "write", name) : 0;
-}
-
-int ftp_rundir_sync(FILE *f, const char *name, struct ftp_error *err)
-{
-	int rc = ftp_rundir_flush(f, name, err);
-
-	if (!rc && fdatasync(fileno(f)))
-		rc = cannot(err, "sync", name);
-	return rc;
-}
-
 int ftp_rundir_write_journal(
 	const struct ftp_rundir *d, const json_t *journal, struct ftp_error *err)
 {
@@ -322,7 +182,7 @@ int ftp_rundir_write_journal(
 	int rc;
 
 	ftp_assert(text);
-	rc = write_whole(d, FTP_RUNDIR_JOURNAL, text, err);
+	rc = write_text(d, FTP_RUNDIR_JOURNAL, text, err);
 	free(text);
 	return rc;
 }
@@ -347,7 +207,7 @@ int ftp_rundir_write_summary(
 	int rc;
 
 	ftp_assert(body && asprintf(&text, "%s\n", body) >= 0);
-	rc = write_whole(d, FTP_RUNDIR_SUMMARY, text, err);
+	rc = write_text(d, FTP_RUNDIR_SUMMARY, text, err);
 	free(text);
 	free(body);
 	return rc;

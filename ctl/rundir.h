@@ -7,9 +7,9 @@
 
 #include <jansson.h>
 #include <stdint.h>
-#include <stdio.h>
 
 #include "ctl/config.h"
+#include "ctl/lines.h"
 #include "ctl/paths.h"
 #include "runtime/base/error.h"
 
@@ -51,26 +51,26 @@ void ftp_rundir_file(const struct ftp_rundir *d, const char *name, char path[FTP
 int ftp_rundir_open_log(const struct ftp_rundir *d, struct ftp_error *err);
 
 /* loss.csv with its header, new. -EEXIST: it is there. */
-int ftp_rundir_open_loss(FILE **f, const struct ftp_rundir *d, struct ftp_error *err);
+int ftp_rundir_open_loss(struct ftp_lines *l, const struct ftp_rundir *d, struct ftp_error *err);
 /* The one that is there, to be gone on with: what follows the last good row goes. *n_rows: steps
- * 1 ..., losses[step % n_losses] of the last of them. */
-int ftp_rundir_resume_loss(FILE **f, const struct ftp_rundir *d, double *losses, uint64_t n_losses,
-	uint64_t *n_rows, struct ftp_error *err);
-void ftp_rundir_add_loss(FILE *f, uint64_t step, double loss);
-/* The rows after step go, which are whole lines of f. 0 or negative errno. */
-int ftp_rundir_cut_loss(FILE *f, uint64_t step, struct ftp_error *err);
-/* events.jsonl, new; a line of it, body is lent. */
-int ftp_rundir_open_events(FILE **f, const struct ftp_rundir *d, struct ftp_error *err);
-/* To be gone on with, without a torn last line, or new; *t_s: when the last event was, or 0. */
+ * 1 ..., losses[step % n_losses] of the last of them. Where that is more than a torn last line, the
+ * file as it was stays as loss.csv.damaged, or with a number where there is one, and an error is
+ * logged. */
+int ftp_rundir_resume_loss(struct ftp_lines *l, const struct ftp_rundir *d, double *losses,
+	uint64_t n_losses, uint64_t *n_rows, struct ftp_error *err);
+void ftp_rundir_add_loss(struct ftp_lines *l, uint64_t step, double loss);
+/* The rows after step go. As ftp_lines_cut(). */
+int ftp_rundir_cut_loss(struct ftp_lines *l, uint64_t step, struct ftp_error *err);
+/* events.jsonl, to be gone on with, without a torn last line, or new; *t_s: when the last event
+ * was, or 0. */
 int ftp_rundir_resume_events(
-	FILE **f, const struct ftp_rundir *d, double *t_s, struct ftp_error *err);
-void ftp_rundir_add_event(FILE *f, const json_t *body);
-/* What was added is in the file, or negative errno: the disk is full. */
-int ftp_rundir_flush(FILE *f, const char *name, struct ftp_error *err);
-/* The same, and on the disk. */
-int ftp_rundir_sync(FILE *f, const char *name, struct ftp_error *err);
+	struct ftp_lines *l, const struct ftp_rundir *d, double *t_s, struct ftp_error *err);
+void ftp_rundir_add_event(struct ftp_lines *l, const json_t *body); /* body is lent */
 
-/* Whole or not at all: a temporary name, synced, renamed. summary is lent. */
+/* Whole or not at all, and durable: written under a temporary name, synced, renamed. */
+int ftp_rundir_write_whole(const struct ftp_rundir *d, const char *name, const char *text,
+	size_t bytes, struct ftp_error *err);
+/* Likewise; summary is lent. */
 int ftp_rundir_write_summary(
 	const struct ftp_rundir *d, const json_t *summary, struct ftp_error *err);
 json_t *ftp_rundir_read_summary(const struct ftp_rundir *d); /* NULL: none, or unreadable */

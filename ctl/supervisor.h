@@ -2,8 +2,9 @@
  * nodes, ties their lives to its own, tells the coordinator who has ended and how, and records the
  * outcome. The coordinator decides whether a run goes on without a node; the supervisor sees to it
  * that a run that does not go on ends. A coordinator that is killed, or that answers nothing for
- * FTP_SUPERVISOR_FROZEN_NS and is killed for it, is started again; nodes train on meanwhile. One
- * thread.
+ * FTP_SUPERVISOR_FROZEN_NS and is killed for it, is started again; nodes train on meanwhile. The
+ * run ends when that has not helped for FTP_SUPERVISOR_MOST_NS, or FTP_SUPERVISOR_MOST_SHORT times.
+ * One thread.
  *
  * The children get PR_SET_PDEATHSIG: a killed supervisor takes the nodes with it (SIGKILL) and asks
  * the coordinator to end (SIGTERM): what it leaves can be resumed. Signals: SIGTERM stops the run
@@ -30,8 +31,12 @@
 			    */
 #define FTP_SUPERVISOR_ASK_EVERY_NS (2 * FTP_NS_PER_S)	/* does the coordinator answer? */
 #define FTP_SUPERVISOR_FROZEN_NS    (10 * FTP_NS_PER_S) /* it does not */
-#define FTP_SUPERVISOR_MOST_NS	    (60 * FTP_NS_PER_S) /* to have one again: nodes wait so long */
-#define FTP_SUPERVISOR_GRACE_NS	    (2 * FTP_NS_PER_S)	/* after SIGTERM, before SIGKILL */
+#define FTP_SUPERVISOR_MOST_NS                                                                     \
+	(60 * FTP_NS_PER_S) /* without one that answers: nodes wait so long */
+#define FTP_SUPERVISOR_MOST_SHORT                                                                  \
+	8 /* short lives of it in succession, which take about as long                             \
+	   */
+#define FTP_SUPERVISOR_GRACE_NS (2 * FTP_NS_PER_S) /* after SIGTERM, before SIGKILL */
 
 struct ftp_supervisor_started {
 	struct ftp_rundir dir;

@@ -18,6 +18,7 @@
 #include "runtime/base/shm.h"
 
 #define ASK_NS FTP_NS_PER_S
+
 static struct ftp_child *coordinator(struct ftp_supervisor *s)
 {
 	return s->params->coordinator ? &s->children[0] : NULL;
@@ -129,7 +130,7 @@ static bool restarts_coordinator(struct ftp_supervisor *s, const char *text)
 		(s->coordinator.is_ready && !coordinator(s)->signal))
 		return false;
 	ftp_backoff_ended(b, now_ns);
-	if (now_ns > b->since_ns + FTP_SUPERVISOR_MOST_NS) {
+	if (ftp_backoff_is_hopeless(b, now_ns, FTP_SUPERVISOR_MOST_NS, FTP_SUPERVISOR_MOST_SHORT)) {
 		b->at_ns = FTP_NS_NEVER;
 		return false;
 	}
@@ -256,8 +257,10 @@ static void watch_coordinator(struct ftp_supervisor *s)
 		return;
 	if (now_ns > s->coordinator.ask_ns + FTP_SUPERVISOR_ASK_EVERY_NS)
 		s->coordinator.answered_ns = now_ns; /* we did not ask ourselves */
-	if (!ask(s, FTP_METHOD_STATUS, NULL, NULL))
+	if (!ask(s, FTP_METHOD_STATUS, NULL, NULL)) {
 		s->coordinator.answered_ns = now_ns;
+		ftp_backoff_served(&s->coordinator.restart);
+	}
 	now_ns = ftp_clock_now_ns();
 	s->coordinator.ask_ns = now_ns + FTP_SUPERVISOR_ASK_EVERY_NS;
 	if (now_ns < s->coordinator.answered_ns + FTP_SUPERVISOR_FROZEN_NS)

@@ -27,7 +27,7 @@ struct ftp_supervisor {
 	uint64_t check_ns;    /* a node has ended: look whether the run ends; FTP_NS_NEVER */
 	struct ftp_backoff restarts[FTP_CONFIG_MAX_NODES]; /* by node */
 	struct {
-		struct ftp_backoff restart;
+		struct ftp_backoff restart; /* it serves when it answers that question */
 		bool is_ready;	      /* it listens, or did: its end by itself is a decision */
 		uint64_t ask_ns;      /* to be asked then whether it lives */
 		uint64_t answered_ns; /* last */

@@ -14,7 +14,13 @@
 struct holder {
 	char name[256], path[MAX_PATH];
 	struct ftp_checkpoint_dir dir;
+	uint32_t n_records;
 	const struct ftp_checkpoint_record *asked; /* by the unit that is being read */
+};
+
+struct begun {
+	uint64_t term;
+	uint64_t step; /* the oldest that this term or a newer one has trained */
 };
 
 struct ftp_export_holders {
@@ -23,19 +29,13 @@ struct ftp_export_holders {
 	bool have_moved;
 	struct holder holders[FTP_CONFIG_MAX_NODES];
 	uint32_t n;
+	struct begun *begun; /* n_begun, by term; a term may be there several times */
+	uint32_t n_begun;
 };
 
 static bool is_equal(struct ftp_digest a, struct ftp_digest b)
 {
 	return a.high == b.high && a.low == b.low;
-}
-
-static uint32_t n_records(const struct holder *h)
-{
-	struct ftp_checkpoint_totals t;
-
-	ftp_checkpoint_totals(h->dir.store, &t);
-	return t.n_records;
 }
 
 /* NULL: its header is not what it should be. */
@@ -73,6 +73,7 @@ static void add(struct ftp_export_holders *x, struct ftp_export_history *history
 		ftp_checkpoint_dir_close(&h->dir);
 		return;
 	}
+	h->n_records = t.n_records;
 	x->n++;
 }
 
@@ -84,6 +85,35 @@ static int by_name(const struct dirent **a, const struct dirent **b)
 static int is_visible(const struct dirent *e)
 {
 	return e->d_name[0] != '.';
+}
+
+static int by_term(const void *a, const void *b)
+{
+	const struct begun *one = a, *other = b;
+
+	return (one->term > other->term) - (one->term < other->term);
+}
+
+/* Once: each question is then one search. */
+static void note_begun(struct ftp_export_holders *x)
+{
+	uint32_t room = 0;
+
+	for (const struct holder *h = x->holders; h < x->holders + x->n; h++)
+		room += h->n_records;
+	x->begun = malloc((room + 1) * sizeof(*x->begun));
+	ftp_assert(x->begun);
+	for (const struct holder *h = x->holders; h < x->holders + x->n; h++)
+		for (uint32_t i = 0; i < h->n_records; i++) {
+			const struct ftp_checkpoint_record *r = record(h, i);
+
+			if (r)
+				x->begun[x->n_begun++] = (struct begun){r->name.term, r->name.step};
+		}
+	qsort(x->begun, x->n_begun, sizeof(*x->begun), by_term);
+	for (uint32_t i = x->n_begun; i-- > 1;)
+		if (x->begun[i].step < x->begun[i - 1].step)
+			x->begun[i - 1].step = x->begun[i].step;
 }
 
 int ftp_export_holders_open(struct ftp_export_holders **out, const char *run_dir,
@@ -109,6 +139,7 @@ int ftp_export_holders_open(struct ftp_export_holders **out, const char *run_dir
 		free(entries[i]);
 	}
 	free(entries);
+	note_begun(x);
 	*out = x;
 	return 0;
 }
@@ -119,20 +150,24 @@ void ftp_export_holders_close(struct ftp_export_holders *x)
 		return;
 	for (uint32_t i = 0; i < x->n; i++)
 		ftp_checkpoint_dir_close(&x->holders[i].dir);
+	free(x->begun);
 	free(x);
 }
 
 /* A newer term has trained this step or an earlier one: what the journal would say too. */
 static bool is_overtaken(const struct ftp_export_holders *x, uint64_t term, uint64_t step)
 {
-	for (const struct holder *h = x->holders; h < x->holders + x->n; h++)
-		for (uint32_t i = 0; i < n_records(h); i++) {
-			const struct ftp_checkpoint_record *r = record(h, i);
+	uint32_t first = 0, end = x->n_begun;
 
-			if (r && r->name.term > term && r->name.step <= step)
-				return true;
-		}
-	return false;
+	while (first < end) { /* the first of a newer term */
+		uint32_t middle = first + (end - first) / 2;
+
+		if (x->begun[middle].term > term)
+			end = middle;
+		else
+			first = middle + 1;
+	}
+	return first < x->n_begun && x->begun[first].step <= step;
 }
 
 bool ftp_export_holders_older(const struct ftp_export_holders *x, uint64_t *step, uint64_t *term)
@@ -140,7 +175,7 @@ bool ftp_export_holders_older(const struct ftp_export_holders *x, uint64_t *step
 	uint64_t best_step = 0, best_term = 0;
 
 	for (const struct holder *h = x->holders; h < x->holders + x->n; h++)
-		for (uint32_t i = 0; i < n_records(h); i++) {
+		for (uint32_t i = 0; i < h->n_records; i++) {
 			const struct ftp_checkpoint_record *r = record(h, i);
 			uint64_t s = r ? r->name.step : 0, t = r ? r->name.term : 0;
 			bool is_older = s < *step || (s == *step && t < *term);
@@ -186,7 +221,7 @@ static void ask(struct ftp_export_holders *x, struct holder *h, uint32_t unit, u
 	enum ftp_checkpoint_record_state state;
 
 	h->asked = NULL;
-	for (uint32_t i = 0; i < n_records(h); i++) {
+	for (uint32_t i = 0; i < h->n_records; i++) {
 		const struct ftp_checkpoint_record *r =
 			ftp_checkpoint_record_at(h->dir.store, i, &state);
 

@@ -19,6 +19,7 @@
 #include "runtime/affinity.h"
 #include "runtime/base/exporter.h"
 #include "runtime/base/log.h"
+#include "runtime/base/log_writer.h"
 #include "runtime/base/shm.h"
 #include "runtime/control.h"
 #include "runtime/cpu.h"
@@ -392,6 +393,7 @@ int main(int argc, char **argv)
 		return 78;
 	}
 	start_log(&n);
+	ftp_log_writer_start();
 	for (step_function *const *step = steps_of(&n.args); !rc && *step; step++)
 		rc = (*step)(&n, &err);
 	if (rc)

@@ -4,9 +4,9 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "runtime/base/clock.h"
+#include "runtime/base/log_writer.h"
 
 static struct {
 	const char *who;
@@ -92,31 +92,43 @@ static void blank_controls(char *text)
 			*text = ' ';
 }
 
+static int format(char line[FTP_LOG_LINE_BYTES], enum ftp_log_level level, char *text)
+{
+	char wall[40], escaped[2200];
+	int n;
+
+	ftp_clock_wall_text(wall, sizeof(wall));
+	if (config.format == FTP_LOG_JSON) {
+		json_escape(escaped, sizeof(escaped), text);
+		n = snprintf(line, FTP_LOG_LINE_BYTES,
+			"{\"time\":\"%s\",\"level\":\"%s\",\"who\":\"%s\",\"text\":\"%s\"}\n", wall,
+			level_name(level), config.who, escaped);
+	} else {
+		blank_controls(text);
+		n = snprintf(
+			line, FTP_LOG_LINE_BYTES, "<%d>%s %s: %s\n", level, wall, config.who, text);
+	}
+	return n < FTP_LOG_LINE_BYTES ? n : FTP_LOG_LINE_BYTES - 1;
+}
+
+static int notice(char line[FTP_LOG_LINE_BYTES], uint64_t n_dropped)
+{
+	char text[128];
+
+	snprintf(text, sizeof(text), "%llu lines were dropped: the log could not be written",
+		(unsigned long long)n_dropped);
+	return format(line, FTP_LOG_WARNING, text);
+}
+
 void ftp_log(enum ftp_log_level level, const char *fmt, ...)
 {
-	char text[1024], line[2560], wall[40];
+	char text[1024], line[FTP_LOG_LINE_BYTES];
 	va_list ap;
-	int n;
 
 	if (level > config.level)
 		return;
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	ftp_clock_wall_text(wall, sizeof(wall));
-	if (config.format == FTP_LOG_JSON) {
-		char escaped[2200];
-
-		json_escape(escaped, sizeof(escaped), text);
-		n = snprintf(line, sizeof(line),
-			"{\"time\":\"%s\",\"level\":\"%s\",\"who\":\"%s\",\"text\":\"%s\"}\n", wall,
-			level_name(level), config.who, escaped);
-	} else {
-		blank_controls(text);
-		n = snprintf(line, sizeof(line), "<%d>%s %s: %s\n", level, wall, config.who, text);
-	}
-	if (n > (int)sizeof(line) - 1)
-		n = (int)sizeof(line) - 1;
-	if (write(STDERR_FILENO, line, (size_t)n) < 0)
-		return; /* stderr is gone: nobody is left to tell */
+	ftp_log_writer_put(line, (size_t)format(line, level, text), notice);
 }

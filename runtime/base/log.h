@@ -1,6 +1,7 @@
 /* One line per event on stderr, never on stdout. Text lines start with "<N>", the syslog priority
  * that journald reads; JSON lines carry time, level, who and text. Any thread: a line is one
- * write(2). Not for the compute path. */
+ * write(2); of lines for which there is no room the next one tells how many they were. Not for the
+ * compute path. Where training must not wait for a disk: ftp_log_writer_start(). */
 #ifndef FTP_BASE_LOG_H
 #define FTP_BASE_LOG_H
 

@@ -1,9 +1,13 @@
 #include "runtime/base/log.h"
 
 #include <jansson.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
+#include "runtime/base/log_writer.h"
 #include "runtime/base/prng.h"
 #include "tests/base/check.h"
 
@@ -127,6 +131,121 @@ static void log__json_keeps_the_text(void **state)
 	json_decref(j);
 }
 
+/* The disk is full for a while: who reads on knows that something is missing. */
+static void log__counts_what_was_dropped(void **state)
+{
+	int kept = dup(STDERR_FILENO), full = open("/dev/full", O_WRONLY | O_CLOEXEC);
+	char text[4096];
+
+	(void)state;
+	ftp_log_init("n1", FTP_LOG_INFO, FTP_LOG_TEXT);
+	dup2(full, STDERR_FILENO);
+	for (int i = 0; i < 3; i++)
+		ftp_log_info("lost");
+	dup2(kept, STDERR_FILENO);
+	close(kept);
+	close(full);
+	capture();
+	ftp_log_info("one");
+	ftp_log_info("two");
+	captured(text, sizeof(text));
+	assert_memory_equal(text, "<4>20", 5);
+	assert_non_null(
+		strstr(text, "Z n1: 3 lines were dropped: the log could not be written\n<6>"));
+	assert_non_null(strstr(text, "Z n1: one\n<6>"));
+	assert_null(strstr(text, "lost"));
+	assert_null(strstr(strstr(text, "one"), "dropped"));
+}
+
+/* It has room for a part of a line: the next one is a line of its own. */
+static void log__ends_a_torn_line(void **state)
+{
+	struct rlimit before, small = {.rlim_cur = 20};
+	int kept = dup(STDERR_FILENO);
+	FILE *f = tmpfile();
+	char text[512];
+	size_t n;
+
+	(void)state;
+	signal(SIGXFSZ, SIG_IGN);
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+	small.rlim_max = before.rlim_max;
+	dup2(fileno(f), STDERR_FILENO);
+	setrlimit(RLIMIT_FSIZE, &small);
+	ftp_log_info("lost");
+	setrlimit(RLIMIT_FSIZE, &before);
+	ftp_log_info("whole");
+	dup2(kept, STDERR_FILENO);
+	close(kept);
+	rewind(f);
+	n = fread(text, 1, sizeof(text) - 1, f);
+	text[n] = 0;
+	fclose(f);
+	assert_memory_equal(text + 20, "\n<4>20", 6);
+	assert_non_null(strstr(text, "n1: 1 lines were dropped"));
+	assert_non_null(strstr(text, "n1: whole\n"));
+}
+
+/* From now on writing blocks until it is read, as a disk that hangs does. */
+static void fill_pipe(void)
+{
+	static const char block[4096];
+	int flags = fcntl(STDERR_FILENO, F_GETFL);
+
+	fcntl(STDERR_FILENO, F_SETFL, flags | O_NONBLOCK);
+	while (write(STDERR_FILENO, block, sizeof(block)) > 0)
+		;
+	fcntl(STDERR_FILENO, F_SETFL, flags);
+}
+
+static size_t count(const char *text, size_t bytes, const char *what)
+{
+	const char *end = text + bytes;
+	size_t n = 0;
+
+	while ((text = memmem(text, (size_t)(end - text), what, strlen(what)))) {
+		text += strlen(what);
+		n++;
+	}
+	return n;
+}
+
+/* Last: the thread stays. */
+static void log__waits_for_no_disk_that_hangs(void **state)
+{
+	enum { N_LINES = 3 * FTP_LOG_LINES };
+	static char text[1 << 20];
+	char expected[64];
+	size_t n = 0;
+
+	(void)state;
+	ftp_log_init("n1", FTP_LOG_INFO, FTP_LOG_TEXT);
+	ftp_log_writer_start();
+	capture();
+	ftp_log_info("before");
+	fill_pipe();
+	for (int i = 0; i < N_LINES; i++)
+		ftp_log_info("line %d.", i);
+	/* It answers again. */
+	while (!memmem(text, n, "after", 5)) {
+		ssize_t got = read(pipes[0], text + n, sizeof(text) - n);
+
+		assert_true(got > 0);
+		n += (size_t)got;
+		if (count(text, n, "line ") == FTP_LOG_LINES)
+			ftp_log_info("after");
+	}
+	assert_non_null(strstr(text, "n1: before\n"));
+	assert_int_equal(count(text, n, "line "), FTP_LOG_LINES);
+	snprintf(expected, sizeof(expected), "n1: %d lines were dropped", N_LINES - FTP_LOG_LINES);
+	assert_int_equal(count(text, n, expected), 1);
+	assert_true(memmem(text, n, expected, strlen(expected)) >
+		    memmem(text, n, "line 255.", strlen("line 255.")));
+	dup2(saved_stderr, STDERR_FILENO);
+	close(saved_stderr);
+	close(pipes[0]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -134,6 +253,9 @@ int main(void)
 		cmocka_unit_test(log__json_lines_parse_whatever_they_say),
 		cmocka_unit_test(log__json_replaces_what_is_no_utf8),
 		cmocka_unit_test(log__json_keeps_the_text),
+		cmocka_unit_test(log__counts_what_was_dropped),
+		cmocka_unit_test(log__ends_a_torn_line),
+		cmocka_unit_test(log__waits_for_no_disk_that_hangs),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

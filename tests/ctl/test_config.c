@@ -266,6 +266,35 @@ static void metrics__ports_follow(void **state)
 	ftp_config_free(c);
 }
 
+/* More stages with 1f1b than the default period has steps. */
+static void snapshot__period_follows_the_stages(void **state)
+{
+	static const struct {
+		const char *set;
+		uint64_t every;
+	} rows[] = {
+		{"training.cuts=equal", 12},
+		{"training.cuts=auto", 10},
+		{"training.schedule=flush", 10},
+		{"snapshot.every=0", 0},
+		{"snapshot.every=auto", FTP_CONFIG_AUTO},
+		{"snapshot.every=13", 13},
+		{"snapshot.every=", 12},
+	};
+	char text[512] =
+		"training: {model: mobilenetv2, schedule: 1f1b, micro_batches: 1}\nnodes:\n";
+
+	(void)state;
+	for (int i = 1; i <= 12; i++)
+		snprintf(text + strlen(text), sizeof(text) - strlen(text), "  - name: n%d\n", i);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct ftp_config *c = load_good(text, &rows[i].set, 1);
+
+		assert_true(c->snapshot.every == rows[i].every);
+		ftp_config_free(c);
+	}
+}
+
 static void find_node__by_name(void **state)
 {
 	struct ftp_config *c = load_good(three, NULL, 0);
@@ -325,6 +354,7 @@ int main(void)
 		cmocka_unit_test(dump__reads_back),
 		cmocka_unit_test(digest__covers_what_must_agree),
 		cmocka_unit_test(metrics__ports_follow),
+		cmocka_unit_test(snapshot__period_follows_the_stages),
 		cmocka_unit_test(find_node__by_name),
 		cmocka_unit_test(examples__load_and_differ_in_nodes_only),
 	};

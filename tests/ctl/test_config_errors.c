@@ -110,6 +110,14 @@ static const struct bad bad[] = {
 		"is one micro-batch, got 4"},
 	{three, "training.aggregate_every=2",
 		"training.aggregate_every: expected 0 unless training.schedule is 1f1b"},
+	{"nodes: [{name: n1}, {name: n2}, {name: n3}]\nsnapshot: {every: 2}\n"
+	 "training: {model: lenet5, schedule: 1f1b, micro_batches: 1}\n",
+		NULL,
+		"c.yaml:2:19: snapshot.every: expected at least 3, auto or 0: with "
+		"training.schedule 1f1b the last of 3 stages is up to 2 steps ahead of the first"},
+	{"nodes: [{name: n1}, {name: n2}]\n"
+	 "training: {model: lenet5, schedule: 1f1b, micro_batches: 1, cuts: '2'}\n",
+		"snapshot.every=1", "--set snapshot.every=1: snapshot.every: expected at least 2"},
 	{three, "training.micro_batches=3",
 		"c.yaml:7:10: training.batch: expected a multiple of training.micro_batches (3), "
 		"got 64"},

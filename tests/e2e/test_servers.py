@@ -1,4 +1,4 @@
-"""Servers of their own, whose links fall silent: nobody closes a connection, no process ends."""
+"""Servers of their own, whose links fall silent: nobody closes a connection, no process ends. Or one that is gone for good."""
 import unittest
 
 import servers
@@ -31,6 +31,29 @@ class SilentLinks(Undisturbed):
             self.assertIn("n2 (127.9.0.2) and n3 (127.9.0.3) do not reach each other", event["why"])
             self.assertEqual(len(c.events("plan")[-1]["stages"]), 2)
             self.check_end(c)
+
+
+@unittest.skipIf(servers.missing(), servers.missing())
+class NeverComesBack(unittest.TestCase):
+    def test_the_only_server_with_the_data(self):
+        """The run waits, says for whom wherever it is asked, and ends when the operator has enough."""
+        sets = {**DURABLE, "training.steps": 10000000, "nodes.n1.dataset": "false",
+                "nodes.n3.dataset": "false"}
+        with servers.Servers(3, sets) as c:
+            follower = c.follow()
+            c.wait_for_steps(20)
+            c.end("n2")
+            status = wait_for("the wait", lambda: (s := c.status()) and s["state"] == "waiting" and s, 10)
+            self.assertIn("nobody who is here has the data; n2 had it", status["waiting_for"])
+            for verb in ("status", "why"):
+                done = c.run(verb)
+                self.assertEqual(done.returncode, 0, done.stderr)
+                self.assertIn("n2 had it", done.stdout)
+            self.assertEqual(c.run("stop").returncode, 0)
+            self.assertEqual(follower.wait(timeout=10), 1)
+            self.assertIn("n2 had it", c.said())
+            self.assertEqual(c.summary()["state"], "stopped")
+            c.assert_nothing_left()
 
 
 if __name__ == "__main__":
