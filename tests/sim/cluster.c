@@ -140,8 +140,8 @@ void sim_cluster_called(struct sim_cluster *c, const char *method, uint64_t term
 		c->stable_step = stable_step;
 	else if (!strcmp(method, FTP_METHOD_HALT))
 		note_halt(c, term);
-	else if (!strcmp(method, FTP_METHOD_ABANDON))
-		oracle_abandoned(&c->oracle, term);
+	else if (!strcmp(method, FTP_METHOD_ABANDON) && term >= c->now_term)
+		oracle_abandoned(&c->oracle, term); /* an older one is in force nowhere any more */
 }
 
 void sim_cluster_event(struct sim_cluster *c, const json_t *event)
