@@ -76,6 +76,7 @@ static void hang(struct ftp_checkpointer *k, uint64_t waited_ns)
 	k->stats.n_hung++;
 	set_usable(k, false);
 	ftp_checkpoint_cancel(k->store);
+	ftp_checkpointer_fail_fetch(k, k->why.text);
 	if (k->put.step)
 		tell(k, k->why.text);
 }
@@ -109,15 +110,11 @@ static bool look_at(struct ftp_checkpointer *k, uint32_t max_ops, uint64_t timeo
 	return moved;
 }
 
-void ftp_checkpointer_wait(struct ftp_checkpointer *k)
-{
-	look_at(k, FTP_DISK_N_BUFFERS, LOOK_EVERY_NS, AWAIT_NS, ftp_clock_now_ns());
-}
-
-bool ftp_checkpointer_await(struct ftp_checkpointer *k, struct ftp_checkpoint_event *e)
+/* Until the event of what is under way. false: it is hung. */
+static bool await(struct ftp_checkpointer *k, struct ftp_checkpoint_event *e)
 {
 	while (!k->is_hung && !ftp_checkpoint_event(k->store, e))
-		ftp_checkpointer_wait(k);
+		look_at(k, FTP_DISK_N_BUFFERS, LOOK_EVERY_NS, AWAIT_NS, ftp_clock_now_ns());
 	return !k->is_hung;
 }
 
@@ -151,6 +148,7 @@ static void close_store(struct ftp_checkpointer *k)
 
 static void give_up(struct ftp_checkpointer *k)
 {
+	ftp_checkpointer_fail_fetch(k, k->why.text);
 	close_store(k);
 	ftp_log_warn("checkpoint: %s: %s: nothing is written to disk", k->directory, k->why.text);
 	if (k->put.step)
@@ -213,7 +211,7 @@ static void open_store(struct ftp_checkpointer *k)
 	if (rc) {
 		ftp_error_set(&k->why, -rc, "%s", strerror(-rc));
 		give_up(k);
-	} else if (ftp_checkpointer_await(k, &e)) {
+	} else if (await(k, &e)) {
 		opened(k, &e);
 	}
 }
@@ -241,6 +239,7 @@ void ftp_checkpointer_free(struct ftp_checkpointer *k)
 {
 	if (!k)
 		return;
+	ftp_checkpointer_fetch_end(k);
 	close_store(k);
 	unpin(k);
 	free(k->directory);
@@ -331,10 +330,12 @@ static void end_put(
 {
 	char text[256];
 
-	if (!k->put.is_begun)
-		return; /* the disk was hung, and it was told */
-	k->stats.n_puts[e->outcome]++;
 	ftp_checkpointer_count(k);
+	if (!k->put.is_begun) { /* the disk was hung, and it was told */
+		k->stats.n_changes++;
+		return;
+	}
+	k->stats.n_puts[e->outcome]++;
 	if (e->outcome != FTP_CHECKPOINT_DONE) {
 		snprintf(text, sizeof(text), "%s: %s", ftp_checkpoint_outcome_name(e->outcome),
 			e->text);
@@ -350,7 +351,8 @@ static void end_put(
 	tell(k, NULL);
 }
 
-bool ftp_checkpointer_take_event(struct ftp_checkpointer *k, uint64_t now_ns)
+/* The end of what was under way, whatever it was; false: it has not come. */
+static bool take_event(struct ftp_checkpointer *k, uint64_t now_ns)
 {
 	struct ftp_checkpoint_event e;
 
@@ -360,6 +362,8 @@ bool ftp_checkpointer_take_event(struct ftp_checkpointer *k, uint64_t now_ns)
 		opened(k, &e);
 	else if (e.activity == FTP_CHECKPOINT_PUT)
 		end_put(k, &e, now_ns);
+	else if (e.activity == FTP_CHECKPOINT_GET)
+		ftp_checkpointer_end_get(k, &e);
 	else if (e.activity == FTP_CHECKPOINT_CHECK)
 		ftp_checkpointer_end_check(k, &e);
 	return true;
@@ -367,14 +371,27 @@ bool ftp_checkpointer_take_event(struct ftp_checkpointer *k, uint64_t now_ns)
 
 static bool begin_something(struct ftp_checkpointer *k)
 {
+	if (ftp_checkpointer_is_fetching(k)) {
+		ftp_checkpointer_fetch_next(k);
+		return true;
+	}
 	if (k->put.step && !k->put.is_begun)
 		return begin(k);
 	return ftp_checkpointer_check(k);
 }
 
+/* What a recovery asks for is older than a put under way, and training waits for it; a check can be
+ * made again. */
+static bool is_in_the_way(const struct ftp_checkpointer *k)
+{
+	if (ftp_checkpointer_is_fetching(k))
+		return !k->fetch.into;
+	return k->put.step && !k->put.is_begun;
+}
+
 static bool go_on(struct ftp_checkpointer *k, uint64_t now_ns)
 {
-	bool moved;
+	bool is_awaited = ftp_checkpointer_is_fetching(k), moved;
 
 	if (k->is_hung) {
 		moved = ftp_checkpoint_turn(k->store, k->disk, 0, 0);
@@ -386,10 +403,11 @@ static bool go_on(struct ftp_checkpointer *k, uint64_t now_ns)
 		k->looked_ns = k->moved_ns = now_ns;
 		return begin_something(k);
 	}
-	if (k->put.step && !k->put.is_begun)
-		ftp_checkpoint_cancel(k->store); /* a check can be made again */
-	moved = look_at(k, OPS_A_TURN, 0, HUNG_NS, now_ns);
-	return ftp_checkpointer_take_event(k, now_ns) || moved;
+	if (is_in_the_way(k))
+		ftp_checkpoint_cancel(k->store);
+	moved = look_at(k, is_awaited ? FTP_DISK_N_BUFFERS : OPS_A_TURN, 0,
+		is_awaited ? AWAIT_NS : HUNG_NS, now_ns);
+	return take_event(k, now_ns) || moved;
 }
 
 bool ftp_checkpointer_turn(struct ftp_checkpointer *k, struct ftp_persisted *told, uint64_t now_ns)

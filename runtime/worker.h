@@ -28,6 +28,7 @@ struct ftp_worker_params { /* all lent until ftp_worker_stop() */
 	int net_core;		       /* -1: the net loop is folded into the worker's */
 	bool is_drill;		       /* links may be told to emulate later */
 	struct ftp_recorder *recorder; /* NULL: none */
+	struct ftp_disk *disk; /* for checkpoints; taken; NULL: the run directory's is opened */
 };
 
 enum ftp_command_kind {

@@ -45,7 +45,8 @@ static char *make_directory(const struct ftp_worker_params *p)
 int ftp_worker_snapshots_open(struct ftp_worker *w, struct ftp_error *err)
 {
 	const struct ftp_config_checkpoint *config = &w->params.config->checkpoint;
-	struct ftp_checkpointer_spec spec = {.config = config,
+	struct ftp_checkpointer_spec spec = {.disk = w->params.disk,
+		.config = config,
 		.model = w->params.model,
 		.snapshots = w->snapshots,
 		.region = w->params.region};
@@ -56,7 +57,7 @@ int ftp_worker_snapshots_open(struct ftp_worker *w, struct ftp_error *err)
 	if (!config->every)
 		return 0;
 	directory = make_directory(&w->params);
-	if (open_disk(&spec.disk, directory, config->direct != FTP_DIRECT_OFF, &why))
+	if (!spec.disk && open_disk(&spec.disk, directory, config->direct != FTP_DIRECT_OFF, &why))
 		spec.disk = NULL;
 	spec.why = why.text;
 	spec.directory = directory;
