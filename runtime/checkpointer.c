@@ -10,11 +10,13 @@
 #include "runtime/base/log.h"
 #include "runtime/checkpointer_state.h"
 
-#define OPS_A_TURN    4 /* of at most a buffer each: copied in some 0.1 ms together */
-#define AWAIT_NS      (10 * FTP_NS_PER_S) /* for an answer, while the node waits for it */
-#define HUNG_NS	      (30 * FTP_NS_PER_S) /* while it does not */
-#define LOOK_GAP_NS   FTP_NS_PER_S	  /* who has not looked cannot say that nothing came */
-#define FREE_NS	      (5 * FTP_NS_PER_S)
+#define OPS_A_TURN  4 /* of at most a buffer each: copied in some 0.1 ms together */
+#define AWAIT_NS    (10 * FTP_NS_PER_S) /* for an answer, while the node waits for it */
+#define HUNG_NS	    (30 * FTP_NS_PER_S) /* while it does not */
+#define LOOK_GAP_NS FTP_NS_PER_S	/* who has not looked cannot say that nothing came */
+#define FREE_NS	    (5 * FTP_NS_PER_S)
+/* The operations of a process that was killed may hold its lock a little longer than it lived. */
+#define LOCK_NS	      (2 * FTP_NS_PER_S)
 #define LOOK_EVERY_NS (10 * FTP_NS_PER_MS)
 
 bool ftp_checkpointer_can(const struct ftp_checkpointer *k)
@@ -188,13 +190,28 @@ static void say_what_is_there(struct ftp_checkpointer *k)
 
 static void opened(struct ftp_checkpointer *k, const struct ftp_checkpoint_event *e)
 {
+	k->stats.mode = k->disk->mode;
 	k->is_open = e->outcome == FTP_CHECKPOINT_DONE;
-	if (k->is_open) {
-		say_what_is_there(k);
+	k->stats.lacks_direct =
+		k->is_open && k->direct == FTP_DIRECT_ON && !k->stats.mode.is_direct;
+	if (!k->is_open || k->stats.lacks_direct) {
+		ftp_error_set(&k->why, EIO, "%s",
+			k->is_open ? "checkpoint.direct is on, but the file system has no direct "
+				     "access (O_DIRECT): set it to auto"
+				   : e->text);
+		give_up(k);
 		return;
 	}
-	ftp_error_set(&k->why, EIO, "%s", e->text);
-	give_up(k);
+	if (k->direct != FTP_DIRECT_OFF && !k->stats.mode.is_direct)
+		ftp_log_warn("checkpoint: %s: the file system has no direct access (O_DIRECT): "
+			     "writes go through the page cache",
+			k->directory);
+	say_what_is_there(k);
+}
+
+static bool is_locked(const struct ftp_checkpoint_event *e)
+{
+	return e->outcome == FTP_CHECKPOINT_IO_ERROR && e->error == -EBUSY;
 }
 
 /* By its manifest, so that a node with however much on however slow a disk can join. The answers of
@@ -204,16 +221,26 @@ static void open_store(struct ftp_checkpointer *k)
 	const struct ftp_checkpoint_spec spec = {.keep = k->spec.config->keep,
 		.max_bytes = k->spec.config->max_bytes,
 		.depth = FTP_CHECKPOINT_READ_MANIFEST};
+	uint64_t begin_ns = ftp_clock_now_ns();
 	struct ftp_checkpoint_event e;
-	int rc = ftp_checkpoint_new(&k->store, &spec, k->disk);
 
-	k->looked_ns = k->moved_ns = ftp_clock_now_ns();
-	if (rc) {
-		ftp_error_set(&k->why, -rc, "%s", strerror(-rc));
-		give_up(k);
-	} else if (await(k, &e)) {
-		opened(k, &e);
+	for (;;) {
+		int rc = ftp_checkpoint_new(&k->store, &spec, k->disk);
+
+		k->looked_ns = k->moved_ns = ftp_clock_now_ns();
+		if (rc) {
+			ftp_error_set(&k->why, -rc, "%s", strerror(-rc));
+			give_up(k);
+			return;
+		}
+		if (!await(k, &e))
+			return;
+		if (!is_locked(&e) || ftp_clock_now_ns() > begin_ns + LOCK_NS)
+			break;
+		ftp_checkpoint_free(k->store);
+		ftp_clock_sleep_ns(LOOK_EVERY_NS);
 	}
+	opened(k, &e);
 }
 
 struct ftp_checkpointer *ftp_checkpointer_new(const struct ftp_checkpointer_spec *spec)
@@ -223,6 +250,7 @@ struct ftp_checkpointer *ftp_checkpointer_new(const struct ftp_checkpointer_spec
 	ftp_assert(k);
 	k->spec = *spec;
 	k->disk = spec->disk;
+	k->direct = spec->config->direct;
 	k->directory = strdup(spec->directory);
 	ftp_assert(k->directory);
 	if (k->disk) {

@@ -34,7 +34,8 @@ struct ftp_checkpointer_spec {
 struct ftp_checkpointer_stats {
 	bool is_usable;		    /* and not hung */
 	uint64_t n_hung, n_changes; /* how often it hung; of what is here, but for puts */
-	struct ftp_disk_mode mode;  /* engine NULL: the disk was never open */
+	struct ftp_disk_mode mode;  /* engine NULL: there is no disk */
+	bool lacks_direct;	    /* though checkpoint.direct is on: it is not used */
 	uint64_t step;		    /* the newest that was put; 0: none */
 	uint64_t n_puts[FTP_N_CHECKPOINT_OUTCOMES];
 	uint64_t n_refused; /* not begun: nothing to write with, or still busy with an older one */

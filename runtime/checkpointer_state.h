@@ -26,6 +26,7 @@ struct ftp_checkpointer_fetch { /* what a recovery waits for */
 struct ftp_checkpointer {
 	struct ftp_checkpointer_spec spec;
 	char *directory;
+	enum ftp_config_direct direct;
 	struct ftp_disk *disk;	      /* NULL: none */
 	struct ftp_checkpoint *store; /* NULL: of no use, why says why */
 	struct ftp_error why;	      /* also of what is hung */

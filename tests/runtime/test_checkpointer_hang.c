@@ -54,8 +54,9 @@ static void fetch__ends_a_put_while_another_is_told(void **state)
 	rig_close(&r);
 }
 
-/* Of opening what is there: after the manifest, its two slots, and three that make it durable. */
-#define OP_OF_LIST 6
+/* Of opening what is there: after the directory, the manifest, its two slots, and three that make
+ * it durable. */
+#define OP_OF_LIST 7
 
 static void hang(struct rig *r)
 {
@@ -300,6 +301,50 @@ static void new__hung(void **state)
 	rig_close(&r);
 }
 
+/* The very first operation, which makes and locks the directory. */
+static void open__hangs_at_the_directory(void **state)
+{
+	struct rig r;
+
+	(void)state;
+	rig_open(&r, simulated_disk_new(check_seed()));
+	rig_put(&r, 10);
+	rig_restart_hung(&r, 1);
+	assert_int_equal(simulated_disk_n_ops(r.disk), 1);
+	assert_false(ftp_checkpointer_stats(r.k)->is_usable);
+	assert_non_null(ftp_checkpointer_stats(r.k)->mode.engine);
+	answer(&r);
+	assert_false(rig_turn(&r));
+	assert_true(ftp_checkpointer_stats(r.k)->is_usable);
+	rig_assert_fetched(&r, 2, 10);
+	rig_close(&r);
+}
+
+/* Whether access is direct is known when the directory is open: at once, or late. */
+static void open__lacks_direct_access(void **state)
+{
+	struct rig r;
+
+	(void)state;
+	for (int hangs = 0; hangs < 2; hangs++) {
+		rig_open(&r, simulated_disk_new(check_seed()));
+		r.config.direct = FTP_DIRECT_ON;
+		if (hangs)
+			rig_restart_hung(&r, 1);
+		else
+			rig_restart(&r);
+		assert_int_equal(ftp_checkpointer_stats(r.k)->lacks_direct, !hangs);
+		if (hangs)
+			answer(&r);
+		assert_false(rig_turn(&r));
+		assert_true(ftp_checkpointer_stats(r.k)->lacks_direct);
+		rig_put(&r, 10);
+		assert_false(r.told.ok);
+		assert_non_null(strstr(r.told.text, "checkpoint.direct is on"));
+		rig_close(&r);
+	}
+}
+
 /* Whoever needs the disk meanwhile: how opening it ended is not missed. */
 static void new__hung_then_fails(void **state)
 {
@@ -337,6 +382,8 @@ int main(void)
 		cmocka_unit_test(put__ends_after_a_hang),
 		cmocka_unit_test(new__hung),
 		cmocka_unit_test(new__hung_then_fails),
+		cmocka_unit_test(open__hangs_at_the_directory),
+		cmocka_unit_test(open__lacks_direct_access),
 	};
 
 	check_seed();
