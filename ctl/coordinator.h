@@ -43,7 +43,7 @@
 #define FTP_COORDINATOR_LOOK_NS                                                                    \
 	(30 * FTP_NS_PER_S) /* a waiting recovery looks again what there is: nodes hear from it */
 #define FTP_COORDINATOR_RETRY_NS   (60 * FTP_NS_PER_S) /* and tries again what has failed */
-#define FTP_COORDINATOR_PREPARE_NS (60 * FTP_NS_PER_S) /* stages built, peers heard */
+#define FTP_COORDINATOR_PREPARE_NS (60 * FTP_NS_PER_S) /* built, peers heard; and bytes read */
 #define FTP_COORDINATOR_HOLD_NS	   (10 * FTP_NS_PER_S) /* and FTP_COORDINATOR_HOLD_STEPS steps */
 #define FTP_COORDINATOR_HOLD_STEPS 20
 #define FTP_COORDINATOR_TRANSFER_NS                                                                \

@@ -59,7 +59,8 @@ struct ftp_coordinator_change {
 	uint64_t step;				     /* s, 0: not named yet */
 	uint64_t memory_bytes[FTP_CONFIG_MAX_NODES]; /* by node, of its new stage */
 	uint64_t move_bytes;			     /* of unit states whose node changes */
-	uint64_t received_bytes;		     /* that nodes said they received */
+	uint64_t fetch_ns;	 /* to read what a recovery needs from the slowest disk */
+	uint64_t received_bytes; /* that nodes said they received */
 	bool digested[FTP_PROTOCOL_MAX_UNITS];
 	struct ftp_digest digest[FTP_PROTOCOL_MAX_UNITS];
 	uint64_t began_ns[FTP_N_CHANGE_PHASES]; /* each phase; 0: not reached */

@@ -63,6 +63,21 @@ static uint64_t moved_bytes(const struct ftp_coordinator *c)
 	return bytes;
 }
 
+/* In a recovery a node reads what it is to give from its disk, all of it at worst. */
+static uint64_t fetch_ns(const struct ftp_coordinator *c)
+{
+	const struct ftp_plan *p = &c->change.plan;
+	uint64_t bytes[FTP_CONFIG_MAX_NODES] = {0}, most = 0;
+
+	for (uint32_t u = 0; p->recovery && u < p->n_units; u++) {
+		if (p->holder[u] == FTP_PLAN_INITIAL)
+			continue;
+		bytes[p->holder[u]] += c->settings.units[u].state_bytes;
+		most = bytes[p->holder[u]] > most ? bytes[p->holder[u]] : most;
+	}
+	return most * (FTP_NS_PER_S / FTP_COORDINATOR_BYTES_PER_S);
+}
+
 /* In a recovery only who has halted: a node that was lost and has joined anew meanwhile would not
  * be halted again, and would keep a plan that is given up. */
 static bool takes_part(const struct ftp_coordinator *c, uint32_t node)
@@ -92,6 +107,7 @@ void ftp_coordinator_change_set_plan(
 			ftp_coordinator_change_giver(c, c->plan.stages[i].node);
 	(p->recovery ? ftp_coordinator_recovery_holders : set_holders)(c);
 	c->change.move_bytes = moved_bytes(c);
+	c->change.fetch_ns = fetch_ns(c);
 	c->change.members = 0;
 	for (uint32_t i = 0; i < p->n_stages + p->n_leaving; i++)
 		c->change.members |= FTP_NODE_BIT(ftp_plan_member(p, i)->node);

@@ -40,6 +40,8 @@ struct ftp_connection_params {
 	uint32_t max_message_bytes; /* 0: 64 MiB; costs one bit a KiB for each of n_messages */
 	uint64_t idle_timeout_ns; /* silence after which the peer is lost; keep-alives go four times
 				     as often */
+	bool waits_for_peer; /* silence counts from the first packet heard: until then the caller's
+				own deadline rules */
 };
 
 enum ftp_message_class { /* a lower class never waits for a higher one */

@@ -114,6 +114,8 @@ static void probe(struct ftp_connection *c, uint64_t now_ns)
 
 static uint64_t idle_deadline_ns(const struct ftp_connection *c)
 {
+	if (c->params.waits_for_peer && !c->is_established)
+		return FTP_NS_NEVER;
 	return c->heard_ns + c->params.idle_timeout_ns;
 }
 

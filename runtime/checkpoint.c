@@ -34,12 +34,10 @@ int ftp_checkpoint_new(struct ftp_checkpoint **out, const struct ftp_checkpoint_
 	ftp_assert(c->spec.segment_unit_bytes % FTP_DISK_BLOCK == 0);
 	if (!c->spec.sync_every_bytes)
 		c->spec.sync_every_bytes = FTP_CHECKPOINT_SYNC_EVERY;
-	if (disk->mode.is_direct)
-		c->spec.sync_every_bytes = UINT64_MAX;
 	c->buffers = disk->buffers;
 	c->new_segment = FTP_CHECKPOINT_MAX_SEGMENTS;
 	c->digest = ftp_digest_begin();
-	ftp_checkpoint_enter(c, PHASE_OPEN_MANIFEST);
+	ftp_checkpoint_enter(c, PHASE_ATTACH);
 	return 0;
 }
 
@@ -142,7 +140,8 @@ void ftp_checkpoint_finish(struct ftp_checkpoint *c, enum ftp_checkpoint_activit
 static const char *file_name(
 	const struct ftp_checkpoint *c, const struct ftp_disk_op *op, char name[FTP_DISK_NAME])
 {
-	if (op->kind == FTP_DISK_LIST || op->kind == FTP_DISK_SYNC_DIR)
+	if (op->kind == FTP_DISK_ATTACH || op->kind == FTP_DISK_LIST ||
+		op->kind == FTP_DISK_SYNC_DIR)
 		return "the directory";
 	if (op->file == MANIFEST_FILE)
 		return FTP_CHECKPOINT_MANIFEST;
@@ -152,7 +151,8 @@ static const char *file_name(
 
 void ftp_checkpoint_note(struct ftp_checkpoint *c, const struct ftp_disk_op *op, int error)
 {
-	static const char *const verbs[FTP_DISK_N_KINDS] = {[FTP_DISK_LIST] = "be listed",
+	static const char *const verbs[FTP_DISK_N_KINDS] = {[FTP_DISK_ATTACH] = "be used",
+		[FTP_DISK_LIST] = "be listed",
 		[FTP_DISK_OPEN] = "be opened",
 		[FTP_DISK_CREATE] = "be created",
 		[FTP_DISK_READ] = "be read",

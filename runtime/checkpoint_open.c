@@ -1,4 +1,5 @@
-/* How a checkpoint is opened: manifest, segments; checkpoint_read.c then verifies the records. */
+/* How a checkpoint is opened: directory, manifest, segments; checkpoint_read.c then verifies the
+ * records. */
 #include <assert.h>
 #include <errno.h>
 #include <string.h>
@@ -10,6 +11,31 @@
 
 static_assert(FTP_CHECKPOINT_SLOT_BYTES <= FTP_DISK_BUFFER_BYTES, "a slot is one operation");
 static_assert(FTP_CHECKPOINT_BLOCK == FTP_DISK_BLOCK, "block");
+
+static bool attach(struct ftp_checkpoint *c, struct slot *s)
+{
+	return ftp_checkpoint_once(c, s, FTP_DISK_ATTACH, MANIFEST_FILE);
+}
+
+static void attached(struct ftp_checkpoint *c, struct slot *s, int64_t result)
+{
+	if (result == -EBUSY)
+		c->error = ftp_error_set(&c->error_text, EBUSY, "another process writes to it");
+	else if (result < 0)
+		ftp_checkpoint_note(c, &s->op, (int)result);
+	else if (result) /* past the page cache there is nothing to make durable on the way */
+		c->spec.sync_every_bytes = UINT64_MAX;
+}
+
+static void end_attach(struct ftp_checkpoint *c)
+{
+	ftp_checkpoint_enter(c, PHASE_OPEN_MANIFEST);
+}
+
+static void fail_attach(struct ftp_checkpoint *c)
+{
+	ftp_checkpoint_finish(c, FTP_CHECKPOINT_OPEN, ftp_checkpoint_failure(c));
+}
 
 static bool open_manifest(struct ftp_checkpoint *c, struct slot *s)
 {
@@ -262,6 +288,7 @@ static void end_open_segments(struct ftp_checkpoint *c)
 }
 
 const struct phase_row ftp_checkpoint_open_phases[N_PHASES] = {
+	[PHASE_ATTACH] = {attach, attached, end_attach, fail_attach},
 	[PHASE_OPEN_MANIFEST] = {open_manifest, opened_manifest, end_open_manifest, fail},
 	[PHASE_BLANK] = {blank, NULL, end_blank, fail},
 	[PHASE_READ_SLOTS] = {read_slots, took_slot, end_read_slots, fail},

@@ -64,6 +64,7 @@ struct reading {
 enum phase { /* those of a put in their order, from PHASE_REPAIR on */
 	PHASE_IDLE,
 	PHASE_FAILED, /* the open did not succeed */
+	PHASE_ATTACH,
 	PHASE_OPEN_MANIFEST,
 	PHASE_BLANK,
 	PHASE_READ_SLOTS,

@@ -10,11 +10,13 @@
 #include "runtime/base/log.h"
 #include "runtime/checkpointer_state.h"
 
-#define OPS_A_TURN    4 /* of at most a buffer each: copied in some 0.1 ms together */
-#define AWAIT_NS      (10 * FTP_NS_PER_S) /* for an answer, while the node waits for it */
-#define HUNG_NS	      (30 * FTP_NS_PER_S) /* while it does not */
-#define LOOK_GAP_NS   FTP_NS_PER_S	  /* who has not looked cannot say that nothing came */
-#define FREE_NS	      (5 * FTP_NS_PER_S)
+#define OPS_A_TURN  4 /* of at most a buffer each: copied in some 0.1 ms together */
+#define AWAIT_NS    (10 * FTP_NS_PER_S) /* for an answer, while the node waits for it */
+#define HUNG_NS	    (30 * FTP_NS_PER_S) /* while it does not */
+#define LOOK_GAP_NS FTP_NS_PER_S	/* who has not looked cannot say that nothing came */
+#define FREE_NS	    (5 * FTP_NS_PER_S)
+/* The operations of a process that was killed may hold its lock a little longer than it lived. */
+#define LOCK_NS	      (2 * FTP_NS_PER_S)
 #define LOOK_EVERY_NS (10 * FTP_NS_PER_MS)
 
 bool ftp_checkpointer_can(const struct ftp_checkpointer *k)
@@ -76,6 +78,7 @@ static void hang(struct ftp_checkpointer *k, uint64_t waited_ns)
 	k->stats.n_hung++;
 	set_usable(k, false);
 	ftp_checkpoint_cancel(k->store);
+	ftp_checkpointer_fail_fetch(k, k->why.text);
 	if (k->put.step)
 		tell(k, k->why.text);
 }
@@ -109,15 +112,11 @@ static bool look_at(struct ftp_checkpointer *k, uint32_t max_ops, uint64_t timeo
 	return moved;
 }
 
-void ftp_checkpointer_wait(struct ftp_checkpointer *k)
-{
-	look_at(k, FTP_DISK_N_BUFFERS, LOOK_EVERY_NS, AWAIT_NS, ftp_clock_now_ns());
-}
-
-bool ftp_checkpointer_await(struct ftp_checkpointer *k, struct ftp_checkpoint_event *e)
+/* Until the event of what is under way. false: it is hung. */
+static bool await(struct ftp_checkpointer *k, struct ftp_checkpoint_event *e)
 {
 	while (!k->is_hung && !ftp_checkpoint_event(k->store, e))
-		ftp_checkpointer_wait(k);
+		look_at(k, FTP_DISK_N_BUFFERS, LOOK_EVERY_NS, AWAIT_NS, ftp_clock_now_ns());
 	return !k->is_hung;
 }
 
@@ -151,6 +150,7 @@ static void close_store(struct ftp_checkpointer *k)
 
 static void give_up(struct ftp_checkpointer *k)
 {
+	ftp_checkpointer_fail_fetch(k, k->why.text);
 	close_store(k);
 	ftp_log_warn("checkpoint: %s: %s: nothing is written to disk", k->directory, k->why.text);
 	if (k->put.step)
@@ -190,13 +190,28 @@ static void say_what_is_there(struct ftp_checkpointer *k)
 
 static void opened(struct ftp_checkpointer *k, const struct ftp_checkpoint_event *e)
 {
+	k->stats.mode = k->disk->mode;
 	k->is_open = e->outcome == FTP_CHECKPOINT_DONE;
-	if (k->is_open) {
-		say_what_is_there(k);
+	k->stats.lacks_direct =
+		k->is_open && k->direct == FTP_DIRECT_ON && !k->stats.mode.is_direct;
+	if (!k->is_open || k->stats.lacks_direct) {
+		ftp_error_set(&k->why, EIO, "%s",
+			k->is_open ? "checkpoint.direct is on, but the file system has no direct "
+				     "access (O_DIRECT): set it to auto"
+				   : e->text);
+		give_up(k);
 		return;
 	}
-	ftp_error_set(&k->why, EIO, "%s", e->text);
-	give_up(k);
+	if (k->direct != FTP_DIRECT_OFF && !k->stats.mode.is_direct)
+		ftp_log_warn("checkpoint: %s: the file system has no direct access (O_DIRECT): "
+			     "writes go through the page cache",
+			k->directory);
+	say_what_is_there(k);
+}
+
+static bool is_locked(const struct ftp_checkpoint_event *e)
+{
+	return e->outcome == FTP_CHECKPOINT_IO_ERROR && e->error == -EBUSY;
 }
 
 /* By its manifest, so that a node with however much on however slow a disk can join. The answers of
@@ -206,16 +221,26 @@ static void open_store(struct ftp_checkpointer *k)
 	const struct ftp_checkpoint_spec spec = {.keep = k->spec.config->keep,
 		.max_bytes = k->spec.config->max_bytes,
 		.depth = FTP_CHECKPOINT_READ_MANIFEST};
+	uint64_t begin_ns = ftp_clock_now_ns();
 	struct ftp_checkpoint_event e;
-	int rc = ftp_checkpoint_new(&k->store, &spec, k->disk);
 
-	k->looked_ns = k->moved_ns = ftp_clock_now_ns();
-	if (rc) {
-		ftp_error_set(&k->why, -rc, "%s", strerror(-rc));
-		give_up(k);
-	} else if (ftp_checkpointer_await(k, &e)) {
-		opened(k, &e);
+	for (;;) {
+		int rc = ftp_checkpoint_new(&k->store, &spec, k->disk);
+
+		k->looked_ns = k->moved_ns = ftp_clock_now_ns();
+		if (rc) {
+			ftp_error_set(&k->why, -rc, "%s", strerror(-rc));
+			give_up(k);
+			return;
+		}
+		if (!await(k, &e))
+			return;
+		if (!is_locked(&e) || ftp_clock_now_ns() > begin_ns + LOCK_NS)
+			break;
+		ftp_checkpoint_free(k->store);
+		ftp_clock_sleep_ns(LOOK_EVERY_NS);
 	}
+	opened(k, &e);
 }
 
 struct ftp_checkpointer *ftp_checkpointer_new(const struct ftp_checkpointer_spec *spec)
@@ -225,6 +250,7 @@ struct ftp_checkpointer *ftp_checkpointer_new(const struct ftp_checkpointer_spec
 	ftp_assert(k);
 	k->spec = *spec;
 	k->disk = spec->disk;
+	k->direct = spec->config->direct;
 	k->directory = strdup(spec->directory);
 	ftp_assert(k->directory);
 	if (k->disk) {
@@ -241,6 +267,7 @@ void ftp_checkpointer_free(struct ftp_checkpointer *k)
 {
 	if (!k)
 		return;
+	ftp_checkpointer_fetch_end(k);
 	close_store(k);
 	unpin(k);
 	free(k->directory);
@@ -331,10 +358,12 @@ static void end_put(
 {
 	char text[256];
 
-	if (!k->put.is_begun)
-		return; /* the disk was hung, and it was told */
-	k->stats.n_puts[e->outcome]++;
 	ftp_checkpointer_count(k);
+	if (!k->put.is_begun) { /* the disk was hung, and it was told */
+		k->stats.n_changes++;
+		return;
+	}
+	k->stats.n_puts[e->outcome]++;
 	if (e->outcome != FTP_CHECKPOINT_DONE) {
 		snprintf(text, sizeof(text), "%s: %s", ftp_checkpoint_outcome_name(e->outcome),
 			e->text);
@@ -350,7 +379,8 @@ static void end_put(
 	tell(k, NULL);
 }
 
-bool ftp_checkpointer_take_event(struct ftp_checkpointer *k, uint64_t now_ns)
+/* The end of what was under way, whatever it was; false: it has not come. */
+static bool take_event(struct ftp_checkpointer *k, uint64_t now_ns)
 {
 	struct ftp_checkpoint_event e;
 
@@ -360,6 +390,8 @@ bool ftp_checkpointer_take_event(struct ftp_checkpointer *k, uint64_t now_ns)
 		opened(k, &e);
 	else if (e.activity == FTP_CHECKPOINT_PUT)
 		end_put(k, &e, now_ns);
+	else if (e.activity == FTP_CHECKPOINT_GET)
+		ftp_checkpointer_end_get(k, &e);
 	else if (e.activity == FTP_CHECKPOINT_CHECK)
 		ftp_checkpointer_end_check(k, &e);
 	return true;
@@ -367,14 +399,27 @@ bool ftp_checkpointer_take_event(struct ftp_checkpointer *k, uint64_t now_ns)
 
 static bool begin_something(struct ftp_checkpointer *k)
 {
+	if (ftp_checkpointer_is_fetching(k)) {
+		ftp_checkpointer_fetch_next(k);
+		return true;
+	}
 	if (k->put.step && !k->put.is_begun)
 		return begin(k);
 	return ftp_checkpointer_check(k);
 }
 
+/* What a recovery asks for is older than a put under way, and training waits for it; a check can be
+ * made again. */
+static bool is_in_the_way(const struct ftp_checkpointer *k)
+{
+	if (ftp_checkpointer_is_fetching(k))
+		return !k->fetch.into;
+	return k->put.step && !k->put.is_begun;
+}
+
 static bool go_on(struct ftp_checkpointer *k, uint64_t now_ns)
 {
-	bool moved;
+	bool is_awaited = ftp_checkpointer_is_fetching(k), moved;
 
 	if (k->is_hung) {
 		moved = ftp_checkpoint_turn(k->store, k->disk, 0, 0);
@@ -386,10 +431,11 @@ static bool go_on(struct ftp_checkpointer *k, uint64_t now_ns)
 		k->looked_ns = k->moved_ns = now_ns;
 		return begin_something(k);
 	}
-	if (k->put.step && !k->put.is_begun)
-		ftp_checkpoint_cancel(k->store); /* a check can be made again */
-	moved = look_at(k, OPS_A_TURN, 0, HUNG_NS, now_ns);
-	return ftp_checkpointer_take_event(k, now_ns) || moved;
+	if (is_in_the_way(k))
+		ftp_checkpoint_cancel(k->store);
+	moved = look_at(k, is_awaited ? FTP_DISK_N_BUFFERS : OPS_A_TURN, 0,
+		is_awaited ? AWAIT_NS : HUNG_NS, now_ns);
+	return take_event(k, now_ns) || moved;
 }
 
 bool ftp_checkpointer_turn(struct ftp_checkpointer *k, struct ftp_persisted *told, uint64_t now_ns)

@@ -34,7 +34,8 @@ struct ftp_checkpointer_spec {
 struct ftp_checkpointer_stats {
 	bool is_usable;		    /* and not hung */
 	uint64_t n_hung, n_changes; /* how often it hung; of what is here, but for puts */
-	struct ftp_disk_mode mode;  /* engine NULL: the disk was never open */
+	struct ftp_disk_mode mode;  /* engine NULL: there is no disk */
+	bool lacks_direct;	    /* though checkpoint.direct is on: it is not used */
 	uint64_t step;		    /* the newest that was put; 0: none */
 	uint64_t n_puts[FTP_N_CHECKPOINT_OUTCOMES];
 	uint64_t n_refused; /* not begun: nothing to write with, or still busy with an older one */
@@ -64,10 +65,26 @@ bool ftp_checkpointer_is_busy(const struct ftp_checkpointer *k);
 /* Adds what is on the disk and not in the store. */
 void ftp_checkpointer_list(const struct ftp_checkpointer *k, struct ftp_inventory *m);
 
-/* Reads the unit's state of that step into the store, of the newest term there is, unless that has
- * one already. false: it is not there, or damaged, or there is no room for it. A put under way is
- * given up for it. Waits as long as the disk goes on answering: for a node that trains nothing. */
-bool ftp_checkpointer_fetch(struct ftp_checkpointer *k, uint32_t unit, uint64_t step);
+/* The unit's state of that step is on the disk, as far as was looked. */
+bool ftp_checkpointer_has(const struct ftp_checkpointer *k, uint32_t unit, uint64_t step);
+
+/* For a recovery: reads the units' states of that step into the store in later turns, of the newest
+ * term there is, but for those that it has already. A put under way is given up for it. What was
+ * asked for before is forgotten. */
+void ftp_checkpointer_fetch(
+	struct ftp_checkpointer *k, const uint32_t *units, uint32_t n, uint64_t step);
+
+enum ftp_checkpointer_fetching {
+	FTP_CHECKPOINTER_FETCHED, /* all are in the store */
+	FTP_CHECKPOINTER_FETCHING,
+	FTP_CHECKPOINTER_NOT_FETCHED, /* one is not there, or damaged, or there is no room for it,
+					 or the disk hangs; err says so */
+};
+enum ftp_checkpointer_fetching ftp_checkpointer_fetched(
+	const struct ftp_checkpointer *k, struct ftp_error *err);
+
+/* Nobody waits for it any more. What has come stays in the store. */
+void ftp_checkpointer_fetch_end(struct ftp_checkpointer *k);
 
 const struct ftp_checkpointer_stats *ftp_checkpointer_stats(const struct ftp_checkpointer *k);
 

@@ -1,8 +1,10 @@
 /* What is on a node's disk, for an inventory and for a recovery; and the reading of all of it, in
  * the background, that finds what is damaged before somebody counts on it. */
+#include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
 
-#include "runtime/base/clock.h"
 #include "runtime/base/log.h"
 #include "runtime/checkpointer_state.h"
 
@@ -56,18 +58,6 @@ void ftp_checkpointer_list(const struct ftp_checkpointer *k, struct ftp_inventor
 	}
 }
 
-/* Whatever is under way is given up: the states that a recovery asks for are older, and training
- * waits for them. */
-static bool become_idle(struct ftp_checkpointer *k)
-{
-	while (ftp_checkpointer_is_busy(k)) {
-		ftp_checkpoint_cancel(k->store);
-		ftp_checkpointer_wait(k);
-		ftp_checkpointer_take_event(k, ftp_clock_now_ns());
-	}
-	return ftp_checkpointer_can(k);
-}
-
 static const struct ftp_checkpoint_name *newest(
 	const struct ftp_checkpointer *k, uint32_t unit, uint64_t step)
 {
@@ -77,50 +67,123 @@ static const struct ftp_checkpoint_name *newest(
 	return r && is_possible(k, &r->name) ? &r->name : NULL;
 }
 
-static bool read_into(
-	struct ftp_checkpointer *k, struct ftp_snapshot *s, const struct ftp_checkpoint_name *name)
+bool ftp_checkpointer_has(const struct ftp_checkpointer *k, uint32_t unit, uint64_t step)
 {
-	struct ftp_digest digest = name->digest;
-	struct ftp_checkpoint_event e;
-
-	if (ftp_checkpoint_get(k->store, name, s->data) || !ftp_checkpointer_await(k, &e))
-		return false;
-	ftp_checkpointer_count(k);
-	if (e.outcome != FTP_CHECKPOINT_DONE) {
-		ftp_log_warn("checkpoint: %s: %s: %s", k->directory,
-			ftp_checkpoint_outcome_name(e.outcome), e.text);
-		return false;
-	}
-	ftp_snapshots_complete(k->spec.snapshots, s, digest);
-	return true;
+	return newest(k, unit, step);
 }
 
-bool ftp_checkpointer_fetch(struct ftp_checkpointer *k, uint32_t unit, uint64_t step)
+/* Those that need no disk, on however slow a one a put is under way, are done. */
+static void skip(struct ftp_checkpointer *k)
 {
-	const struct ftp_snapshot *there = ftp_snapshots_newest(k->spec.snapshots, unit, step);
-	const struct ftp_checkpoint_name *name;
-	struct ftp_snapshot *s;
+	struct ftp_checkpointer_fetch *f = &k->fetch;
 
-	name = newest(k, unit, step);
-	if (there && (!name || name->term <= there->term))
-		return true; /* a put under way, on however slow a disk, is none of its business */
-	if (!name || !become_idle(k))
-		return false;
-	name = newest(k, unit, step); /* the put has moved them */
-	if (!name)
-		return false;
-	s = ftp_snapshots_add(
-		k->spec.snapshots, k->spec.region, unit, name->bytes, step, name->term);
-	if (!s) {
-		ftp_log_warn("checkpoint: no room to read unit %u from the disk; raise "
-			     "nodes[].memory",
-			unit);
-		return false;
+	for (; f->next < f->n; f->next++) {
+		const struct ftp_snapshot *there =
+			ftp_snapshots_newest(k->spec.snapshots, f->units[f->next], f->step);
+		const struct ftp_checkpoint_name *name = newest(k, f->units[f->next], f->step);
+
+		if (!there || (name && name->term > there->term))
+			return;
 	}
-	if (read_into(k, s, name))
-		return true;
-	ftp_snapshots_give_up(k->spec.snapshots, s);
-	return false;
+}
+
+void ftp_checkpointer_fetch(
+	struct ftp_checkpointer *k, const uint32_t *units, uint32_t n, uint64_t step)
+{
+	ftp_checkpointer_fetch_end(k);
+	ftp_assert(n <= FTP_PROTOCOL_MAX_UNITS);
+	k->fetch.step = step;
+	k->fetch.n = n;
+	memcpy(k->fetch.units, units, n * sizeof(*units));
+	skip(k);
+	if (!ftp_checkpointer_can(k))
+		ftp_checkpointer_fail_fetch(k, k->why.text);
+}
+
+static void no_more(struct ftp_checkpointer *k)
+{
+	struct ftp_checkpointer_fetch *f = &k->fetch;
+
+	if (f->into) {
+		ftp_checkpoint_cancel(k->store); /* it writes there no more */
+		ftp_snapshots_give_up(k->spec.snapshots, f->into);
+		f->into = NULL;
+	}
+	f->n = f->next = 0;
+}
+
+void ftp_checkpointer_fetch_end(struct ftp_checkpointer *k)
+{
+	no_more(k);
+	k->fetch.has_failed = false;
+}
+
+void ftp_checkpointer_fail_fetch(struct ftp_checkpointer *k, const char *why)
+{
+	struct ftp_checkpointer_fetch *f = &k->fetch;
+
+	if (!ftp_checkpointer_is_fetching(k))
+		return;
+	f->has_failed = true;
+	ftp_error_set(&f->err, EIO,
+		"unit %u after step %" PRIu64 " does not come from the disk: %s", f->units[f->next],
+		f->step, why);
+	no_more(k);
+}
+
+enum ftp_checkpointer_fetching ftp_checkpointer_fetched(
+	const struct ftp_checkpointer *k, struct ftp_error *err)
+{
+	if (k->fetch.has_failed) {
+		*err = k->fetch.err;
+		return FTP_CHECKPOINTER_NOT_FETCHED;
+	}
+	return ftp_checkpointer_is_fetching(k) ? FTP_CHECKPOINTER_FETCHING
+					       : FTP_CHECKPOINTER_FETCHED;
+}
+
+void ftp_checkpointer_fetch_next(struct ftp_checkpointer *k)
+{
+	struct ftp_checkpointer_fetch *f = &k->fetch;
+	const struct ftp_checkpoint_name *name;
+
+	skip(k);
+	if (!ftp_checkpointer_is_fetching(k))
+		return;
+	name = newest(k, f->units[f->next], f->step);
+	if (!name) {
+		ftp_checkpointer_fail_fetch(k, "it is not there any more");
+		return;
+	}
+	f->into = ftp_snapshots_add(
+		k->spec.snapshots, k->spec.region, name->unit, name->bytes, name->step, name->term);
+	if (!f->into) {
+		ftp_checkpointer_fail_fetch(k, "there is no room for it; raise nodes[].memory");
+		return;
+	}
+	f->digest = name->digest;
+	if (ftp_checkpoint_get(k->store, name, f->into->data))
+		ftp_checkpointer_fail_fetch(k, "the store does not give it");
+}
+
+void ftp_checkpointer_end_get(struct ftp_checkpointer *k, const struct ftp_checkpoint_event *e)
+{
+	struct ftp_checkpointer_fetch *f = &k->fetch;
+	char why[256];
+
+	if (!f->into)
+		return; /* it was given up */
+	if (e->outcome == FTP_CHECKPOINT_DONE) {
+		ftp_snapshots_complete(k->spec.snapshots, f->into, f->digest);
+		f->into = NULL;
+		f->next++;
+		return;
+	}
+	ftp_checkpointer_count(k);
+	k->stats.n_changes++;
+	snprintf(why, sizeof(why), "%s: %s", ftp_checkpoint_outcome_name(e->outcome), e->text);
+	ftp_log_warn("checkpoint: %s: %s", k->directory, why);
+	ftp_checkpointer_fail_fetch(k, why);
 }
 
 bool ftp_checkpointer_check(struct ftp_checkpointer *k)

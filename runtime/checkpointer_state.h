@@ -13,9 +13,20 @@ struct ftp_checkpointer_put {
 	uint64_t begun_ns;
 };
 
+struct ftp_checkpointer_fetch { /* what a recovery waits for */
+	uint64_t step;
+	uint32_t n, next; /* n == next: nothing is left */
+	uint32_t units[FTP_PROTOCOL_MAX_UNITS];
+	struct ftp_snapshot *into; /* of the next one, which is being read; NULL: it is not */
+	struct ftp_digest digest;  /* of it */
+	bool has_failed;
+	struct ftp_error err; /* why */
+};
+
 struct ftp_checkpointer {
 	struct ftp_checkpointer_spec spec;
 	char *directory;
+	enum ftp_config_direct direct;
 	struct ftp_disk *disk;	      /* NULL: none */
 	struct ftp_checkpoint *store; /* NULL: of no use, why says why */
 	struct ftp_error why;	      /* also of what is hung */
@@ -24,6 +35,7 @@ struct ftp_checkpointer {
 	bool is_checked;	      /* nothing is left that nobody has read */
 	uint64_t looked_ns, moved_ns; /* at the disk; it answered, or owed nothing */
 	struct ftp_checkpointer_put put;
+	struct ftp_checkpointer_fetch fetch;
 	/* To be told next; step 0: nothing. The coordinator waits for the snapshot that it named
 	 * last and for no other: what there is to tell of an older one gives way. */
 	struct ftp_persisted told;
@@ -34,21 +46,23 @@ struct ftp_checkpointer {
 /* There is a disk that answers, and what is on it is known. */
 bool ftp_checkpointer_can(const struct ftp_checkpointer *k);
 
-/* Looks at the disk, and sleeps a short while until something comes. One that has owed an answer
- * for too long is declared hung. */
-void ftp_checkpointer_wait(struct ftp_checkpointer *k);
-
-/* The same, again and again, until the event of what is under way. false: it is hung. */
-bool ftp_checkpointer_await(struct ftp_checkpointer *k, struct ftp_checkpoint_event *e);
-
-/* The end of what was under way, whatever it was; false: it has not come. */
-bool ftp_checkpointer_take_event(struct ftp_checkpointer *k, uint64_t now_ns);
-
 /* What the store holds now, into stats. */
 void ftp_checkpointer_count(struct ftp_checkpointer *k);
 
-/* checkpointer_read.c: goes on with reading what nobody has read since the store was opened. true:
- * there was something. */
+/* checkpointer_read.c: a recovery waits for something. */
+static inline bool ftp_checkpointer_is_fetching(const struct ftp_checkpointer *k)
+{
+	return k->fetch.next < k->fetch.n;
+}
+
+/* Begins with the next one; the store is idle. */
+void ftp_checkpointer_fetch_next(struct ftp_checkpointer *k);
+void ftp_checkpointer_end_get(struct ftp_checkpointer *k, const struct ftp_checkpoint_event *e);
+/* What has not come does not come any more, if anything is waited for. */
+void ftp_checkpointer_fail_fetch(struct ftp_checkpointer *k, const char *why);
+
+/* Goes on with reading what nobody has read since the store was opened. true: there was something.
+ */
 bool ftp_checkpointer_check(struct ftp_checkpointer *k);
 void ftp_checkpointer_end_check(struct ftp_checkpointer *k, const struct ftp_checkpoint_event *e);
 

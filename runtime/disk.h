@@ -32,6 +32,10 @@ struct ftp_disk_entry {
 };
 
 enum ftp_disk_op_kind {
+	FTP_DISK_ATTACH,   /* the first of all, alone: the directory is made where there is none, in
+			      one that may be missing too, opened, and locked unless it is only read;
+			      result: whether access is direct; -EBUSY: another process has it. May
+			      be tried again when it has failed */
 	FTP_DISK_LIST,	   /* result: entries there are; those of longer names are left out */
 	FTP_DISK_OPEN,	   /* name as file, which is no other one any more; result: its size */
 	FTP_DISK_CREATE,   /* the same, made empty where there is none */
@@ -75,7 +79,7 @@ struct ftp_disk_ops {
 /* What it turned out to be, for one line of the log and a metric. */
 struct ftp_disk_mode {
 	const char *engine; /* "io_uring", "thread", "plain", "simulated" */
-	bool is_direct;	    /* past the page cache */
+	bool is_direct;	    /* past the page cache; known when it is attached */
 	bool has_registered_buffers;
 	bool has_file_ops; /* opens and removes files itself; else a thread does it for it */
 };
@@ -88,8 +92,8 @@ struct ftp_disk {
 };
 
 /* The best that this system allows: io_uring, else a thread; past the page cache, if that is wanted
- * and possible. What it had to do without is a line in the log, and in its mode. -errno with its
- * text. */
+ * and possible. What it had to do without is a line in the log, and in its mode. The directory is
+ * not touched before FTP_DISK_ATTACH. -errno with its text. */
 int ftp_disk_open(
 	struct ftp_disk **out, const char *path, bool wants_direct, struct ftp_error *err);
 

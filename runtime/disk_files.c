@@ -23,24 +23,23 @@ static bool has_direct(int dir)
 	return !refused;
 }
 
-int ftp_disk_files_init(struct ftp_disk_files *f, const char *path, bool wants_direct,
-	bool is_read_only, struct ftp_error *err)
+void ftp_disk_files_init(
+	struct ftp_disk_files *f, const char *path, bool wants_direct, bool is_read_only)
 {
-	*f = (struct ftp_disk_files){.is_read_only = is_read_only};
+	*f = (struct ftp_disk_files){.path = strdup(path),
+		.dir = -1,
+		.wants_direct = wants_direct,
+		.is_read_only = is_read_only};
+	ftp_assert(f->path);
 	for (int i = 0; i < FTP_DISK_MAX_FILES; i++)
 		f->fd[i] = -1;
-	if (!is_read_only && mkdir(path, 0700) && errno != EEXIST)
-		return ftp_error_set(
-			err, errno, "%s: cannot make the directory: %s", path, strerror(errno));
-	f->dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (f->dir < 0)
-		return ftp_error_set(err, errno, "%s: %s", path, strerror(errno));
-	if (!is_read_only && flock(f->dir, LOCK_EX | LOCK_NB)) {
+}
+
+static void detach(struct ftp_disk_files *f)
+{
+	if (f->dir >= 0)
 		close(f->dir);
-		return ftp_error_set(err, EBUSY, "%s: another process writes to it", path);
-	}
-	f->is_direct = wants_direct && has_direct(f->dir);
-	return 0;
+	f->dir = -1;
 }
 
 void ftp_disk_files_deinit(struct ftp_disk_files *f)
@@ -48,7 +47,46 @@ void ftp_disk_files_deinit(struct ftp_disk_files *f)
 	for (int i = 0; i < FTP_DISK_MAX_FILES; i++)
 		if (f->fd[i] >= 0)
 			close(f->fd[i]);
-	close(f->dir);
+	detach(f);
+	free(f->path);
+}
+
+/* And the one that it is in. */
+static int make_directory(struct ftp_disk_files *f)
+{
+	char *last = strrchr(f->path, '/');
+
+	if (!mkdir(f->path, 0700) || errno == EEXIST)
+		return 0;
+	if (errno == ENOENT && last && last != f->path) {
+		*last = 0;
+		mkdir(f->path, 0700); /* what is wrong with it, the other one says */
+		*last = '/';
+		if (!mkdir(f->path, 0700))
+			return 0;
+	}
+	return -errno;
+}
+
+static int64_t do_attach(struct ftp_disk_files *f, const struct ftp_disk_op *op, uint8_t *buffers)
+{
+	int rc = f->is_read_only ? 0 : make_directory(f);
+
+	(void)op;
+	(void)buffers;
+	detach(f);
+	if (rc)
+		return rc;
+	f->dir = open(f->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (f->dir < 0)
+		return -errno;
+	if (!f->is_read_only && flock(f->dir, LOCK_EX | LOCK_NB)) {
+		rc = errno == EWOULDBLOCK ? -EBUSY : -errno;
+		detach(f);
+		return rc;
+	}
+	f->is_direct = f->wants_direct && has_direct(f->dir);
+	return f->is_direct;
 }
 
 int ftp_disk_files_open_flags(const struct ftp_disk_files *f, enum ftp_disk_op_kind kind)
@@ -153,7 +191,8 @@ static int64_t do_remove(struct ftp_disk_files *f, const struct ftp_disk_op *op,
 int64_t ftp_disk_files_do(struct ftp_disk_files *f, const struct ftp_disk_op *op, uint8_t *buffers)
 {
 	static int64_t (*const does[FTP_DISK_N_KINDS])(struct ftp_disk_files *,
-		const struct ftp_disk_op *, uint8_t *) = {[FTP_DISK_LIST] = do_list,
+		const struct ftp_disk_op *, uint8_t *) = {[FTP_DISK_ATTACH] = do_attach,
+		[FTP_DISK_LIST] = do_list,
 		[FTP_DISK_OPEN] = do_open,
 		[FTP_DISK_CREATE] = do_open,
 		[FTP_DISK_READ] = do_read,

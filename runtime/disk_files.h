@@ -7,16 +7,16 @@
 #include "runtime/disk.h"
 
 struct ftp_disk_files {
-	int dir;
-	int fd[FTP_DISK_MAX_FILES]; /* -1: not open */
-	bool is_direct;		    /* wanted, and the file system has it */
+	char *path;
+	int dir;		      /* -1: not attached */
+	int fd[FTP_DISK_MAX_FILES];   /* -1: not open */
+	bool wants_direct, is_direct; /* wanted, and the file system has it */
 	bool is_read_only;
 };
 
-/* Makes the directory where there is none, and locks it for this process, unless it is only read.
- * -errno with its text; -EBUSY: another one has it. */
-int ftp_disk_files_init(struct ftp_disk_files *f, const char *path, bool wants_direct,
-	bool is_read_only, struct ftp_error *err);
+/* Touches no file. */
+void ftp_disk_files_init(
+	struct ftp_disk_files *f, const char *path, bool wants_direct, bool is_read_only);
 void ftp_disk_files_deinit(struct ftp_disk_files *f);
 
 /* The parts of CREATE and REMOVE that never wait for the disk, around one call that may:

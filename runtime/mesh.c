@@ -70,7 +70,7 @@ static struct ftp_port *emulate(struct ftp_port *port, const struct ftp_mesh_spe
 }
 
 static int open_link(struct ftp_link *link, const struct ftp_mesh_spec *spec, int peer,
-	uint64_t now_ns, struct ftp_error *err)
+	bool waits_for_peer, uint64_t now_ns, struct ftp_error *err)
 {
 	const struct ftp_plan *plan = spec->plan;
 	struct ftp_connection_params params = {.run = plan->run,
@@ -80,7 +80,8 @@ static int open_link(struct ftp_link *link, const struct ftp_mesh_spec *spec, in
 		.n_messages = spec->n_messages,
 		.max_message_bytes = spec->max_message_bytes,
 		.max_ack_delay_ns = spec->max_ack_delay_ns,
-		.idle_timeout_ns = IDLE_TIMEOUT_NS};
+		.idle_timeout_ns = IDLE_TIMEOUT_NS,
+		.waits_for_peer = waits_for_peer};
 	int rc = open_port(&link->port, spec, peer, err);
 
 	if (rc)
@@ -93,16 +94,22 @@ static int open_link(struct ftp_link *link, const struct ftp_mesh_spec *spec, in
 	return rc;
 }
 
-int ftp_mesh_open_link(struct ftp_netloop *net, const struct ftp_mesh_spec *spec, int peer,
-	uint64_t now_ns, struct ftp_error *err)
+static int add_link(struct ftp_netloop *net, const struct ftp_mesh_spec *spec, int peer,
+	bool waits_for_peer, uint64_t now_ns, struct ftp_error *err)
 {
 	struct ftp_link link;
-	int rc = open_link(&link, spec, peer, now_ns, err);
+	int rc = open_link(&link, spec, peer, waits_for_peer, now_ns, err);
 
 	if (rc)
 		return ftp_error_prefix(err, rc, "link to %s", member(spec, peer)->name);
 	ftp_netloop_add(net, peer, &link);
 	return 0;
+}
+
+int ftp_mesh_open_link(struct ftp_netloop *net, const struct ftp_mesh_spec *spec, int peer,
+	uint64_t now_ns, struct ftp_error *err)
+{
+	return add_link(net, spec, peer, false, now_ns, err);
 }
 
 int ftp_mesh_open(struct ftp_netloop *net, const struct ftp_mesh_spec *spec, uint64_t now_ns,
@@ -112,7 +119,7 @@ int ftp_mesh_open(struct ftp_netloop *net, const struct ftp_mesh_spec *spec, uin
 		int rc = 0;
 
 		if (ftp_moves_connects(spec->plan, spec->index, peer))
-			rc = ftp_mesh_open_link(net, spec, peer, now_ns, err);
+			rc = add_link(net, spec, peer, true, now_ns, err);
 		if (rc)
 			return rc;
 	}

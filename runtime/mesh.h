@@ -22,11 +22,13 @@ struct ftp_mesh_spec {
 /* Does this node ever need DPDK: another node has its host and the port is not UDP. */
 bool ftp_mesh_needs_memif(const struct ftp_config *config, int node);
 
-/* Opens and adds the link to one peer, whatever ftp_moves_connects() says. */
+/* Opens and adds the link to one peer, whatever ftp_moves_connects() says. One that is not heard is
+ * lost as one that falls silent. */
 int ftp_mesh_open_link(struct ftp_netloop *net, const struct ftp_mesh_spec *spec, int peer,
 	uint64_t now_ns, struct ftp_error *err);
 
-/* Opens and adds every link of the member; they are established later. */
+/* Opens and adds every link of the member; they are established later, and for how long that is
+ * waited for is the caller's. */
 int ftp_mesh_open(struct ftp_netloop *net, const struct ftp_mesh_spec *spec, uint64_t now_ns,
 	struct ftp_error *err);
 

@@ -48,18 +48,14 @@ int ftp_plain_disk_new(
 	static const struct ftp_disk_ops ops = {submit, reap, free_disk};
 	struct plain_disk *d = calloc(1, sizeof(*d));
 	uint8_t *buffers = ftp_disk_files_buffers();
-	int rc = -ENOMEM;
 
 	*out = NULL;
-	if (d && buffers)
-		rc = ftp_disk_files_init(&d->files, path, false, is_read_only, err);
-	else
-		ftp_error_set(err, ENOMEM, "no memory for a disk");
-	if (rc) {
+	if (!d || !buffers) {
 		free(buffers);
 		free(d);
-		return rc;
+		return ftp_error_set(err, ENOMEM, "no memory for a disk");
 	}
+	ftp_disk_files_init(&d->files, path, false, is_read_only);
 	d->seam = (struct ftp_disk){.ops = &ops, .buffers = buffers, .mode = {.engine = "plain"}};
 	*out = &d->seam;
 	return 0;

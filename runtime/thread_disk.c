@@ -19,7 +19,12 @@ static void submit(struct ftp_disk *seam, const struct ftp_disk_op *op)
 static int reap(
 	struct ftp_disk *seam, struct ftp_disk_completion *out, int max, uint64_t timeout_ns)
 {
-	return ftp_file_thread_reap(&((struct thread_disk *)seam)->thread, out, max, timeout_ns);
+	struct thread_disk *d = (struct thread_disk *)seam;
+	int n = ftp_file_thread_reap(&d->thread, out, max, timeout_ns);
+
+	if (n)
+		seam->mode.is_direct = d->files.is_direct;
+	return n;
 }
 
 static void free_disk(struct ftp_disk *seam)
@@ -42,20 +47,16 @@ int ftp_thread_disk_new(
 
 	*out = NULL;
 	ftp_assert(d && buffers);
-	rc = ftp_disk_files_init(&d->files, path, wants_direct, false, err);
-	if (rc)
-		goto no_files;
+	ftp_disk_files_init(&d->files, path, wants_direct, false);
 	d->seam = (struct ftp_disk){.ops = &ops,
 		.buffers = buffers,
-		.mode = {
-			.engine = "thread", .is_direct = d->files.is_direct, .has_file_ops = true}};
+		.mode = {.engine = "thread", .has_file_ops = true}};
 	rc = ftp_file_thread_start(&d->thread, &d->files, buffers, err);
 	if (!rc) {
 		*out = &d->seam;
 		return 0;
 	}
 	ftp_disk_files_deinit(&d->files);
-no_files:
 	free(buffers);
 	free(d);
 	return rc;

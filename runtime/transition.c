@@ -160,14 +160,14 @@ static void prepare(struct ftp_transition *t, const struct ftp_transition_event 
 	for (uint32_t u = 0; u < e->plan->n_units; u++)
 		t->n_missing += ftp_transition_fetches(t, u);
 	act(a, FTP_DO_BUILD);
+	act(a, FTP_DO_CONNECT);
 }
 
 static void built(struct ftp_transition *t, const struct ftp_transition_event *e,
 	struct ftp_transition_actions *a)
 {
-	(void)e;
+	(void)e, (void)a;
 	t->next = FTP_NEXT_CONNECTING;
-	act(a, FTP_DO_CONNECT);
 }
 
 static void next_failed(struct ftp_transition *t, const struct ftp_transition_event *e,

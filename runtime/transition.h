@@ -48,8 +48,8 @@ enum ftp_now_state {
 
 enum ftp_next_state {
 	FTP_NEXT_NONE,
-	FTP_NEXT_BUILDING,
-	FTP_NEXT_CONNECTING,
+	FTP_NEXT_BUILDING,   /* its links are open */
+	FTP_NEXT_CONNECTING, /* built; not every peer was heard */
 	FTP_NEXT_PREPARED,
 	FTP_NEXT_MOVING, /* node.transfer is open */
 	FTP_NEXT_READY,	 /* every state is in place: the commit decides */
@@ -77,7 +77,7 @@ enum ftp_transition_event_kind {
 	FTP_TRANSITION_HALT,	 /* term of the plan to come, text */
 	/* From the worker; those that `next` has outlived are ignored. */
 	FTP_TRANSITION_BUILT,
-	FTP_TRANSITION_CONNECTED,   /* every peer of next was heard */
+	FTP_TRANSITION_CONNECTED,   /* every peer of next was heard; after BUILT */
 	FTP_TRANSITION_NEXT_FAILED, /* text: building, connecting, receiving, a lost peer */
 	FTP_TRANSITION_HOLDING,	    /* step: chosen by the schedule; right after FTP_DO_HOLD */
 	FTP_TRANSITION_HELD,
@@ -102,7 +102,8 @@ struct ftp_transition_event {
 
 enum ftp_transition_action_kind {
 	FTP_DO_BUILD,	/* next's stage, in the background */
-	FTP_DO_CONNECT, /* open next's links */
+	FTP_DO_CONNECT, /* open next's links, meanwhile: a peer that hears nothing can then take
+			   the way for broken, and needs no patience for those who build */
 	FTP_DO_HOLD,	/* now at step; HOLDING says which step it will be, HELD that it is */
 	FTP_DO_RECEIVE, /* next continues after step: post what it fetches, start its feed */
 	FTP_DO_SEND,	/* the units of step that travel from here, over next's links: from now's

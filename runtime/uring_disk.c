@@ -147,6 +147,8 @@ static int reap_thread(
 	int n = d->n_in_thread ? ftp_file_thread_reap(&d->thread, out, max, timeout_ns) : 0;
 
 	d->n_in_thread -= (uint32_t)n;
+	if (n)
+		d->seam.mode.is_direct = d->files.is_direct;
 	return n;
 }
 
@@ -251,18 +253,15 @@ int ftp_uring_disk_new(
 
 	*out = NULL;
 	ftp_assert(d && buffers);
-	rc = ftp_disk_files_init(&d->files, path, wants_direct, false, err);
-	if (rc)
-		goto no_files;
+	ftp_disk_files_init(&d->files, path, wants_direct, false);
 	rc = init_ring(d, err);
 	if (rc)
 		goto no_ring;
 	rc = ftp_file_thread_start(&d->thread, &d->files, buffers, err);
 	if (rc)
 		goto no_thread;
-	d->seam = (struct ftp_disk){.ops = &ops,
-		.buffers = buffers,
-		.mode = {.engine = "io_uring", .is_direct = d->files.is_direct}};
+	d->seam =
+		(struct ftp_disk){.ops = &ops, .buffers = buffers, .mode = {.engine = "io_uring"}};
 	d->seam.mode.has_registered_buffers = register_buffers(d);
 	d->seam.mode.has_file_ops = find_file_ops(d);
 	*out = &d->seam;
@@ -271,7 +270,6 @@ no_thread:
 	io_uring_queue_exit(&d->ring);
 no_ring:
 	ftp_disk_files_deinit(&d->files);
-no_files:
 	free(buffers);
 	free(d);
 	return rc;

@@ -29,6 +29,7 @@ struct ftp_worker_params { /* all lent until ftp_worker_stop() */
 	bool is_drill;		       /* links may be told to emulate later */
 	struct ftp_recorder *recorder; /* NULL: none */
 	uint32_t n_outcomes;	       /* that wait for the control thread, at most; 0: 4096 */
+	struct ftp_disk *disk; /* for checkpoints; taken; NULL: the run directory's is opened */
 };
 
 enum ftp_command_kind {

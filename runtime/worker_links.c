@@ -18,6 +18,11 @@ static const char *reason_text(enum ftp_connection_reason reason)
 	return texts[reason];
 }
 
+static bool has_left(enum ftp_connection_reason reason)
+{
+	return reason == FTP_CONNECTION_PEER_CLOSED || reason == FTP_CONNECTION_PORT_DOWN;
+}
+
 static void lose_peer(struct ftp_worker *w, bool of_next, const struct ftp_netloop_event *e)
 {
 	const struct ftp_assembly *a = of_next ? w->next : w->now;
@@ -26,6 +31,10 @@ static void lose_peer(struct ftp_worker *w, bool of_next, const struct ftp_netlo
 
 	if (ftp_transition_is_done_with(&w->transition, of_next, e->peer) || w->finished || w->file)
 		return;
+	if (of_next && w->transition.is_open[FTP_CALL_PREPARE] && has_left(e->event.reason)) {
+		ftp_worker_plan_left(w, e->peer);
+		return;
+	}
 	if (of_next) {
 		if (e->event.reason == FTP_CONNECTION_IDLE_TIMEOUT)
 			ftp_worker_plan_unreached(w, e->peer, reason_text(e->event.reason));

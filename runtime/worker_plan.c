@@ -11,7 +11,9 @@
 #include "runtime/moves.h"
 #include "runtime/worker_state.h"
 
-#define CONNECT_DEADLINE_NS (15 * FTP_NS_PER_S)
+/* Links are opened as soon as the plan is heard of, whatever there is to build or to fetch: who is
+ * not heard by then is not reached, as one that is silent for so long under a plan in force. */
+#define CONNECT_DEADLINE_NS (10 * FTP_NS_PER_S)
 #define WORD_DEADLINE_NS                                                                           \
 	(120 * FTP_NS_PER_S) /* the coordinator is there; it must say something                    \
 			      */
@@ -53,6 +55,7 @@ static void do_build(struct ftp_worker *w, const struct ftp_transition_action *a
 	take_down(w, &w->retired); /* its ports are needed */
 	w->change = (struct ftp_worker_change){.prepare_ns = ftp_clock_now_ns()};
 	ftp_builder_build(w->builder, w->next);
+	ftp_worker_recovery_fetch(w);
 }
 
 static void do_connect(struct ftp_worker *w, const struct ftp_transition_action *action)
@@ -61,9 +64,6 @@ static void do_connect(struct ftp_worker *w, const struct ftp_transition_action 
 	struct ftp_error err;
 
 	(void)action;
-	ftp_log_debug("plan of term %" PRIu64 ": built in %.1f ms", w->next->plan->term,
-		(double)(now_ns - w->change.prepare_ns) * 1e-6);
-	w->next->spec.impair = w->impair;
 	w->unheard = 0;
 	for (int i = 0; i < ftp_moves_n_members(w->next->plan); i++)
 		if (ftp_moves_connects(w->next->plan, w->next->member, i))
@@ -203,6 +203,7 @@ static void do_start(struct ftp_worker *w, const struct ftp_transition_action *a
 static void do_drop(struct ftp_worker *w, const struct ftp_transition_action *action)
 {
 	(void)action;
+	ftp_worker_recovery_fetch_end(w);
 	take_down(w, &w->next);
 }
 
@@ -224,6 +225,7 @@ static void do_answer(struct ftp_worker *w, const struct ftp_transition_action *
 		.kind = FTP_OUTCOME_ANSWERED, .call = action->call, .step = action->step};
 	struct ftp_stage_memory m;
 
+	w->word_ns = ftp_clock_now_ns();
 	if (action->text[0]) {
 		o.text = strdup(action->text);
 	} else if (action->call == FTP_CALL_PREPARE) {
@@ -309,9 +311,9 @@ static void prepare(struct ftp_worker *w, struct ftp_plan *plan)
 		.node = w->params.node,
 		.net_core = w->params.net_core,
 		.waker = &w->waker,
+		.impair = w->impair,
 		.is_drill = w->params.is_drill};
 
-	ftp_worker_recovery_fetch(w, plan);
 	ftp_worker_recovery_has(w, plan, has);
 	if (!w->next && ftp_moves_member_of(plan, (uint32_t)w->params.node) != FTP_MOVES_NOBODY) {
 		w->next = ftp_assembly_new(&spec, plan);
@@ -359,11 +361,20 @@ static bool take_built(struct ftp_worker *w)
 	if (!a)
 		return false;
 	ftp_assert(a == w->next);
-	if (a->failed)
+	if (a->failed) {
 		ftp_worker_plan_fails(w, a->err.text);
-	else
-		happen_kind(w, FTP_TRANSITION_BUILT);
+		return true;
+	}
+	ftp_log_debug("plan of term %" PRIu64 ": built in %.1f ms", a->plan->term,
+		(double)since(w->change.prepare_ns) * 1e-6);
+	happen_kind(w, FTP_TRANSITION_BUILT);
 	return true;
+}
+
+void ftp_worker_plan_left(struct ftp_worker *w, int member)
+{
+	w->unheard |= UINT64_C(1) << member;
+	w->connect_deadline_ns = ftp_clock_now_ns() + CONNECT_DEADLINE_NS;
 }
 
 void ftp_worker_plan_unreached(struct ftp_worker *w, int member, const char *text)
@@ -376,17 +387,11 @@ void ftp_worker_plan_unreached(struct ftp_worker *w, int member, const char *tex
 	ftp_worker_report(w, &o);
 }
 
-static bool await_peers(struct ftp_worker *w, uint64_t now_ns)
+static void name_unreached(struct ftp_worker *w)
 {
 	char text[256], silence[64];
 	size_t at = 0;
 
-	if (!w->unheard) {
-		happen_kind(w, FTP_TRANSITION_CONNECTED);
-		return true;
-	}
-	if (now_ns < w->connect_deadline_ns)
-		return false;
 	snprintf(silence, sizeof(silence), "did not answer this stage within %llu s",
 		CONNECT_DEADLINE_NS / FTP_NS_PER_S);
 	for (int i = 0; i < ftp_moves_n_members(w->next->plan) && at + 80 < sizeof(text); i++) {
@@ -398,6 +403,27 @@ static bool await_peers(struct ftp_worker *w, uint64_t now_ns)
 	}
 	snprintf(text + at, sizeof(text) - at, " %s", silence);
 	ftp_worker_plan_fails(w, text);
+}
+
+/* A plan is prepared when its stage is built, its peers are heard, and what this node is to give to
+ * it is in the store: they come about beside each other, while commands and links are served. */
+static bool go_on_preparing(struct ftp_worker *w, uint64_t now_ns)
+{
+	enum ftp_checkpointer_fetching fetching;
+	struct ftp_error err;
+
+	if (w->unheard && now_ns >= w->connect_deadline_ns) {
+		name_unreached(w);
+		return true;
+	}
+	fetching = ftp_worker_recovery_fetched(w, &err);
+	if (fetching == FTP_CHECKPOINTER_NOT_FETCHED) {
+		ftp_worker_plan_fails(w, err.text);
+		return true;
+	}
+	if (w->unheard || fetching || w->transition.next == FTP_NEXT_BUILDING)
+		return false;
+	happen_kind(w, FTP_TRANSITION_CONNECTED);
 	return true;
 }
 
@@ -407,8 +433,8 @@ bool ftp_worker_plan_turn(struct ftp_worker *w, uint64_t now_ns)
 
 	if (w->transition.next == FTP_NEXT_BUILDING)
 		worked = take_built(w);
-	if (w->transition.next == FTP_NEXT_CONNECTING)
-		worked |= await_peers(w, now_ns);
+	if (w->transition.is_open[FTP_CALL_PREPARE])
+		worked |= go_on_preparing(w, now_ns);
 	if (w->transition.now == FTP_NOW_HOLDING && ftp_pipeline_is_held(w->now->pipeline)) {
 		happen_kind(w, FTP_TRANSITION_HELD);
 		worked = true;
@@ -441,7 +467,7 @@ void ftp_worker_plan_tear_down(struct ftp_worker *w)
 	bool is_building = w->transition.next == FTP_NEXT_BUILDING;
 
 	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
-		if (all[i] && !(all[i] == w->next && is_building))
+		if (all[i])
 			ftp_assembly_disconnect(all[i], ftp_clock_now_ns());
 	ftp_gather_free(w->gather);
 	ftp_builder_stop(w->builder);

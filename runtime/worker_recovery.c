@@ -23,20 +23,40 @@ struct ftp_inventory *ftp_worker_recovery_inventory(const struct ftp_worker *w)
 	return m;
 }
 
-void ftp_worker_recovery_fetch(struct ftp_worker *w, const struct ftp_plan *plan)
-{
-	int self = ftp_moves_member_of(plan, (uint32_t)w->params.node);
-
-	for (uint32_t u = 0; w->checkpointer && plan->recovery_step && u < plan->n_units; u++)
-		if (self != FTP_MOVES_NOBODY && ftp_moves_holder(plan, u) == self)
-			ftp_checkpointer_fetch(w->checkpointer, u, plan->recovery_step);
-}
-
 void ftp_worker_recovery_has(
 	const struct ftp_worker *w, const struct ftp_plan *plan, bool has[FTP_PROTOCOL_MAX_UNITS])
 {
+	uint64_t step = plan->recovery_step;
+
 	for (uint32_t u = 0; u < plan->n_units; u++)
-		has[u] = ftp_snapshots_newest(w->snapshots, u, plan->recovery_step);
+		has[u] = ftp_snapshots_newest(w->snapshots, u, step) ||
+			 (w->checkpointer && ftp_checkpointer_has(w->checkpointer, u, step));
+}
+
+void ftp_worker_recovery_fetch(struct ftp_worker *w)
+{
+	const struct ftp_plan *plan = w->next->plan;
+	uint32_t units[FTP_PROTOCOL_MAX_UNITS], n = 0;
+
+	if (!w->checkpointer || !plan->recovery_step)
+		return;
+	for (uint32_t u = 0; u < plan->n_units; u++)
+		if (ftp_moves_holder(plan, u) == w->next->member)
+			units[n++] = u;
+	ftp_checkpointer_fetch(w->checkpointer, units, n, plan->recovery_step);
+}
+
+enum ftp_checkpointer_fetching ftp_worker_recovery_fetched(
+	const struct ftp_worker *w, struct ftp_error *err)
+{
+	return w->checkpointer ? ftp_checkpointer_fetched(w->checkpointer, err)
+			       : FTP_CHECKPOINTER_FETCHED;
+}
+
+void ftp_worker_recovery_fetch_end(struct ftp_worker *w)
+{
+	if (w->checkpointer)
+		ftp_checkpointer_fetch_end(w->checkpointer);
 }
 
 static const struct ftp_snapshot *stored(struct ftp_worker *w, uint32_t unit, uint64_t step)

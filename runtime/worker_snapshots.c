@@ -3,7 +3,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "runtime/base/clock.h"
 #include "runtime/base/log.h"
@@ -12,40 +11,11 @@
 /* Digests and sending wait for a turn without other work, but not longer than this. */
 #define PATIENCE_NS (20 * FTP_NS_PER_MS)
 
-#define LOCK_NS	      (2 * FTP_NS_PER_S)
-#define LOOK_EVERY_NS (10 * FTP_NS_PER_MS)
-
-/* The operations of a process that was killed may hold its lock a little longer than it lived. */
-static int open_disk(
-	struct ftp_disk **out, const char *directory, bool wants_direct, struct ftp_error *err)
-{
-	uint64_t deadline_ns = ftp_clock_now_ns() + LOCK_NS;
-	int rc;
-
-	while ((rc = ftp_disk_open(out, directory, wants_direct, err)) == -EBUSY &&
-		ftp_clock_now_ns() < deadline_ns)
-		ftp_clock_sleep_ns(LOOK_EVERY_NS);
-	return rc;
-}
-
-/* <run directory>/checkpoint/<node>; what is wrong with the first, the second says. */
-static char *make_directory(const struct ftp_worker_params *p)
-{
-	char *directory, *last;
-
-	ftp_assert(asprintf(&directory, "%s/checkpoint/%s", p->run_dir,
-			   p->config->nodes[p->node].name) > 0);
-	last = strrchr(directory, '/');
-	*last = 0;
-	mkdir(directory, 0700);
-	*last = '/';
-	return directory;
-}
-
 int ftp_worker_snapshots_open(struct ftp_worker *w, struct ftp_error *err)
 {
 	const struct ftp_config_checkpoint *config = &w->params.config->checkpoint;
-	struct ftp_checkpointer_spec spec = {.config = config,
+	struct ftp_checkpointer_spec spec = {.disk = w->params.disk,
+		.config = config,
 		.model = w->params.model,
 		.snapshots = w->snapshots,
 		.region = w->params.region};
@@ -55,17 +25,19 @@ int ftp_worker_snapshots_open(struct ftp_worker *w, struct ftp_error *err)
 
 	if (!config->every)
 		return 0;
-	directory = make_directory(&w->params);
-	if (open_disk(&spec.disk, directory, config->direct != FTP_DIRECT_OFF, &why))
+	ftp_assert(asprintf(&directory, "%s/checkpoint/%s", w->params.run_dir,
+			   w->params.config->nodes[w->params.node].name) > 0);
+	if (!spec.disk &&
+		ftp_disk_open(&spec.disk, directory, config->direct != FTP_DIRECT_OFF, &why))
 		spec.disk = NULL;
 	spec.why = why.text;
 	spec.directory = directory;
-	if (spec.disk && config->direct == FTP_DIRECT_ON && !spec.disk->mode.is_direct)
+	w->checkpointer = ftp_checkpointer_new(&spec);
+	if (ftp_checkpointer_stats(w->checkpointer)->lacks_direct)
 		rc = ftp_error_set(err, ENOTSUP,
 			"checkpoint.direct is on, but the file system of %s has no direct access "
 			"(O_DIRECT): set it to auto",
 			directory);
-	w->checkpointer = ftp_checkpointer_new(&spec);
 	ftp_node_metrics_checkpoint(w->params.metrics, ftp_checkpointer_stats(w->checkpointer));
 	free(directory);
 	return rc;

@@ -38,8 +38,8 @@ struct ftp_worker {
 	uint64_t retired_ns;
 	uint64_t unheard; /* members: peers of next, not yet established */
 	uint64_t connect_deadline_ns;
-	uint64_t word_ns; /* when the coordinator last said something of plans, or it halted by
-			     itself */
+	uint64_t word_ns; /* since when the coordinator is to say something of plans: it did, was
+			     answered, or the node halted by itself */
 	struct ftp_worker_change change;
 
 	struct ftp_snapshots *snapshots;
@@ -88,6 +88,9 @@ void ftp_worker_plan_tear_down(struct ftp_worker *w);
 
 void ftp_worker_plan_happen(struct ftp_worker *w, const struct ftp_transition_event *e);
 void ftp_worker_plan_fails(struct ftp_worker *w, const char *why); /* the next one */
+/* A member has left the plan that is being prepared, and says to the coordinator why: that decides,
+ * and if it does not, the member is as one that was never heard. */
+void ftp_worker_plan_left(struct ftp_worker *w, int member);
 /* The next plan's member is silent: the coordinator is to know which, before the plan fails. */
 void ftp_worker_plan_unreached(struct ftp_worker *w, int member, const char *text);
 
@@ -96,11 +99,15 @@ bool ftp_worker_links_serve(struct ftp_worker *w, uint64_t now_ns);
 
 /* worker_recovery.c */
 struct ftp_inventory *ftp_worker_recovery_inventory(const struct ftp_worker *w); /* given */
-/* What this node is to give to the plan comes from the disk into the store, if it is not there. */
-void ftp_worker_recovery_fetch(struct ftp_worker *w, const struct ftp_plan *plan);
-/* Units as of the plan's recovery_step are in the store. */
+/* Units as of the plan's recovery_step are in the store or on the disk. */
 void ftp_worker_recovery_has(
 	const struct ftp_worker *w, const struct ftp_plan *plan, bool has[FTP_PROTOCOL_MAX_UNITS]);
+/* What this node is to give to next comes from the disk into the store, if it is not there: in
+ * turns of ftp_worker_snapshots_turn(), beside building and connecting. */
+void ftp_worker_recovery_fetch(struct ftp_worker *w);
+enum ftp_checkpointer_fetching ftp_worker_recovery_fetched(
+	const struct ftp_worker *w, struct ftp_error *err);
+void ftp_worker_recovery_fetch_end(struct ftp_worker *w); /* next is over */
 /* What next sends, from the store; false: it failed. */
 bool ftp_worker_recovery_fill(struct ftp_worker *w, uint64_t step);
 /* FTP_DO_RESTORE. */

@@ -65,6 +65,7 @@ struct pair *pair_new(uint64_t seed, const struct pair_options *o)
 				o->max_ack_delay_ns ? o->max_ack_delay_ns : FTP_NS_PER_MS,
 			.idle_timeout_ns =
 				o->idle_timeout_ns ? o->idle_timeout_ns : 10 * FTP_NS_PER_S,
+			.waits_for_peer = o->waits_for_peer,
 		};
 		p->links[e].port = p->ports[e];
 		ftp_assert(!ftp_connection_new(

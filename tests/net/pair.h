@@ -43,6 +43,7 @@ struct pair_options {
 	uint64_t max_ack_delay_ns, idle_timeout_ns; /* 0: 1 ms, 10 s */
 	uint32_t n_messages;			    /* 0: PAIR_MAX_MESSAGES */
 	bool is_reliable;			    /* the port says that it does not drop */
+	bool waits_for_peer;
 };
 
 /* FTP_SEED, or fallback; printed. */

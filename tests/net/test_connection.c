@@ -148,6 +148,27 @@ static void connection_deadline__idle_timeout(void **state)
 	pair_free(p);
 }
 
+/* A peer that comes late is no silent one; one that was heard and falls silent is. */
+static void connection_deadline__waits_for_peer(void **state)
+{
+	for (int waits = 0; waits < 2; waits++) {
+		struct pair *p = pair_new(1, &(struct pair_options){.idle_timeout_ns = FTP_NS_PER_S,
+						     .waits_for_peer = waits});
+
+		ftp_simulated_cut(p->network, p->ports[0], true, true);
+		pair_run_until(p, 30 * FTP_NS_PER_S);
+		assert_int_equal(p->lost[0], waits ? 0 : FTP_CONNECTION_IDLE_TIMEOUT);
+		ftp_simulated_cut(p->network, p->ports[0], false, false);
+		pair_run_until(p, 31 * FTP_NS_PER_S);
+		assert_int_equal(p->established[0], waits);
+		ftp_simulated_cut(p->network, p->ports[0], true, true);
+		pair_run_until(p, 33 * FTP_NS_PER_S);
+		assert_int_equal(p->lost[0], FTP_CONNECTION_IDLE_TIMEOUT);
+		pair_free(p);
+	}
+	(void)state;
+}
+
 /* A peer that never comes is lost after the same time. */
 static void connection_new__nobody_there(void **state)
 {
@@ -296,6 +317,7 @@ int main(void)
 		cmocka_unit_test(connection_send__sizes_differ),
 		cmocka_unit_test(connection_deadline__keep_alive),
 		cmocka_unit_test(connection_deadline__idle_timeout),
+		cmocka_unit_test(connection_deadline__waits_for_peer),
 		cmocka_unit_test(connection_new__nobody_there),
 		cmocka_unit_test(connection_new__bounds),
 		cmocka_unit_test(connection_close__tells_the_peer),

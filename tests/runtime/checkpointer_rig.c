@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "runtime/base/clock.h"
 #include "tests/base/check.h"
 
 static void add_places(struct rig *r)
@@ -47,6 +48,16 @@ void rig_restart(struct rig *r)
 	struct simulated_disk *next = simulated_disk_after_kill(r->disk, check_seed());
 
 	rig_end(r);
+	rig_begin(r, next);
+}
+
+void rig_restart_hung(struct rig *r, uint64_t n)
+{
+	struct simulated_disk *next = simulated_disk_after_kill(r->disk, check_seed());
+
+	rig_end(r);
+	simulated_disk_fault(next, (struct simulated_fault){.kind = SIMULATED_HANGS, .n = n});
+	r->patience_ns = 20 * FTP_NS_PER_MS;
 	rig_begin(r, next);
 }
 
@@ -127,11 +138,22 @@ uint32_t rig_listed(const struct rig *r, uint64_t step)
 	return n;
 }
 
+bool rig_fetch(struct rig *r, uint32_t unit, uint64_t step)
+{
+	enum ftp_checkpointer_fetching f;
+	uint64_t now_ns = 0;
+
+	ftp_checkpointer_fetch(r->k, &unit, 1, step);
+	while ((f = ftp_checkpointer_fetched(r->k, &r->why)) == FTP_CHECKPOINTER_FETCHING)
+		ftp_checkpointer_turn(r->k, NULL, now_ns += 5 * FTP_NS_PER_MS);
+	return f == FTP_CHECKPOINTER_FETCHED;
+}
+
 void rig_assert_fetched(struct rig *r, uint32_t unit, uint64_t step)
 {
 	const struct ftp_snapshot *s;
 
-	assert_true(ftp_checkpointer_fetch(r->k, unit, step));
+	assert_true(rig_fetch(r, unit, step));
 	s = ftp_snapshots_newest(r->store, unit, step);
 	assert_non_null(s);
 	for (size_t i = 0; i < ftp_snapshot_state_bytes(s); i++)

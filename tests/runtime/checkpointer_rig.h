@@ -18,6 +18,7 @@ struct rig {
 	struct ftp_config_checkpoint config;
 	uint64_t patience_ns;
 	struct ftp_persisted told;
+	struct ftp_error why;
 };
 
 /* disk is taken; NULL: none. */
@@ -28,6 +29,8 @@ void rig_begin(struct rig *r, struct simulated_disk *disk);
 void rig_end(struct rig *r);
 /* kill -9, and another process: its files are there. */
 void rig_restart(struct rig *r);
+/* The same, on a disk whose first n operations hang, with little patience. */
+void rig_restart_hung(struct rig *r, uint64_t n);
 
 /* The node's store gets the state, or those of all units. */
 void rig_hold(struct rig *r, uint32_t unit, uint64_t step, uint64_t term);
@@ -41,7 +44,10 @@ void rig_put(struct rig *r, uint64_t step);
 
 /* How many units of that step an inventory lists of the disk. */
 uint32_t rig_listed(const struct rig *r, uint64_t step);
-/* A recovery gets the state, and it is right. */
+/* What there is to do for a recovery that asks for the state; time passes, 5 ms a turn. false: it
+ * does not come, r->why says why. */
+bool rig_fetch(struct rig *r, uint32_t unit, uint64_t step);
+/* It comes, and is right. */
 void rig_assert_fetched(struct rig *r, uint32_t unit, uint64_t step);
 
 #endif

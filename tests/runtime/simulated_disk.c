@@ -105,6 +105,12 @@ static int64_t do_sync(struct simulated_disk *d, const struct ftp_disk_op *op)
 	return 0;
 }
 
+static int64_t do_attach(struct simulated_disk *d, const struct ftp_disk_op *op)
+{
+	(void)op;
+	return d->seam.mode.is_direct;
+}
+
 static int64_t do_open(struct simulated_disk *d, const struct ftp_disk_op *op)
 {
 	int found = simulated_image_find(&d->now, op->name);
@@ -199,8 +205,9 @@ static int64_t do_remove(struct simulated_disk *d, const struct ftp_disk_op *op)
 
 static int64_t execute(struct simulated_disk *d, const struct ftp_disk_op *op)
 {
-	static int64_t (*const does[FTP_DISK_N_KINDS])(
-		struct simulated_disk *, const struct ftp_disk_op *) = {[FTP_DISK_LIST] = do_list,
+	static int64_t (*const does[FTP_DISK_N_KINDS])(struct simulated_disk *,
+		const struct ftp_disk_op *) = {[FTP_DISK_ATTACH] = do_attach,
+		[FTP_DISK_LIST] = do_list,
 		[FTP_DISK_OPEN] = do_open,
 		[FTP_DISK_CREATE] = do_open,
 		[FTP_DISK_READ] = do_read,

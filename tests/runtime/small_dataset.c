@@ -28,6 +28,22 @@ void small_dataset_remove(const char *path)
 	assert_int_equal(nftw(path, remove_one, 8, FTW_DEPTH | FTW_PHYS), 0);
 }
 
+char small_dataset_dir[64];
+
+int small_dataset_set_up(void **state)
+{
+	(void)state;
+	small_dataset_directory(small_dataset_dir);
+	return 0;
+}
+
+int small_dataset_tear_down(void **state)
+{
+	(void)state;
+	small_dataset_remove(small_dataset_dir);
+	return 0;
+}
+
 void small_dataset_write_file(const char *path, const char *name, const void *data, size_t n_bytes)
 {
 	char file[512];

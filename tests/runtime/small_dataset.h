@@ -15,6 +15,11 @@
 void small_dataset_directory(char path[64]);
 void small_dataset_remove(const char *path);
 
+/* The same, for a group of tests. */
+extern char small_dataset_dir[64];
+int small_dataset_set_up(void **state);
+int small_dataset_tear_down(void **state);
+
 /* The four files; sample i has label i % 3 and pixels of a fixed pattern, which tell the sample. */
 void small_dataset_write(const char *path);
 uint8_t small_dataset_pixel(int test, uint32_t sample, uint32_t y, uint32_t x);

@@ -156,7 +156,7 @@ static void list__after_a_restart(void **state)
 	assert_null(ftp_snapshots_newest(r.store, 1, 10)); /* nothing is read before it is wanted */
 	for (uint32_t u = 0; u < (uint32_t)r.model->n_units; u++)
 		rig_assert_fetched(&r, u, 10);
-	assert_false(ftp_checkpointer_fetch(r.k, 1, 11));
+	assert_false(rig_fetch(&r, 1, 11));
 	rig_close(&r);
 }
 
@@ -173,7 +173,7 @@ static void fetch__is_freed(void **state)
 	rig_restart(&r);
 	used = ftp_region_used_bytes(r.region);
 	rig_assert_fetched(&r, 2, 10);
-	assert_true(ftp_checkpointer_fetch(r.k, 2, 10)); /* is there */
+	assert_true(rig_fetch(&r, 2, 10)); /* is there */
 	assert_true(ftp_region_used_bytes(r.region) > used);
 	ftp_snapshots_retain(r.store, &none, 0, UINT64_MAX);
 	assert_true(ftp_snapshots_tidy(r.store));
@@ -212,7 +212,7 @@ static void fetch__damaged(void **state)
 	rig_restart(&r);
 	simulated_disk_flip(r.disk, "segment-00000000", 8 * 200);
 	for (uint32_t u = 0; u < (uint32_t)r.model->n_units; u++)
-		n += ftp_checkpointer_fetch(r.k, u, 10);
+		n += rig_fetch(&r, u, 10);
 	assert_int_equal(n, r.model->n_units - 1);
 	assert_int_equal(rig_listed(&r, 10), n);
 	rig_close(&r);
@@ -243,8 +243,8 @@ static void new__no_disk(void **state)
 		rig_put(&r, step);
 		assert_false(r.told.ok);
 		assert_string_equal(r.told.text, "no such disk");
-		assert_false(ftp_checkpointer_fetch(r.k, 2, 5));
-		assert_true(ftp_checkpointer_fetch(r.k, 2, step));
+		assert_false(rig_fetch(&r, 2, 5));
+		assert_true(rig_fetch(&r, 2, step));
 	}
 	assert_int_equal(ftp_checkpointer_stats(r.k)->n_refused, 2);
 	assert_false(ftp_checkpointer_stats(r.k)->is_usable);

@@ -10,14 +10,12 @@
 
 #define FASHION_MNIST "/usr/share/datasets/fashion-mnist"
 
-static char dir[64];
-
 static void assert_refused(int code, const char *text)
 {
 	struct ftp_dataset *d = NULL;
 	struct ftp_error err;
 
-	assert_int_equal(ftp_dataset_open(&d, dir, &err), code);
+	assert_int_equal(ftp_dataset_open(&d, small_dataset_dir, &err), code);
 	assert_null(d);
 	if (!strstr(err.text, text))
 		fail_msg("'%s' is not in: %s", text, err.text);
@@ -31,8 +29,8 @@ static void open__gives_both_parts(void **state)
 	double sum = 0, squares = 0, n = SMALL_TRAIN * SMALL_HEIGHT * SMALL_WIDTH;
 
 	(void)state;
-	small_dataset_write(dir);
-	assert_int_equal(ftp_dataset_open(&d, dir, &err), 0);
+	small_dataset_write(small_dataset_dir);
+	assert_int_equal(ftp_dataset_open(&d, small_dataset_dir, &err), 0);
 	assert_int_equal(d->train.n, SMALL_TRAIN);
 	assert_int_equal(d->test.n, SMALL_TEST);
 	assert_int_equal(d->height, SMALL_HEIGHT);
@@ -60,14 +58,14 @@ static void open__digest_covers_every_part(void **state)
 	struct ftp_error err;
 
 	(void)state;
-	small_dataset_write(dir);
-	assert_int_equal(ftp_dataset_open(&a, dir, &err), 0);
-	assert_int_equal(ftp_dataset_open(&b, dir, &err), 0);
+	small_dataset_write(small_dataset_dir);
+	assert_int_equal(ftp_dataset_open(&a, small_dataset_dir, &err), 0);
+	assert_int_equal(ftp_dataset_open(&b, small_dataset_dir, &err), 0);
 	assert_memory_equal(&a->digest, &b->digest, sizeof(a->digest));
 	ftp_dataset_close(b);
 	small_dataset_write_file(
-		dir, "t10k-labels-idx1-ubyte.gz", other_labels, sizeof(other_labels));
-	assert_int_equal(ftp_dataset_open(&b, dir, &err), 0);
+		small_dataset_dir, "t10k-labels-idx1-ubyte.gz", other_labels, sizeof(other_labels));
+	assert_int_equal(ftp_dataset_open(&b, small_dataset_dir, &err), 0);
 	assert_memory_not_equal(&a->digest, &b->digest, sizeof(a->digest));
 	ftp_dataset_close(a);
 	ftp_dataset_close(b);
@@ -81,8 +79,8 @@ static void open__each_file_missing(void **state)
 
 	(void)state;
 	for (int i = 0; i < 4; i++) {
-		small_dataset_write(dir);
-		snprintf(path, sizeof(path), "%s/%s", dir, names[i]);
+		small_dataset_write(small_dataset_dir);
+		snprintf(path, sizeof(path), "%s/%s", small_dataset_dir, names[i]);
 		assert_int_equal(unlink(path), 0);
 		assert_refused(-ENOENT, "No such file");
 	}
@@ -95,18 +93,18 @@ static void open__test_prefix(void **state)
 	struct ftp_error err;
 
 	(void)state;
-	small_dataset_write(dir);
-	snprintf(from, sizeof(from), "%s/t10k-images-idx3-ubyte", dir);
-	snprintf(to, sizeof(to), "%s/test-images-idx3-ubyte", dir);
+	small_dataset_write(small_dataset_dir);
+	snprintf(from, sizeof(from), "%s/t10k-images-idx3-ubyte", small_dataset_dir);
+	snprintf(to, sizeof(to), "%s/test-images-idx3-ubyte", small_dataset_dir);
 	assert_int_equal(rename(from, to), 0);
-	snprintf(from, sizeof(from), "%s/t10k-labels-idx1-ubyte.gz", dir);
-	snprintf(to, sizeof(to), "%s/test-labels-idx1-ubyte.gz", dir);
+	snprintf(from, sizeof(from), "%s/t10k-labels-idx1-ubyte.gz", small_dataset_dir);
+	snprintf(to, sizeof(to), "%s/test-labels-idx1-ubyte.gz", small_dataset_dir);
 	assert_int_equal(rename(from, to), 0);
-	assert_int_equal(ftp_dataset_open(&d, dir, &err), 0);
+	assert_int_equal(ftp_dataset_open(&d, small_dataset_dir, &err), 0);
 	assert_int_equal(d->test.n, SMALL_TEST);
 	ftp_dataset_close(d);
-	small_dataset_remove(dir);
-	small_dataset_directory(dir);
+	small_dataset_remove(small_dataset_dir);
+	small_dataset_directory(small_dataset_dir);
 }
 
 static void open__parts_that_do_not_match(void **state)
@@ -117,15 +115,18 @@ static void open__parts_that_do_not_match(void **state)
 	static const uint8_t bad_label[] = {0, 0, 8, 1, 0, 0, 0, 1, 3};
 
 	(void)state;
-	small_dataset_write(dir);
-	small_dataset_write_file(dir, "train-labels-idx1-ubyte", few_labels, sizeof(few_labels));
+	small_dataset_write(small_dataset_dir);
+	small_dataset_write_file(
+		small_dataset_dir, "train-labels-idx1-ubyte", few_labels, sizeof(few_labels));
 	assert_refused(-EINVAL, "2 labels, but");
-	small_dataset_write(dir);
-	small_dataset_write_file(dir, "t10k-images-idx3-ubyte", wide, sizeof(wide));
-	small_dataset_write_file(dir, "t10k-labels-idx1-ubyte.gz", one_label, sizeof(one_label));
+	small_dataset_write(small_dataset_dir);
+	small_dataset_write_file(small_dataset_dir, "t10k-images-idx3-ubyte", wide, sizeof(wide));
+	small_dataset_write_file(
+		small_dataset_dir, "t10k-labels-idx1-ubyte.gz", one_label, sizeof(one_label));
 	assert_refused(-EINVAL, "images of 1x2, but the training images are 5x4");
-	small_dataset_write(dir);
-	small_dataset_write_file(dir, "t10k-labels-idx1-ubyte.gz", bad_label, sizeof(bad_label));
+	small_dataset_write(small_dataset_dir);
+	small_dataset_write_file(
+		small_dataset_dir, "t10k-labels-idx1-ubyte.gz", bad_label, sizeof(bad_label));
 	assert_refused(-EINVAL, "1 labels, but");
 }
 
@@ -135,12 +136,14 @@ static void open__labels_out_of_range(void **state)
 	uint8_t test[8 + SMALL_TEST] = {0, 0, 8, 1, 0, 0, 0, SMALL_TEST, 3};
 
 	(void)state;
-	small_dataset_write(dir);
+	small_dataset_write(small_dataset_dir);
 	train[8 + 5] = 200;
-	small_dataset_write_file(dir, "train-labels-idx1-ubyte", train, sizeof(train));
+	small_dataset_write_file(
+		small_dataset_dir, "train-labels-idx1-ubyte", train, sizeof(train));
 	assert_refused(-EINVAL, "train-labels-idx1-ubyte: label 200 of sample 5 is out of range");
-	small_dataset_write(dir);
-	small_dataset_write_file(dir, "t10k-labels-idx1-ubyte.gz", test, sizeof(test));
+	small_dataset_write(small_dataset_dir);
+	small_dataset_write_file(
+		small_dataset_dir, "t10k-labels-idx1-ubyte.gz", test, sizeof(test));
 	assert_refused(-EINVAL, "t10k-labels-idx1-ubyte.gz: label 3 of sample 0 is out of range");
 }
 
@@ -151,9 +154,10 @@ static void open__constant_pixels(void **state)
 	uint8_t test[16 + SMALL_TEST] = {0, 0, 8, 3, 0, 0, 0, SMALL_TEST, 0, 0, 0, 1, 0, 0, 0, 1};
 
 	(void)state;
-	small_dataset_write(dir);
-	small_dataset_write_file(dir, "train-images-idx3-ubyte.gz", images, sizeof(images));
-	small_dataset_write_file(dir, "t10k-images-idx3-ubyte", test, sizeof(test));
+	small_dataset_write(small_dataset_dir);
+	small_dataset_write_file(
+		small_dataset_dir, "train-images-idx3-ubyte.gz", images, sizeof(images));
+	small_dataset_write_file(small_dataset_dir, "t10k-images-idx3-ubyte", test, sizeof(test));
 	assert_refused(-EINVAL, "nothing to learn");
 }
 
@@ -177,20 +181,6 @@ static void open__fashion_mnist(void **state)
 	ftp_dataset_close(d);
 }
 
-static int set_up(void **state)
-{
-	(void)state;
-	small_dataset_directory(dir);
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	(void)state;
-	small_dataset_remove(dir);
-	return 0;
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -204,5 +194,5 @@ int main(void)
 		cmocka_unit_test(open__fashion_mnist),
 	};
 
-	return cmocka_run_group_tests(tests, set_up, tear_down);
+	return cmocka_run_group_tests(tests, small_dataset_set_up, small_dataset_tear_down);
 }

@@ -8,14 +8,13 @@
 #include "tests/base/check.h"
 #include "tests/runtime/small_dataset.h"
 
-static char dir[64];
 static const uint8_t good[] = {
 	0, 0, 8, 2, 0, 0, 0, 3, 0, 0, 0, 4, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11};
 
 static int open_idx(struct ftp_idx *idx, int n_dims, struct ftp_error *err)
 {
 	err->text[0] = 0;
-	return ftp_idx_open(idx, dir, "f", n_dims, err);
+	return ftp_idx_open(idx, small_dataset_dir, "f", n_dims, err);
 }
 
 static void assert_refused(int n_dims, int code, const char *text)
@@ -26,7 +25,7 @@ static void assert_refused(int n_dims, int code, const char *text)
 	assert_int_equal(open_idx(&idx, n_dims, &err), code);
 	if (!strstr(err.text, text))
 		fail_msg("'%s' is not in: %s", text, err.text);
-	assert_non_null(strstr(err.text, dir));
+	assert_non_null(strstr(err.text, small_dataset_dir));
 	assert_null(idx.values);
 }
 
@@ -39,14 +38,14 @@ static void open__plain_and_gzip(void **state)
 
 	(void)state;
 	for (int i = 0; i < 2; i++) {
-		small_dataset_write_file(dir, names[i], good, sizeof(good));
+		small_dataset_write_file(small_dataset_dir, names[i], good, sizeof(good));
 		assert_int_equal(open_idx(&idx, 2, &err), 0);
 		assert_int_equal(idx.n_bytes, 12);
 		assert_int_equal(idx.dims[0], 3);
 		assert_int_equal(idx.dims[1], 4);
 		assert_memory_equal(idx.values, good + 12, 12);
 		ftp_idx_close(&idx);
-		snprintf(path, sizeof(path), "%s/%s", dir, names[i]);
+		snprintf(path, sizeof(path), "%s/%s", small_dataset_dir, names[i]);
 		assert_int_equal(unlink(path), 0);
 	}
 }
@@ -57,7 +56,7 @@ static void open__missing(void **state)
 
 	(void)state;
 	assert_refused(2, -ENOENT, "No such file");
-	snprintf(path, sizeof(path), "%s/f", dir);
+	snprintf(path, sizeof(path), "%s/f", small_dataset_dir);
 	assert_int_equal(mkdir(path, 0700), 0);
 	assert_refused(2, -EINVAL, "not a regular file");
 	assert_int_equal(rmdir(path), 0);
@@ -73,12 +72,12 @@ static void open__every_truncation(void **state)
 	for (int i = 0; i < 2; i++) {
 		size_t n;
 
-		snprintf(path, sizeof(path), "%s/%s", dir, names[i]);
-		small_dataset_write_file(dir, names[i], good, sizeof(good));
-		n = small_dataset_read_file(dir, names[i], whole, sizeof(whole));
+		snprintf(path, sizeof(path), "%s/%s", small_dataset_dir, names[i]);
+		small_dataset_write_file(small_dataset_dir, names[i], good, sizeof(good));
+		n = small_dataset_read_file(small_dataset_dir, names[i], whole, sizeof(whole));
 		assert_in_range(n, sizeof(good), sizeof(whole) - 1);
 		for (size_t bytes = 0; bytes < n; bytes++) {
-			small_dataset_write_file(dir, names[i], good, sizeof(good));
+			small_dataset_write_file(small_dataset_dir, names[i], good, sizeof(good));
 			assert_int_equal(truncate(path, (off_t)bytes), 0);
 			assert_refused(2, -EINVAL, "");
 		}
@@ -99,9 +98,9 @@ static void open__every_damaged_byte_of_gzip(void **state)
 	size_t n;
 
 	(void)state;
-	snprintf(path, sizeof(path), "%s/f.gz", dir);
-	small_dataset_write_file(dir, "f.gz", good, sizeof(good));
-	n = small_dataset_read_file(dir, "f.gz", whole, sizeof(whole));
+	snprintf(path, sizeof(path), "%s/f.gz", small_dataset_dir);
+	small_dataset_write_file(small_dataset_dir, "f.gz", good, sizeof(good));
+	n = small_dataset_read_file(small_dataset_dir, "f.gz", whole, sizeof(whole));
 	for (size_t i = 0; i < n; i++) {
 		original = whole[i];
 		whole[i] ^= 0x55;
@@ -143,15 +142,15 @@ static void open__wrong_headers(void **state)
 	char path[80];
 
 	(void)state;
-	snprintf(path, sizeof(path), "%s/f", dir);
+	snprintf(path, sizeof(path), "%s/f", small_dataset_dir);
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		uint8_t bytes[sizeof(good)];
 
 		memcpy(bytes, good, sizeof(good));
 		bytes[cases[i].at] = cases[i].value;
 		/* The plain file is a little shorter than header and data. */
-		small_dataset_write_file(
-			dir, "f", bytes, strstr(cases[i].text, "hold") ? 12 : sizeof(bytes));
+		small_dataset_write_file(small_dataset_dir, "f", bytes,
+			strstr(cases[i].text, "hold") ? 12 : sizeof(bytes));
 		assert_refused(cases[i].n_dims, -EINVAL, cases[i].text);
 	}
 	assert_int_equal(unlink(path), 0);
@@ -166,24 +165,10 @@ static void open__gzip_bomb_header(void **state)
 	(void)state;
 	memcpy(bytes, good, sizeof(good));
 	bytes[5] = 0x10; /* a million rows of 4 */
-	small_dataset_write_file(dir, "f.gz", bytes, sizeof(bytes));
+	small_dataset_write_file(small_dataset_dir, "f.gz", bytes, sizeof(bytes));
 	assert_refused(2, -EINVAL, "cannot hold them");
-	snprintf(path, sizeof(path), "%s/f.gz", dir);
+	snprintf(path, sizeof(path), "%s/f.gz", small_dataset_dir);
 	assert_int_equal(unlink(path), 0);
-}
-
-static int set_up(void **state)
-{
-	(void)state;
-	small_dataset_directory(dir);
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	(void)state;
-	small_dataset_remove(dir);
-	return 0;
 }
 
 int main(void)
@@ -197,5 +182,5 @@ int main(void)
 		cmocka_unit_test(open__gzip_bomb_header),
 	};
 
-	return cmocka_run_group_tests(tests, set_up, tear_down);
+	return cmocka_run_group_tests(tests, small_dataset_set_up, small_dataset_tear_down);
 }

@@ -13,7 +13,7 @@
 #define MAX_STAGES 2
 #define N_UNITS	   5
 #define ALL_UNITS  ((1u << N_UNITS) - 1)
-#define MAX_STEP   16
+#define MAX_STEP   24
 
 struct node {
 	struct ftp_region *region;
@@ -264,6 +264,29 @@ static void name__more_than_can_be_under_way(void **state)
 	rig_close(&r);
 }
 
+/* Two are under way and sixteen wait: of those that a coordinator names beyond that, nothing
+ * becomes, and nobody waits for it. */
+static void name__more_than_can_wait(void **state)
+{
+	struct rig r;
+
+	(void)state;
+	rig_open(&r, 2, true, 0);
+	for (uint64_t s = 2; s <= 23; s++)
+		name(&r, s, 0);
+	for (uint64_t s = 1; s <= 23; s++)
+		step(&r, s);
+	for (uint64_t s = 20; s <= 23; s++) {
+		assert_spoiled(&r, s, 0);
+		assert_int_equal(r.nodes[0].units[s] | r.nodes[1].units[s], 0);
+		assert_null(ftp_snapshots_find(r.nodes[0].store, 0, s));
+	}
+	name(&r, 24, 0);
+	step(&r, 24);
+	assert_whole(&r, 24);
+	rig_close(&r);
+}
+
 /* A stage that has passed the step when there is room for it says so, and its peer does not wait
  * for it. */
 static void name__late_when_there_is_room(void **state)
@@ -373,18 +396,12 @@ static void place__in_the_order_of_steps(void **state)
 	rig_close(&r);
 }
 
-static int set_team(void **state)
-{
-	(void)state;
-	ftp_team_set(1);
-	return 0;
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(name__one_after_the_other),
 		cmocka_unit_test(name__more_than_can_be_under_way),
+		cmocka_unit_test(name__more_than_can_wait),
 		cmocka_unit_test(name__late_when_there_is_room),
 		cmocka_unit_test(name__again),
 		cmocka_unit_test(late__is_told_when_its_units_are_through),
@@ -392,5 +409,6 @@ int main(void)
 		cmocka_unit_test(place__in_the_order_of_steps),
 	};
 
-	return cmocka_run_group_tests(tests, set_team, NULL);
+	ftp_team_set(1);
+	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -51,8 +51,6 @@ static const struct ftp_safetensors_info info = {.input_mean = 0.25f,
 	.input_std = 0.5f,
 	.params_digest = "0123456789abcdef0123456789abcdef"};
 
-static char dir[64];
-
 static int write_model(const char *path, struct ftp_error *err)
 {
 	float first[96], second[32];
@@ -79,7 +77,7 @@ static void write__is_read_back(void **state)
 	int status;
 
 	(void)state;
-	snprintf(path, sizeof(path), "%s/model.safetensors", dir);
+	snprintf(path, sizeof(path), "%s/model.safetensors", small_dataset_dir);
 	for (int again = 0; again < 2; again++) {
 		if (write_model(path, &err))
 			fail_msg("%s", err.text);
@@ -89,7 +87,7 @@ static void write__is_read_back(void **state)
 		assert_true(WIFEXITED(status));
 		assert_int_equal(WEXITSTATUS(status), 0);
 	}
-	snprintf(path, sizeof(path), "%s/model.safetensors.tmp", dir);
+	snprintf(path, sizeof(path), "%s/model.safetensors.tmp", small_dataset_dir);
 	assert_int_equal(access(path, F_OK), -1);
 }
 
@@ -99,7 +97,7 @@ static void write__into_a_missing_directory(void **state)
 	char path[80];
 
 	(void)state;
-	snprintf(path, sizeof(path), "%s/nowhere/model.safetensors", dir);
+	snprintf(path, sizeof(path), "%s/nowhere/model.safetensors", small_dataset_dir);
 	assert_int_equal(write_model(path, &err), -ENOENT);
 	assert_non_null(strstr(err.text, path));
 }
@@ -110,26 +108,12 @@ static void write__to_a_full_disk(void **state)
 	struct ftp_error err;
 
 	(void)state;
-	snprintf(link, sizeof(link), "%s/model.tmp", dir);
+	snprintf(link, sizeof(link), "%s/model.tmp", small_dataset_dir);
 	assert_int_equal(symlink("/dev/full", link), 0);
 	link[strlen(link) - 4] = 0;
 	assert_int_equal(write_model(link, &err), -ENOSPC);
 	assert_non_null(strstr(err.text, "No space left"));
 	assert_int_equal(access(link, F_OK), -1);
-}
-
-static int set_up(void **state)
-{
-	(void)state;
-	small_dataset_directory(dir);
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	(void)state;
-	small_dataset_remove(dir);
-	return 0;
 }
 
 int main(void)
@@ -140,5 +124,5 @@ int main(void)
 		cmocka_unit_test(write__to_a_full_disk),
 	};
 
-	return cmocka_run_group_tests(tests, set_up, tear_down);
+	return cmocka_run_group_tests(tests, small_dataset_set_up, small_dataset_tear_down);
 }

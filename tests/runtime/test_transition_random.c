@@ -241,7 +241,7 @@ static void draw_work(struct world *w)
 	if (w->is_building && draw(w, 2)) {
 		w->is_building = false;
 		happen(w, (struct ftp_transition_event){.kind = FTP_TRANSITION_BUILT});
-	} else if (w->is_connecting && draw(w, 2)) {
+	} else if (w->is_connecting && !w->is_building && draw(w, 2)) {
 		w->is_connecting = false;
 		happen(w, (struct ftp_transition_event){.kind = FTP_TRANSITION_CONNECTED});
 	} else if (w->is_holding && draw(w, 2)) {

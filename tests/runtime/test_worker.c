@@ -11,6 +11,7 @@
 static const struct rig_plan alone = {1, {{0, 5}}};
 static const struct rig_plan thirds = {3, {{0, 1}, {1, 3}, {2, 5}}};
 static const struct rig_plan turned = {3, {{0, 2}, {2, 4}, {1, 5}}};
+static const struct rig_plan lopsided = {3, {{0, 3}, {1, 4}, {2, 5}}};
 static const struct rig_plan mirrored = {3, {{0, 1}, {2, 3}, {1, 5}}};
 static const struct rig_plan without_n2 = {2, {{0, 3}, {2, 5}}};
 static const struct rig_plan without_n3 = {2, {{0, 1}, {1, 5}}};
@@ -128,17 +129,12 @@ static void abandon__without_waiting(void **state)
 	train_alone(&expected);
 	begin(&r, &flush, &thirds);
 	for (int i = 0; i < 3; i++) {
-		struct ftp_command c = {
-			.kind = FTP_COMMAND_PREPARE, .plan = malloc(sizeof(r.plan))};
-
-		assert_non_null(c.plan);
-		*c.plan = r.plan;
+		r.next = r.plan;
 		r.term += r.term % 2 ? 1 : 2;
-		c.plan->term = r.term;
-		c.plan->holder[0] = 0;
-		r.next = *c.plan; /* the worker frees its own */
+		r.next.term = r.term;
+		r.next.holder[0] = 0;
+		rig_call_prepare(&r, 0);
 		r.next.n_stages = 1;
-		rig_call(&r, 0, &c);
 		rig_abandon(&r);
 	}
 	rig_change(&r, &turned);
@@ -165,6 +161,28 @@ static void prepare__that_does_not_fit_harms_nobody(void **state)
 	assert_true(strstr(r.nodes[0].refusal[FTP_CALL_PREPARE], "memory") != NULL);
 	rig_abandon(&r);
 	rig_change(&r, &mirrored);
+	end(&r);
+	assert_same_training(&r, &expected);
+}
+
+/* Who cannot build its stage says so. Its peers, which hear it leave while they wait for another
+ * one, do not say that they have lost it. */
+static void prepare__who_leaves_says_why(void **state)
+{
+	static struct rig expected, r;
+
+	(void)state;
+	train_alone(&expected);
+	begin(&r, &(struct rig_settings){.schedule = "flush", .memory = "1700KiB"}, &thirds);
+	rig_make_next(&r, &lopsided);
+	rig_call_prepare(&r, 1); /* not to n3 */
+	rig_call_prepare(&r, 0);
+	rig_wait(&r, n1_is_refused);
+	assert_true(strstr(r.nodes[0].refusal[FTP_CALL_PREPARE], "memory") != NULL);
+	rig_wait_for_step(&r, r.last_row + 2);
+	if (!r.nodes[1].is_open[FTP_CALL_PREPARE])
+		fail_msg("%s", r.nodes[1].refusal[FTP_CALL_PREPARE]);
+	rig_abandon(&r);
 	end(&r);
 	assert_same_training(&r, &expected);
 }
@@ -313,6 +331,7 @@ int main(void)
 		cmocka_unit_test(abandon__at_every_part),
 		cmocka_unit_test(abandon__without_waiting),
 		cmocka_unit_test(prepare__that_does_not_fit_harms_nobody),
+		cmocka_unit_test(prepare__who_leaves_says_why),
 		cmocka_unit_test(snapshots__every_unit_at_two_nodes),
 		cmocka_unit_test(snapshots__keep_to_the_bandwidth),
 		cmocka_unit_test(snapshots__late_ones_are_skipped),

@@ -54,7 +54,8 @@ static void open_node(struct rig *r, int i, const struct rig_settings *s)
 		.metrics = &n->metrics,
 		.run_dir = r->run_dir,
 		.net_core = s->net_cores ? 0 : -1,
-		.n_outcomes = s->n_outcomes};
+		.n_outcomes = s->n_outcomes,
+		.disk = s->disk ? s->disk(r->model, i) : NULL};
 	struct ftp_worker_params with_region = params;
 	struct ftp_error err;
 
@@ -259,7 +260,7 @@ static struct ftp_plan_stage member_of(const struct rig *r, int node, uint64_t p
 
 /* Two plans that follow each other use different ports: so terms grow by 1 or, after one that was
  * abandoned, by 2. */
-static void make_plan(struct rig *r, const struct rig_plan *shape)
+void rig_make_next(struct rig *r, const struct rig_plan *shape)
 {
 	const struct ftp_feed_spec feed = ftp_recipe_feed(r->config, r->model, r->dataset);
 	struct ftp_plan *p = &r->next;
@@ -289,17 +290,20 @@ static void make_plan(struct rig *r, const struct rig_plan *shape)
 				       : FTP_PLAN_INITIAL;
 }
 
+void rig_call_prepare(struct rig *r, int node)
+{
+	struct ftp_command c = {.kind = FTP_COMMAND_PREPARE, .plan = malloc(sizeof(r->next))};
+
+	assert_non_null(c.plan);
+	*c.plan = r->next;
+	rig_call(r, node, &c);
+}
+
 void rig_begin_prepare(struct rig *r, const struct rig_plan *plan)
 {
-	make_plan(r, plan);
-	for (int i = 0; i < ftp_moves_n_members(&r->next); i++) {
-		struct ftp_command c = {
-			.kind = FTP_COMMAND_PREPARE, .plan = malloc(sizeof(r->next))};
-
-		assert_non_null(c.plan);
-		*c.plan = r->next;
-		rig_call(r, (int)ftp_plan_member(&r->next, (uint32_t)i)->node, &c);
-	}
+	rig_make_next(r, plan);
+	for (int i = 0; i < ftp_moves_n_members(&r->next); i++)
+		rig_call_prepare(r, (int)ftp_plan_member(&r->next, (uint32_t)i)->node);
 }
 
 void rig_prepare(struct rig *r, const struct rig_plan *plan)

@@ -18,6 +18,8 @@ struct rig_settings {
 	uint64_t lead;		      /* steps from naming one to taking it, at least */
 	bool is_late;		      /* every third one is named when some stages have passed it */
 	uint32_t n_outcomes;	      /* as in ftp_worker_params */
+	/* Of a node's checkpoints, taken; NULL, or gives NULL: that in the run directory. */
+	struct ftp_disk *(*disk)(const struct ftp_model *model, int node);
 };
 
 /* Stages in order: node and first unit after its own. Nodes of the plan in force that are not named
@@ -80,6 +82,8 @@ void rig_close(struct rig *r);
 
 /* One part of a change after the other; each waits for its answers, at most 20 s. */
 void rig_begin_prepare(struct rig *r, const struct rig_plan *plan); /* does not wait */
+void rig_make_next(struct rig *r, const struct rig_plan *plan);	    /* tells nobody */
+void rig_call_prepare(struct rig *r, int node);			    /* does not wait */
 void rig_prepare(struct rig *r, const struct rig_plan *plan);
 void rig_hold(struct rig *r);	  /* and waits until all are held */
 void rig_transfer(struct rig *r); /* the first plan: of step 0 */

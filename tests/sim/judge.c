@@ -136,7 +136,7 @@ static uint64_t slowest_step_s(const struct sim_cluster *c)
 static void check_change(struct sim_cluster *c)
 {
 	const uint64_t bounds_s[FTP_N_CHANGE_PHASES] = {[FTP_CHANGE_HALTING] = 3,
-		[FTP_CHANGE_PREPARING] = 60,
+		[FTP_CHANGE_PREPARING] = 60 + 2 /* read from disks */,
 		[FTP_CHANGE_HOLDING] = 10 + 20 * slowest_step_s(c),
 		[FTP_CHANGE_TRANSFERRING] = 12,
 		[FTP_CHANGE_COMMITTING] = 10,

@@ -30,6 +30,15 @@ struct sim_put {	     /* of a snapshot, on the way to the disk */
 	uint64_t content[ORACLE_MAX_UNITS][SIM_CONTENT];
 };
 
+struct sim_fetch { /* from the disk, for a recovery */
+	uint64_t step;
+	uint32_t n, next;
+	uint32_t units[ORACLE_MAX_UNITS];
+	bool is_reading; /* the next one, into content, of this term */
+	uint64_t term, content[SIM_CONTENT];
+	bool has_failed;
+};
+
 struct sim_node {
 	struct sim_cluster *cluster;
 	struct sim_process *process;
@@ -57,6 +66,8 @@ struct sim_node {
 		struct simulated_disk *disk;  /* the cluster's; NULL: there is none */
 		struct ftp_checkpoint *store; /* NULL once it is closed */
 		struct sim_put put;
+		struct sim_fetch fetch;
+		bool has_turn;	      /* is to come */
 		uint64_t pinned_step; /* 0: none */
 	} disk;
 	bool has_gathered[ORACLE_MAX_UNITS];
@@ -74,6 +85,7 @@ void sim_node_work(struct sim_node *n, uint64_t serial, uint64_t ns);
 void sim_node_happen(struct sim_node *n, const struct ftp_transition_event *e);
 void sim_node_prepare(struct sim_node *n, const struct ftp_plan *plan);
 void sim_node_built(struct sim_node *n, uint64_t serial);
+void sim_node_fetched(struct sim_node *n); /* nothing is left to be read, or it has failed */
 void sim_node_connect_deadline(struct sim_node *n, uint64_t serial);
 void sim_node_met(struct sim_node *n, struct sim_stage *s, struct sim_conn *c);
 void sim_node_unlinked(
@@ -98,8 +110,12 @@ void sim_node_disk_claim(struct sim_node *n);
 void sim_node_disk_retain(struct sim_node *n, const struct ftp_retain *m);
 void sim_node_disk_turn(struct sim_node *n);
 void sim_node_disk_list(const struct sim_node *n, struct ftp_inventory *m);
-/* What is on the disk only, or of a newer term there, comes into the store. */
-void sim_node_disk_fetch(struct sim_node *n, uint32_t unit, uint64_t step);
+bool sim_node_disk_has(const struct sim_node *n, uint32_t unit, uint64_t step);
+/* What is on the disk only, or of a newer term there, comes into the store, in turns. */
+void sim_node_disk_fetch(
+	struct sim_node *n, const uint32_t *units, uint32_t n_units, uint64_t step);
+bool sim_node_disk_is_fetching(const struct sim_node *n);
+void sim_node_disk_fetch_end(struct sim_node *n);
 
 /* node_link.c: the connection to the coordinator. */
 void sim_node_connect(struct sim_node *n); /* tries to, and again later */

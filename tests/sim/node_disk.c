@@ -1,6 +1,6 @@
 /* A node's disk: the real checkpoint store (runtime/checkpoint.h) on a disk that loses power, after
- * runtime/checkpointer.h. A put takes virtual time, an operation after the other; what a node waits
- * for, opening and reading, takes none. */
+ * runtime/checkpointer.h. Puts and what a recovery reads take virtual time, an operation after the
+ * other; opening takes none. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -149,6 +149,9 @@ static void later(struct sim_node *n)
 	struct sim_world *w = &n->cluster->world;
 	bool is_slow = w->now_ns < n->cluster->slow_until_ns[n->index];
 
+	if (n->disk.has_turn)
+		return;
+	n->disk.has_turn = true;
 	sim_timer(
 		w, n->process, w->now_ns + sim_draw(w, is_slow ? SLOW_OP_NS : OP_NS), SIM_DISK, 0);
 }
@@ -202,9 +205,120 @@ static void end(struct sim_node *n, const struct ftp_checkpoint_event *e)
 			sim_cluster_put(
 				n->cluster, n, p->entries[i].unit, p->step, p->entries[i].term);
 	}
-	if (!is_done && !may_fail(n))
+	if (!is_done && e->outcome != FTP_CHECKPOINT_CANCELLED && !may_fail(n))
 		oracle_fail(&n->cluster->oracle, "%s cannot put: %s", n->process->name, e->text);
 	tell(n, &m);
+}
+
+bool sim_node_disk_is_fetching(const struct sim_node *n)
+{
+	return n->disk.fetch.next < n->disk.fetch.n;
+}
+
+static const struct ftp_checkpoint_name *newest(
+	const struct sim_node *n, uint32_t unit, uint64_t step)
+{
+	const struct ftp_checkpoint_record *r =
+		n->disk.store ? ftp_checkpoint_newest(n->disk.store, unit, step) : NULL;
+
+	return r ? &r->name : NULL;
+}
+
+bool sim_node_disk_has(const struct sim_node *n, uint32_t unit, uint64_t step)
+{
+	return newest(n, unit, step);
+}
+
+/* Those that are in the store are done. */
+static void skip(struct sim_node *n)
+{
+	struct sim_fetch *f = &n->disk.fetch;
+
+	for (; f->next < f->n; f->next++) {
+		const struct sim_stored *there = sim_node_stored(n, f->units[f->next], f->step);
+		const struct ftp_checkpoint_name *name = newest(n, f->units[f->next], f->step);
+
+		if (!there || (name && name->term > there->term))
+			return;
+	}
+}
+
+void sim_node_disk_fetch_end(struct sim_node *n)
+{
+	if (n->disk.fetch.is_reading && n->disk.store)
+		ftp_checkpoint_cancel(n->disk.store);
+	n->disk.fetch = (struct sim_fetch){.n = 0};
+}
+
+static void fail_fetch(struct sim_node *n)
+{
+	sim_node_disk_fetch_end(n);
+	n->disk.fetch.has_failed = true;
+	sim_node_fetched(n);
+}
+
+void sim_node_disk_fetch(struct sim_node *n, const uint32_t *units, uint32_t n_units, uint64_t step)
+{
+	sim_node_disk_fetch_end(n);
+	n->disk.fetch.step = step;
+	n->disk.fetch.n = n_units;
+	memcpy(n->disk.fetch.units, units, n_units * sizeof(*units));
+	skip(n);
+	if (sim_node_disk_is_fetching(n))
+		later(n);
+}
+
+static void fetch_next(struct sim_node *n)
+{
+	struct sim_fetch *f = &n->disk.fetch;
+	const struct ftp_checkpoint_name *name;
+
+	skip(n);
+	if (!sim_node_disk_is_fetching(n)) {
+		sim_node_fetched(n);
+		return;
+	}
+	name = newest(n, f->units[f->next], f->step);
+	if (!name || ftp_checkpoint_get(n->disk.store, name, f->content)) {
+		fail_fetch(n);
+		return;
+	}
+	f->term = name->term;
+	f->is_reading = true;
+}
+
+static void end_get(struct sim_node *n, const struct ftp_checkpoint_event *e)
+{
+	struct sim_fetch *f = &n->disk.fetch;
+
+	if (!f->is_reading)
+		return; /* it was given up */
+	f->is_reading = false;
+	if (e->outcome != FTP_CHECKPOINT_DONE) {
+		fail_fetch(n);
+		return;
+	}
+	sim_node_store(n, &(struct sim_stored){f->units[f->next], f->step, f->term, f->content[2]});
+	f->next++;
+	if (!sim_node_disk_is_fetching(n))
+		sim_node_fetched(n);
+}
+
+/* false: there is nothing. */
+static bool begin_something(struct sim_node *n)
+{
+	if (sim_node_disk_is_fetching(n))
+		fetch_next(n);
+	else if (n->disk.put.step && !n->disk.put.is_begun)
+		return begin(n);
+	return true;
+}
+
+static bool is_in_the_way(const struct sim_node *n)
+{
+	if (sim_node_disk_is_fetching(n))
+		return !n->disk.fetch.is_reading;
+	return n->disk.put.step && !n->disk.put.is_begun;
 }
 
 void sim_node_disk_turn(struct sim_node *n)
@@ -212,17 +326,28 @@ void sim_node_disk_turn(struct sim_node *n)
 	struct ftp_checkpoint_event e;
 	struct ftp_disk_op op;
 
-	if (n->disk.put.step && !n->disk.put.is_begun && !ftp_checkpoint_is_busy(n->disk.store) &&
-		!begin(n))
+	n->disk.has_turn = false;
+	if (!ftp_checkpoint_is_busy(n->disk.store)) {
+		if (!begin_something(n))
+			return;
+	} else if (is_in_the_way(n)) {
+		ftp_checkpoint_cancel(n->disk.store);
+	}
+	if (!n->disk.store) /* what came of it has ended the node */
 		return;
 	for (int i = 0; i < OPS_A_TURN && ftp_checkpoint_next(n->disk.store, &op); i++)
 		seam(n)->ops->submit(seam(n), &op);
 	reap(n);
-	if (ftp_checkpoint_event(n->disk.store, &e))
-		end(n, &e);
+	if (ftp_checkpoint_event(n->disk.store, &e)) {
+		if (e.activity == FTP_CHECKPOINT_GET)
+			end_get(n, &e);
+		else
+			end(n, &e);
+	}
 	if (!n->disk.store) /* it was killed while it told that */
 		return;
-	if (n->disk.put.step || ftp_checkpoint_is_busy(n->disk.store))
+	if (n->disk.put.step || sim_node_disk_is_fetching(n) ||
+		ftp_checkpoint_is_busy(n->disk.store))
 		later(n);
 }
 
@@ -247,39 +372,4 @@ void sim_node_disk_list(const struct sim_node *n, struct ftp_inventory *m)
 		m->term[m->n] = name->term;
 		m->digest[m->n++] = name->digest;
 	}
-}
-
-/* A put under way is ended first. */
-static void become_idle(struct sim_node *n)
-{
-	struct ftp_checkpoint_event e;
-
-	while (n->disk.store && ftp_checkpoint_is_busy(n->disk.store)) {
-		struct ftp_disk_op op;
-
-		while (ftp_checkpoint_next(n->disk.store, &op))
-			seam(n)->ops->submit(seam(n), &op);
-		reap(n);
-		if (ftp_checkpoint_event(n->disk.store, &e))
-			end(n, &e);
-	}
-}
-
-void sim_node_disk_fetch(struct sim_node *n, uint32_t unit, uint64_t step)
-{
-	const struct sim_stored *there = sim_node_stored(n, unit, step);
-	const struct ftp_checkpoint_record *r = ftp_checkpoint_newest(n->disk.store, unit, step);
-	uint64_t content[SIM_CONTENT], term;
-
-	if (!r || (there && r->name.term <= there->term))
-		return;
-	become_idle(n);
-	if (!n->disk.store)
-		return;
-	r = ftp_checkpoint_newest(n->disk.store, unit, step); /* the put has moved them */
-	if (!r || ftp_checkpoint_get(n->disk.store, &r->name, content))
-		return;
-	term = r->name.term;
-	if (await(n).outcome == FTP_CHECKPOINT_DONE)
-		sim_node_store(n, &(struct sim_stored){unit, step, term, content[2]});
 }

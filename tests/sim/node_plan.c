@@ -6,7 +6,7 @@
 #include "tests/sim/cluster.h"
 #include "tests/sim/node.h"
 
-#define CONNECT_DEADLINE_NS (15 * FTP_NS_PER_S)
+#define CONNECT_DEADLINE_NS (10 * FTP_NS_PER_S)
 #define LL(x)		    ((unsigned long long)(x))
 
 static void happen_kind(struct sim_node *n, enum ftp_transition_event_kind kind)
@@ -32,23 +32,47 @@ static void take_down(struct sim_stage **s)
 	*s = NULL;
 }
 
+static void fetch_from_disk(struct sim_node *n)
+{
+	const struct ftp_plan *plan = &n->next->plan;
+	uint32_t units[ORACLE_MAX_UNITS], n_units = 0;
+
+	if (!plan->recovery_step)
+		return;
+	for (uint32_t u = 0; u < plan->n_units; u++)
+		if (ftp_moves_holder(plan, u) == n->next->member)
+			units[n_units++] = u;
+	sim_node_disk_fetch(n, units, n_units, plan->recovery_step);
+}
+
 static void do_build(struct sim_node *n, const struct ftp_transition_action *action)
 {
 	uint64_t ns = sim_draw(world_of(n), 2 * n->cluster->spec.build_ns);
 
 	(void)action;
+	fetch_from_disk(n);
 	sim_timer(world_of(n), n->process, world_of(n)->now_ns + ns, SIM_BUILT, n->next->serial);
+}
+
+static void await_peers(struct sim_node *n)
+{
+	n->next->connect_deadline_ns = world_of(n)->now_ns + CONNECT_DEADLINE_NS;
+	sim_timer(world_of(n), n->process, n->next->connect_deadline_ns, SIM_CONNECT_DEADLINE,
+		n->next->serial);
 }
 
 static void do_connect(struct sim_node *n, const struct ftp_transition_action *action)
 {
 	(void)action;
-	sim_milestone(world_of(n), n->process, "has built its stage of term %llu",
-		LL(n->next->plan.term));
 	sim_stage_connect(n->next);
-	sim_timer(world_of(n), n->process, world_of(n)->now_ns + CONNECT_DEADLINE_NS,
-		SIM_CONNECT_DEADLINE, n->next->serial);
-	if (!n->next->unheard)
+	await_peers(n);
+}
+
+/* Built, every peer was heard, and what this node is to give is in the store. */
+static void connect_if_ready(struct sim_node *n)
+{
+	if (n->transition.next == FTP_NEXT_CONNECTING && !n->next->unheard &&
+		!sim_node_disk_is_fetching(n))
 		happen_kind(n, FTP_TRANSITION_CONNECTED);
 }
 
@@ -209,6 +233,7 @@ static void do_start(struct sim_node *n, const struct ftp_transition_action *act
 static void do_drop(struct sim_node *n, const struct ftp_transition_action *action)
 {
 	(void)action;
+	sim_node_disk_fetch_end(n);
 	sim_milestone(
 		world_of(n), n->process, "drops the plan of term %llu", LL(n->next->plan.term));
 	take_down(&n->next);
@@ -337,12 +362,9 @@ void sim_node_prepare(struct sim_node *n, const struct ftp_plan *plan)
 		n->n_moved = 0;
 		plan = &n->next->plan;
 	}
-	for (uint32_t u = 0; u < plan->n_units; u++) {
-		if (n->disk.store && plan->recovery_step &&
-			ftp_moves_holder(plan, u) == ftp_moves_member_of(plan, n->index))
-			sim_node_disk_fetch(n, u, plan->recovery_step);
-		has[u] = sim_node_stored(n, u, plan->recovery_step);
-	}
+	for (uint32_t u = 0; u < plan->n_units; u++)
+		has[u] = sim_node_stored(n, u, plan->recovery_step) ||
+			 sim_node_disk_has(n, u, plan->recovery_step);
 	sim_node_happen(n, &(struct ftp_transition_event){
 				   .kind = FTP_TRANSITION_PREPARE, .plan = plan, .has = has});
 	if (may_build && n->next && n->transition.next_plan != plan)
@@ -351,8 +373,20 @@ void sim_node_prepare(struct sim_node *n, const struct ftp_plan *plan)
 
 void sim_node_built(struct sim_node *n, uint64_t serial)
 {
-	if (n->next && n->next->serial == serial)
-		happen_kind(n, FTP_TRANSITION_BUILT);
+	if (!n->next || n->next->serial != serial)
+		return;
+	sim_milestone(world_of(n), n->process, "has built its stage of term %llu",
+		LL(n->next->plan.term));
+	happen_kind(n, FTP_TRANSITION_BUILT);
+	connect_if_ready(n);
+}
+
+void sim_node_fetched(struct sim_node *n)
+{
+	if (n->disk.fetch.has_failed)
+		next_fails(n, "a unit does not come from the disk");
+	else if (n->next)
+		connect_if_ready(n);
 }
 
 static void tell_unreached(struct sim_node *n, int member, const char *text)
@@ -368,11 +402,12 @@ static void tell_unreached(struct sim_node *n, int member, const char *text)
 
 void sim_node_connect_deadline(struct sim_node *n, uint64_t serial)
 {
-	static const char silence[] = "did not answer this stage within 15 s";
+	static const char silence[] = "did not answer this stage within 10 s";
 	char text[256];
 	size_t at = 0;
 
-	if (!n->next || n->next->serial != serial || !n->next->unheard)
+	if (!n->next || n->next->serial != serial || !n->next->unheard ||
+		world_of(n)->now_ns < n->next->connect_deadline_ns)
 		return;
 	for (int i = 0; i < ftp_moves_n_members(&n->next->plan); i++) {
 		if (!(n->next->unheard & UINT64_C(1) << i))
@@ -388,8 +423,13 @@ void sim_node_connect_deadline(struct sim_node *n, uint64_t serial)
 void sim_node_met(struct sim_node *n, struct sim_stage *s, struct sim_conn *c)
 {
 	s->unheard &= ~(UINT64_C(1) << sim_stage_member_of(s, c));
-	if (!s->unheard)
-		happen_kind(n, FTP_TRANSITION_CONNECTED);
+	if (s == n->next)
+		connect_if_ready(n);
+}
+
+static bool has_left(const char *why)
+{
+	return !strcmp(why, "it closed the connection") || !strcmp(why, "its process is gone");
 }
 
 void sim_node_unlinked(struct sim_node *n, struct sim_stage *s, struct sim_conn *c, const char *why)
@@ -400,6 +440,11 @@ void sim_node_unlinked(struct sim_node *n, struct sim_stage *s, struct sim_conn 
 
 	if (ftp_transition_is_done_with(&n->transition, of_next, member) || n->finished)
 		return;
+	if (of_next && n->transition.is_open[FTP_CALL_PREPARE] && has_left(why)) {
+		s->unheard |= UINT64_C(1) << member; /* it tells the coordinator */
+		await_peers(n);
+		return;
+	}
 	snprintf(text, sizeof(text), "lost %s: %s",
 		ftp_plan_member(&s->plan, (uint32_t)member)->name, why);
 	if (of_next && why == sim_silent)

@@ -38,6 +38,7 @@ struct sim_stage {
 	uint64_t serial;			      /* of the node's stages: names its timers */
 	struct sim_conn *links[FTP_CONFIG_MAX_NODES]; /* by member */
 	uint64_t unheard;			      /* members, peers not yet there */
+	uint64_t connect_deadline_ns;
 	bool has_step; /* step is known; the schedule exists on a stage */
 	uint64_t step; /* it begins after */
 	struct ftp_schedule schedule;

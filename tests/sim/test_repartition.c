@@ -128,6 +128,26 @@ static void drop__every_message(void **state)
 	harness_report("drop", n_bad);
 }
 
+/* Some have built in no time and others in most of a minute: who builds is not one that is not
+ * reached. */
+static void prepare__slow_builders(void **state)
+{
+	static struct sim_cluster c;
+
+	(void)state;
+	for (uint64_t seed = 1; seed <= 20; seed++) {
+		struct sim_spec spec = scenario(0);
+
+		spec.seed = seed;
+		spec.n_orders = 0;
+		spec.build_ns = 25 * FTP_NS_PER_S;
+		if (!sim_cluster_run(&c, &spec, false))
+			fail_msg("seed %llu: %s", (unsigned long long)seed, c.oracle.failure);
+		assert_int_equal(c.coordinator->outcome, FTP_END_COMPLETED);
+		sim_cluster_free(&c);
+	}
+}
+
 static const struct harness_life lives[] = {
 	{.name = "committed"},
 	{.name = "abandoned__target_dies",
@@ -149,6 +169,7 @@ int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(trace__as_reviewed),
+		cmocka_unit_test(prepare__slow_builders),
 		cmocka_unit_test(sweep__every_moment_every_victim),
 		cmocka_unit_test(drop__every_message),
 	};
