@@ -246,10 +246,10 @@ void ftp_coordinator_event_recovery(
 		"from_step", (json_int_t)r->from_step, "lost_steps",
 		(json_int_t)(r->from_step - c->plan.recovery_step), "lost", nodes, "sign", r->sign,
 		"why", fates, "moved_bytes", (json_int_t)r->moved_bytes, "unheard_s",
-		(double)r->unheard_ns / (double)FTP_NS_PER_S, "halt_s", s[FTP_RECOVERY_HALT],
-		"prepare_s", s[FTP_RECOVERY_PREPARE], "transfer_s", s[FTP_RECOVERY_TRANSFER],
-		"commit_s", s[FTP_RECOVERY_COMMIT], "first_step_s", s[FTP_RECOVERY_FIRST_STEP],
-		"total_s", s[FTP_RECOVERY_TOTAL]);
+		s[FTP_RECOVERY_UNHEARD], "halt_s", s[FTP_RECOVERY_HALT], "prepare_s",
+		s[FTP_RECOVERY_PREPARE], "transfer_s", s[FTP_RECOVERY_TRANSFER], "commit_s",
+		s[FTP_RECOVERY_COMMIT], "first_step_s", s[FTP_RECOVERY_FIRST_STEP], "total_s",
+		s[FTP_RECOVERY_TOTAL]);
 	ftp_assert(j);
 	remember(r->history, j);
 	ftp_coordinator_event(c, "recovery", j, now_ns, a);

@@ -32,6 +32,7 @@ enum family {
 	SLOWNESS,
 	BUSY,
 	FAILURES,
+	LOST_NODES,
 	RECOVERIES,
 	RECOVERY_SECONDS,
 	RECOVERY_DURATION,
@@ -87,12 +88,16 @@ static const struct ftp_metric_family families[N_FAMILIES] = {
 		"Share of its time that the stage computes."},
 	[FAILURES] = {"ftp_failures_total", FTP_METRIC_COUNTER,
 		"Failures that ended a run, by evidence."},
+	[LOST_NODES] = {"ftp_lost_nodes_total", FTP_METRIC_COUNTER,
+		"Losses of nodes that did not end the run, by the first evidence."},
 	[RECOVERIES] = {"ftp_recoveries_total", FTP_METRIC_COUNTER,
 		"Losses of nodes of the plan in force that training went on from."},
 	[RECOVERY_SECONDS] = {"ftp_recovery_seconds", FTP_METRIC_GAUGE,
-		"Parts of the last recovery, from the first sign to the first step done again."},
+		"Parts of the last recovery, to the first step done again; total: from the first "
+		"sign."},
 	[RECOVERY_DURATION] = {"ftp_recovery_duration_seconds", FTP_METRIC_HISTOGRAM,
-		"Parts of all recoveries, from the first sign to the first step done again."},
+		"Parts of all recoveries, to the first step done again; total: from the first "
+		"sign."},
 	[LOST_STEPS] = {"ftp_steps_lost_total", FTP_METRIC_COUNTER,
 		"Steps that recoveries had to do again."},
 	[MISSING_UNITS] = {"ftp_missing_units", FTP_METRIC_GAUGE,
@@ -121,6 +126,7 @@ static const char *const part_names[FTP_N_CHANGE_PARTS] = {
 };
 
 static const char *const recovery_names[FTP_N_RECOVERY_PARTS] = {
+	[FTP_RECOVERY_UNHEARD] = "unheard",
 	[FTP_RECOVERY_HALT] = "halt",
 	[FTP_RECOVERY_PREPARE] = "prepare",
 	[FTP_RECOVERY_TRANSFER] = "transfer",
@@ -143,7 +149,7 @@ struct ftp_coordinator_metrics {
 	struct ftp_metric *disk, *disk_age, *durable, *not_durable; /* NULL: no checkpoints */
 	struct ftp_metric *loss, *accuracy;			    /* from the first value on */
 	struct ftp_metric *states[FTP_N_RUN_STATES];
-	struct ftp_metric *failures[FTP_EVIDENCE_CERTAIN + 1];
+	struct ftp_metric *failures[FTP_EVIDENCE_CERTAIN + 1], *lost[FTP_EVIDENCE_CERTAIN + 1];
 	struct ftp_metric *slowness[FTP_CONFIG_MAX_NODES], *silence[FTP_CONFIG_MAX_NODES];
 	struct ftp_metric *up[FTP_CONFIG_MAX_NODES], *busy[FTP_CONFIG_MAX_NODES];
 };
@@ -209,8 +215,10 @@ static void register_all(struct ftp_coordinator_metrics *m, const struct ftp_con
 	}
 	for (int i = 0; i < FTP_N_RUN_STATES; i++)
 		m->states[i] = series(m, RUN_STATE, "state", ftp_coordinator_state_name(i));
-	for (int i = FTP_EVIDENCE_LOST; i <= FTP_EVIDENCE_CERTAIN; i++)
+	for (int i = FTP_EVIDENCE_LOST; i <= FTP_EVIDENCE_CERTAIN; i++) {
 		m->failures[i] = series(m, FAILURES, "reason", evidence_names[i]);
+		m->lost[i] = series(m, LOST_NODES, "reason", evidence_names[i]);
+	}
 	for (uint32_t i = 0; i < config->n_nodes; i++) {
 		snprintf(stage, sizeof(stage), "%u", i);
 		m->up[i] = series(m, NODE_UP, "node", config->nodes[i].name);
@@ -319,9 +327,11 @@ void ftp_coordinator_metrics_update(struct ftp_coordinator_metrics *m,
 	for (int i = 0; i < FTP_N_RUN_STATES; i++)
 		ftp_metric_set(m->states[i],
 			ftp_coordinator_shown_state(c) == (enum ftp_coordinator_state)i);
-	for (int i = FTP_EVIDENCE_LOST; i <= FTP_EVIDENCE_CERTAIN; i++)
+	for (int i = FTP_EVIDENCE_LOST; i <= FTP_EVIDENCE_CERTAIN; i++) {
 		ftp_metric_set(m->failures[i],
 			c->outcome == FTP_END_FAILED && c->evidence == (enum ftp_evidence)i);
+		ftp_metric_set(m->lost[i], c->recovery.n_lost_nodes[i]);
+	}
 	for (uint32_t i = 0; i < c->n_nodes; i++) {
 		ftp_metric_set(m->up[i], c->nodes[i].live);
 		ftp_metric_set(m->silence[i], c->nodes[i].detector.narrowest);

@@ -15,6 +15,7 @@ static void measure(struct ftp_coordinator_recovery *r, uint64_t now_ns)
 	const uint64_t *began_ns = r->began_ns;
 	uint64_t settled_ns = r->is_settled ? r->settled_ns : now_ns;
 
+	r->parts_s[FTP_RECOVERY_UNHEARD] = (double)r->unheard_ns / (double)FTP_NS_PER_S;
 	r->parts_s[FTP_RECOVERY_HALT] = seconds(r->sign_ns, began_ns[FTP_CHANGE_PREPARING]);
 	r->parts_s[FTP_RECOVERY_PREPARE] =
 		seconds(began_ns[FTP_CHANGE_PREPARING], began_ns[FTP_CHANGE_TRANSFERRING]);

@@ -104,6 +104,7 @@ static void add_victim(
 	struct ftp_coordinator_recovery *r = &c->recovery;
 
 	r->victims |= FTP_NODE_BIT(node);
+	r->n_lost_nodes[evidence]++;
 	r->n_failures = 0;
 	r->fates[node].evidence = evidence;
 	snprintf(r->fates[node].text, sizeof(r->fates[0].text), "%s", text);

@@ -10,8 +10,9 @@
 #include "ctl/coordinator_change.h"
 #include "ctl/protocol.h"
 
-enum ftp_recovery_part {   /* of the time from the first sign of a loss on */
-	FTP_RECOVERY_HALT, /* until the last of the others has told what it holds */
+enum ftp_recovery_part {      /* of the time from the first sign of a loss on */
+	FTP_RECOVERY_UNHEARD, /* before it, since the node was last heard */
+	FTP_RECOVERY_HALT,    /* until the last of the others has told what it holds */
 	FTP_RECOVERY_PREPARE,
 	FTP_RECOVERY_TRANSFER,
 	FTP_RECOVERY_COMMIT,	 /* until the last member had begun */
@@ -60,6 +61,7 @@ struct ftp_coordinator_recovery {
 	struct ftp_inventory *inventories[FTP_CONFIG_MAX_NODES]; /* NULL: not told */
 	uint64_t holders[FTP_PROTOCOL_MAX_UNITS]; /* nodes that have the unit as of the step */
 	uint32_t n_recoveries;
+	uint32_t n_lost_nodes[FTP_EVIDENCE_CERTAIN + 1]; /* by the first evidence */
 	uint64_t n_lost_steps, n_cut_rows;
 	json_t *history;
 };

@@ -1,6 +1,7 @@
 """kill -9 of nodes at random moments: training goes on, and its result does not know of it."""
 import json
 import os
+import re
 import signal
 import time
 import unittest
@@ -91,7 +92,9 @@ class Recovery(Lossy):
             self.kill(c, ["n1"])
             status = self.wait_until_it_waits(c)
             self.assertIn("nobody who is here has the data; n1 had it", status["waiting_for"])
-            self.assertIn('ftp_run_state{state="waiting"} 1', c.scrape(c.port + 1))
+            page = c.scrape(c.port + 1)
+            self.assertIn('ftp_run_state{state="waiting"} 1', page)
+            self.assertEqual(sorted(re.findall(r"(?m)^ftp_lost_nodes_total{.*} (.)$", page)), list("0001"))
             done = c.run("recover", "--from-beginning")
             self.assertEqual(done.returncode, 1)
             self.assertIn("gives up no snapshot: nobody who is here has the data", done.stderr)
