@@ -349,12 +349,12 @@ static void on_broken(struct ftp_coordinator *c, const struct ftp_event *e, uint
 static void on_paused(struct ftp_coordinator *c, const struct ftp_event *e, uint64_t now_ns,
 	struct ftp_actions *a)
 {
-	(void)now_ns;
 	ftp_actions_log(a, FTP_LOG_INFO,
-		"the coordinator did not listen for %.1f s: nodes get as much more time",
+		"the coordinator did not listen, or could not decide, for %.1f s: nodes get as "
+		"much more time",
 		(double)e->pause_ns / (double)FTP_NS_PER_S);
 	for (uint32_t i = 0; i < c->n_nodes; i++)
-		ftp_detector_excuse(&c->nodes[i].detector, e->pause_ns);
+		ftp_detector_excuse(&c->nodes[i].detector, e->pause_ns, now_ns);
 	ftp_clock_postpone(&c->computed_ns, e->pause_ns);
 	ftp_clock_postpone(&c->deadline_ns, e->pause_ns);
 	ftp_clock_postpone(&c->verdict_ns, e->pause_ns);

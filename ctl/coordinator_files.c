@@ -128,19 +128,13 @@ static int do_cut(struct ftp_coordinator_files *f, const struct ftp_action *a, u
 			    : judge(f, ftp_rundir_cut_loss(&f->loss, a->step, &err), &err, now_ns);
 }
 
-/* The core knows no wall clock; people do. */
 static int do_event(struct ftp_coordinator_files *f, const struct ftp_action *a, uint64_t now_ns)
 {
-	char time[40];
-
 	(void)now_ns;
-	if (f->events.n_waiting >= FTP_FILES_EVENT_BYTES) {
+	if (f->events.n_waiting >= FTP_FILES_EVENT_BYTES)
 		f->n_dropped++;
-		return 0;
-	}
-	ftp_clock_wall_text(time, sizeof(time));
-	json_object_set_new(a->body, "time", json_string(time));
-	ftp_rundir_add_event(&f->events, a->body);
+	else
+		ftp_rundir_add_event(&f->events, a->body);
 	return 0;
 }
 
@@ -152,6 +146,10 @@ static int do_journal(struct ftp_coordinator_files *f, const struct ftp_action *
 	if (f->is_broken)
 		return 0;
 	rc = ftp_lines_sync(&f->loss, &err);
+	if (rc < 0) { /* for want of room too: what was not synced may be lost */
+		fail(f, &err);
+		return 0;
+	}
 	if (!rc)
 		rc = ftp_rundir_write_journal(f->dir, a->body, &err);
 	return judge(f, rc, &err, now_ns);
@@ -170,6 +168,17 @@ static int do_summary(struct ftp_coordinator_files *f, const struct ftp_action *
 	if (f->is_broken && rc)
 		ftp_log_error("%s", err.text);
 	return f->is_broken ? 0 : judge(f, rc, &err, now_ns);
+}
+
+/* The core knows no wall clock; people do. */
+void ftp_coordinator_files_date(const struct ftp_action *a)
+{
+	char time[40];
+
+	if (json_object_get(a->body, "time"))
+		return;
+	ftp_clock_wall_text(time, sizeof(time));
+	json_object_set_new(a->body, "time", json_string(time));
 }
 
 int ftp_coordinator_files_do(

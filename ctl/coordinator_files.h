@@ -35,7 +35,9 @@ int ftp_coordinator_files_open(struct ftp_coordinator_files *f, const struct ftp
 	uint64_t run, struct ftp_coordinator_past *past, bool *is_resumed, struct ftp_error *err);
 void ftp_coordinator_files_close(struct ftp_coordinator_files *f);
 
-/* FTP_ACTION_ROW, CUT, EVENT (gets the wall clock's "time"), JOURNAL: that is on the disk then, and
+/* Gives an event the wall clock's "time", once. */
+void ftp_coordinator_files_date(const struct ftp_action *a);
+/* FTP_ACTION_ROW, CUT, EVENT, JOURNAL: that is on the disk then, and
  * the losses before it; SUMMARY: all lines before it are in their files then. 0, whether that went
  * well flush() tells; or 1: there is no room for it, and nothing after it may be done before
  * it is. */

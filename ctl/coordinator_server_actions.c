@@ -56,6 +56,23 @@ static bool may_free(struct ftp_server *s, const struct ftp_action *a)
 	       ftp_coordinator_files_has_rows(&s->files, s->now_ns);
 }
 
+/* Each of them says all that counts from then on. */
+static void forget_retains(struct ftp_server *s, uint32_t conn)
+{
+	struct ftp_actions rest = s->retains.actions;
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < rest.n; i++) {
+		struct ftp_action *a = &rest.items[i];
+
+		if (a->conn == conn)
+			json_decref(a->body);
+		else
+			rest.items[n++] = *a;
+	}
+	s->retains.actions.n = n;
+}
+
 static void do_call(struct ftp_server *s, struct ftp_action *a)
 {
 	struct ftp_server_conn *c = find_conn(s, a->conn);
@@ -63,6 +80,8 @@ static void do_call(struct ftp_server *s, struct ftp_action *a)
 
 	if (!c) /* gone while the call was held, as the core has heard */
 		return;
+	if (!strcmp(a->method, FTP_METHOD_RETAIN))
+		forget_retains(s, a->conn);
 	if (!may_free(s, a)) {
 		hold(s, &s->retains, a);
 		return;
@@ -151,6 +170,8 @@ static void carry_out(struct ftp_server *s, struct ftp_action *a)
 	/* What should have been durable first is not said; the run ends. */
 	if (a->kind == FTP_ACTION_CALL && a->term && s->files.failed.text[0])
 		return;
+	if (a->kind == FTP_ACTION_EVENT)
+		ftp_coordinator_files_date(a);
 	if (must_wait(s, a))
 		hold(s, &s->held, a);
 	else

@@ -12,9 +12,9 @@ void ftp_detector_restart(struct ftp_detector *d, uint64_t now_ns)
 	d->heard_ns = now_ns;
 }
 
-void ftp_detector_excuse(struct ftp_detector *d, uint64_t ns)
+void ftp_detector_excuse(struct ftp_detector *d, uint64_t ns, uint64_t now_ns)
 {
-	d->heard_ns += ns;
+	d->heard_ns = now_ns - d->heard_ns > ns ? d->heard_ns + ns : now_ns;
 }
 
 void ftp_detector_heard(struct ftp_detector *d, uint64_t now_ns)

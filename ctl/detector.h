@@ -30,7 +30,7 @@ struct ftp_detector {
 void ftp_detector_restart(struct ftp_detector *d, uint64_t now_ns);
 
 /* Nobody could hear it for so long, up to now at most. */
-void ftp_detector_excuse(struct ftp_detector *d, uint64_t ns);
+void ftp_detector_excuse(struct ftp_detector *d, uint64_t ns, uint64_t now_ns);
 
 void ftp_detector_heard(struct ftp_detector *d, uint64_t now_ns); /* a heartbeat */
 

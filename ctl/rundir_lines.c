@@ -155,13 +155,18 @@ static void tell_damage(const struct ftp_rundir *d, const struct rows *r, const 
 static int set_aside(
 	const struct ftp_rundir *d, FILE *f, const struct rows *r, struct ftp_error *err)
 {
-	char name[NAME_BYTES];
+	char name[NAME_BYTES], kept[FTP_PATHS_MAX];
 	int rc = keep_damaged(d, name, err);
 
-	if (!rc)
-		rc = keep_rows(d, f, r, err);
-	if (!rc)
+	if (rc)
+		return rc;
+	rc = keep_rows(d, f, r, err);
+	if (!rc) {
 		tell_damage(d, r, name);
+		return 0;
+	}
+	ftp_rundir_file(d, name, kept);
+	unlink(kept); /* the next attempt makes it again */
 	return rc;
 }
 

@@ -1,12 +1,13 @@
 #include "kernels/isa.h"
 
 #include <errno.h>
+#include <pthread.h>
 
 #include "kernels/onednn.h"
 
-static int cap = -1; /* enum ftp_isa once set */
+static _Atomic int cap = -1; /* enum ftp_isa once set */
 
-int ftp_isa_cap(enum ftp_isa isa, struct ftp_error *err)
+static int set_cap(enum ftp_isa isa, struct ftp_error *err)
 {
 	int code;
 
@@ -21,6 +22,17 @@ int ftp_isa_cap(enum ftp_isa isa, struct ftp_error *err)
 		return code;
 	cap = (int)isa;
 	return 0;
+}
+
+int ftp_isa_cap(enum ftp_isa isa, struct ftp_error *err)
+{
+	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+	int rc;
+
+	pthread_mutex_lock(&lock);
+	rc = set_cap(isa, err);
+	pthread_mutex_unlock(&lock);
+	return rc;
 }
 
 enum ftp_isa ftp_isa_current(void)

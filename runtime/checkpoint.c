@@ -160,14 +160,16 @@ void ftp_checkpoint_note(struct ftp_checkpoint *c, const struct ftp_disk_op *op,
 		[FTP_DISK_SYNC] = "be made durable",
 		[FTP_DISK_SYNC_DIR] = "be made durable",
 		[FTP_DISK_REMOVE] = "be removed"};
-	char name[FTP_DISK_NAME];
+	char name[FTP_DISK_NAME], part[64] = "";
 
 	if (c->error)
 		return;
 	c->error_file = op->file;
-	c->error = ftp_error_set(&c->error_text, -error, "%s cannot %s (%u bytes at %llu): %s",
-		file_name(c, op, name), verbs[op->kind], op->bytes, (unsigned long long)op->offset,
-		strerror(-error));
+	if (op->bytes)
+		snprintf(part, sizeof(part), " (%u bytes at %llu)", op->bytes,
+			(unsigned long long)op->offset);
+	c->error = ftp_error_set(&c->error_text, -error, "%s cannot %s%s: %s",
+		file_name(c, op, name), verbs[op->kind], part, strerror(-error));
 }
 
 /* The next operation of the slot, complete with tag and buffer. */

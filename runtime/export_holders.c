@@ -33,11 +33,6 @@ struct ftp_export_holders {
 	uint32_t n_begun;
 };
 
-static bool is_equal(struct ftp_digest a, struct ftp_digest b)
-{
-	return a.high == b.high && a.low == b.low;
-}
-
 /* NULL: its header is not what it should be. */
 static const struct ftp_checkpoint_record *record(const struct holder *h, uint32_t i)
 {
@@ -244,7 +239,7 @@ static uint32_t n_who_say(const struct ftp_export_holders *x, struct ftp_digest 
 	uint32_t n = 0;
 
 	for (const struct holder *h = x->holders; h < x->holders + x->n; h++)
-		n += h->asked && is_equal(h->asked->name.digest, digest);
+		n += h->asked && ftp_digest_equal(h->asked->name.digest, digest);
 	return n;
 }
 
@@ -255,7 +250,7 @@ static bool most_say(const struct ftp_export_holders *x, struct ftp_digest *dige
 	bool is_clear = false;
 
 	for (const struct holder *h = x->holders; h < x->holders + x->n; h++) {
-		if (!h->asked || (best && is_equal(h->asked->name.digest, *digest)))
+		if (!h->asked || (best && ftp_digest_equal(h->asked->name.digest, *digest)))
 			continue;
 		n = n_who_say(x, h->asked->name.digest);
 		if (n >= best) {
@@ -276,7 +271,7 @@ static void say_who_differs(const struct ftp_export_holders *x, uint32_t unit, u
 			continue;
 		if (!first)
 			first = h;
-		else if (!is_equal(h->asked->name.digest, first->asked->name.digest))
+		else if (!ftp_digest_equal(h->asked->name.digest, first->asked->name.digest))
 			ftp_export_problem(x->problems,
 				"%s and %s hold different states of unit %u after step %" PRIu64
 				": none is used",
@@ -289,7 +284,7 @@ static void leave_out(
 	struct ftp_export_holders *x, uint32_t unit, uint64_t step, struct ftp_digest digest)
 {
 	for (struct holder *h = x->holders; h < x->holders + x->n; h++) {
-		if (!h->asked || is_equal(h->asked->name.digest, digest))
+		if (!h->asked || ftp_digest_equal(h->asked->name.digest, digest))
 			continue;
 		h->asked = NULL;
 		ftp_export_problem(x->problems,
@@ -305,7 +300,7 @@ static bool read_from(struct ftp_export_holders *x, struct holder *h, void *into
 	const struct ftp_checkpoint_record was = *h->asked;
 	int rc = ftp_checkpoint_dir_get(&h->dir, &was.name, into);
 
-	if (!rc && is_equal(ftp_digest_of(into, was.name.bytes), was.name.digest))
+	if (!rc && ftp_digest_equal(ftp_digest_of(into, was.name.bytes), was.name.digest))
 		return true;
 	if (is_still_listed(h, &was))
 		ftp_export_problem(x->problems,

@@ -161,6 +161,15 @@ static int pin(struct node *n, struct ftp_error *err)
 	return ftp_affinity_pin(n->args.cores, err);
 }
 
+/* Pinned like the others that follow: an idle core of the net loop, say, is not for logs. */
+static int start_log_writer(struct node *n, struct ftp_error *err)
+{
+	(void)n;
+	(void)err;
+	ftp_log_writer_start();
+	return 0;
+}
+
 static int check_openmp(struct node *n, struct ftp_error *err)
 {
 	(void)n;
@@ -343,6 +352,7 @@ static step_function *const training[] = {
 	catch_signals,
 	check_openmp,
 	pin,
+	start_log_writer,
 	build_model,
 	open_dataset,
 	introduce,
@@ -393,7 +403,6 @@ int main(int argc, char **argv)
 		return 78;
 	}
 	start_log(&n);
-	ftp_log_writer_start();
 	for (step_function *const *step = steps_of(&n.args); !rc && *step; step++)
 		rc = (*step)(&n, &err);
 	if (rc)

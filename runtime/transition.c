@@ -235,17 +235,12 @@ static void held(struct ftp_transition *t, const struct ftp_transition_event *e,
 		act(a, FTP_DO_COPY)->step = t->step;
 }
 
-static bool is_equal(struct ftp_digest a, struct ftp_digest b)
-{
-	return a.high == b.high && a.low == b.low;
-}
-
 static void check_states(struct ftp_transition *t, struct ftp_transition_actions *a)
 {
 	char why[128];
 
 	for (uint32_t u = 0; u < t->next_plan->n_units; u++) {
-		if (!t->fetched[u] || is_equal(t->digest[u], t->promised[u]))
+		if (!t->fetched[u] || ftp_digest_equal(t->digest[u], t->promised[u]))
 			continue;
 		snprintf(why, sizeof(why),
 			"unit %u of step %" PRIu64 " is not what its holder has: the digests "

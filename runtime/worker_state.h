@@ -72,7 +72,8 @@ struct ftp_worker {
 /* Worker thread. */
 void ftp_worker_note(struct ftp_worker *w, enum ftp_record_kind kind, uint64_t now_ns,
 	const char *text, uint64_t a, uint64_t b);
-/* There is room, as rows are held back while there are only FTP_WORKER_REPORT_ROOM places. */
+/* There is room: rows are held back while there are only FTP_WORKER_REPORT_ROOM places, and of the
+ * rest there are no more than commands, members and one trace a plan. */
 void ftp_worker_report(struct ftp_worker *w, const struct ftp_outcome *o);
 void ftp_worker_fail(struct ftp_worker *w, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));

