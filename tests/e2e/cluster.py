@@ -197,7 +197,7 @@ class Cluster:
 
     def recorders(self):
         """Files in memory that flight recorders of the run directories are links to."""
-        return {os.readlink(path) for path in glob.glob(os.path.join(self.data_dir, "runs", "*", "flight-*"))
+        return {os.readlink(path) for path in glob.glob(os.path.join(self.dir, "**", "flight-*"), recursive=True)
                 if os.path.islink(path)}
 
     def assert_nothing_left(self, supervisor_killed=False):
@@ -248,11 +248,11 @@ class Undisturbed(unittest.TestCase):
         with Cluster(3, {**cls.SETS, "snapshot.every": 0, "checkpoint.every": 0}) as c:
             cls.expected = (c.train()["params_digest"], c.loss().decode())
 
-    def check_end(self, c):
+    def check_end(self, c, **left):
         c.followers[-1][0].wait(timeout=120)
         self.assertEqual(c.followers[-1][0].returncode, 0, c.said()[-3000:])
         self.assertEqual((c.summary()["params_digest"], c.loss().decode()), self.expected)
-        c.assert_nothing_left()
+        c.assert_nothing_left(**left)
 
     def kill(self, c, names):
         """At the same moment, which is returned."""

@@ -19,7 +19,7 @@ class SilentLinks(Undisturbed):
             self.check_silence(event)
             self.check_cost_of_one(event)
             c.end("n2")
-            self.check_end(c)
+            self.check_end(c, supervisor_killed=True)
 
     def test_two_nodes_are_parted(self):
         """Both answer the coordinator: training goes on without one of them, and the link is named."""
@@ -49,11 +49,11 @@ class NeverComesBack(unittest.TestCase):
                 done = c.run(verb)
                 self.assertEqual(done.returncode, 0, done.stderr)
                 self.assertIn("n2 had it", done.stdout)
+            wait_for("the follower to say so", lambda: "n2 had it" in c.said(), 10)
             self.assertEqual(c.run("stop").returncode, 0)
             self.assertEqual(follower.wait(timeout=10), 1)
-            self.assertIn("n2 had it", c.said())
             self.assertEqual(c.summary()["state"], "stopped")
-            c.assert_nothing_left()
+            c.assert_nothing_left(supervisor_killed=True)
 
 
 if __name__ == "__main__":
