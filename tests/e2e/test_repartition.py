@@ -104,10 +104,10 @@ class Moves(Repartition):
                              [("drain", "n2"), ("join", "n2")])
 
     def test_mobilenetv2_over_memif(self):
-        self.drain_and_join({**MOBILENET, "training.steps": 100}, "memif")
+        self.drain_and_join({**MOBILENET, "training.steps": 80}, "memif")
 
     def test_mobilenetv2_over_udp(self):
-        self.drain_and_join({**MOBILENET, "training.steps": 100}, "udp")
+        self.drain_and_join({**MOBILENET, "training.steps": 80}, "udp")
 
     def test_an_idle_node_may_die(self):
         sets = {**LENET5, "training.steps": 200}
