@@ -13,8 +13,8 @@ struct packet {
 	struct end *from;
 	struct ftp_buffer *owner; /* payload is read from it on arrival; NULL: it is in bytes */
 	const uint8_t *payload;
-	uint32_t n_bytes;
-	uint8_t bytes[]; /* head and payload, contiguous */
+	uint32_t n_bytes; /* 0: no packet, but the end of whoever sent */
+	uint8_t bytes[];  /* head and payload, contiguous */
 };
 
 struct end {
@@ -24,12 +24,14 @@ struct end {
 	struct ftp_impair impair;
 	struct ftp_impair_line line;
 	bool is_tx_cut, is_rx_cut, is_refused;
+	bool is_gone;	      /* it has hung up, or been closed */
+	bool is_down;	      /* it knows that of its peer */
 	struct packet **ring; /* received */
 	uint32_t n_ring, ring_head, ring_used;
 };
 
 struct ftp_simulated {
-	uint64_t seed, now_ns, order;
+	uint64_t seed, now_ns, order, linger_ns;
 	uint64_t n_ends, n_keys;
 	struct packet **heap; /* by (due_ns, order) */
 	uint32_t n, n_room;
@@ -90,20 +92,31 @@ static void let_go(struct packet *p)
 	p->owner = NULL;
 }
 
-static void arrive(struct packet *p)
+/* Whom it concerns, in ends. */
+static void arrive(struct packet *p, struct ftp_port *ends[2])
 {
+	struct ftp_buffer *owner = p->owner;
 	struct end *e = p->to;
+	bool is_end = !p->n_bytes;
 
-	if (!e || e->is_rx_cut || e->ring_used == e->n_ring) {
+	ends[0] = NULL;
+	if (e && is_end)
+		e->is_down = true;
+	if (!e || is_end || e->is_gone || e->is_rx_cut || e->ring_used == e->n_ring) {
 		let_go(p);
-		free(p);
-		return;
+	} else {
+		if (owner)
+			memcpy(p->bytes + FTP_WIRE_HEAD_BYTES, p->payload,
+				p->n_bytes - FTP_WIRE_HEAD_BYTES);
+		let_go(p);
+		e->ring[(e->ring_head + e->ring_used++) % e->n_ring] = p;
+		ends[0] = &e->port;
 	}
-	if (p->owner)
-		memcpy(p->bytes + FTP_WIRE_HEAD_BYTES, p->payload,
-			p->n_bytes - FTP_WIRE_HEAD_BYTES);
-	let_go(p);
-	e->ring[(e->ring_head + e->ring_used++) % e->n_ring] = p;
+	if (e && is_end)
+		ends[0] = &e->port;
+	ends[1] = owner && p->from && !owner->port_words[0] ? &p->from->port : NULL;
+	if (!ends[0] || is_end)
+		free(p);
 }
 
 static void send_copy(struct end *e, const struct ftp_port_tx *t, uint64_t due_ns)
@@ -131,13 +144,13 @@ static int end_tx(struct ftp_port *port, const struct ftp_port_tx *packets, int 
 {
 	struct end *e = (struct end *)port;
 
-	if (e->is_refused || !e->peer)
+	if (e->is_refused || e->is_down)
 		return 0;
 	for (int i = 0; i < n; i++) {
 		struct ftp_impair_fate fate = ftp_impair_next(&e->impair, &e->line,
 			FTP_WIRE_HEAD_BYTES + packets[i].payload_bytes, e->network->now_ns);
 
-		for (int k = 0; k < fate.n && !e->is_tx_cut; k++)
+		for (int k = 0; k < fate.n && e->peer && !e->is_tx_cut && !e->is_gone; k++)
 			send_copy(e, &packets[i], fate.due_ns[k]);
 	}
 	return n;
@@ -173,7 +186,7 @@ static bool end_idle(struct ftp_port *port, const struct ftp_buffer *b)
 
 static enum ftp_port_link end_link(struct ftp_port *port)
 {
-	return ((struct end *)port)->peer ? FTP_PORT_UP : FTP_PORT_DOWN;
+	return ((struct end *)port)->is_down ? FTP_PORT_DOWN : FTP_PORT_UP;
 }
 
 static int end_arm(struct ftp_port *port)
@@ -187,17 +200,43 @@ static void end_disarm(struct ftp_port *port)
 	(void)port;
 }
 
+static void tell_end(struct end *e)
+{
+	struct ftp_simulated *s = e->network;
+	struct packet *p;
+
+	if (e->is_gone)
+		return;
+	e->is_gone = true;
+	if (!e->peer || !s->linger_ns) {
+		if (e->peer)
+			e->peer->is_down = true;
+		return;
+	}
+	if (s->linger_ns == FTP_NS_NEVER)
+		return;
+	p = calloc(1, sizeof(*p));
+	ftp_assert(p);
+	p->due_ns = s->now_ns + s->linger_ns;
+	p->to = e->peer;
+	heap_push(s, p);
+}
+
 static void end_close(struct ftp_port *port)
 {
 	struct end *e = (struct end *)port;
 	struct ftp_simulated *s = e->network;
 
+	tell_end(e);
 	for (uint32_t i = 0; i < s->n; i++) {
 		struct packet *p = s->heap[i];
 
 		if (p->to == e)
 			p->to = NULL;
-		if (p->from != e || !p->owner)
+		if (p->from != e)
+			continue;
+		p->from = NULL;
+		if (!p->owner)
 			continue;
 		memcpy(p->bytes + FTP_WIRE_HEAD_BYTES, p->payload,
 			p->n_bytes - FTP_WIRE_HEAD_BYTES);
@@ -298,6 +337,19 @@ void ftp_simulated_refuse(struct ftp_simulated *s, struct ftp_port *end, bool re
 	e->is_refused = refused;
 }
 
+void ftp_simulated_linger(struct ftp_simulated *s, uint64_t ns)
+{
+	s->linger_ns = ns;
+}
+
+void ftp_simulated_hang_up(struct ftp_simulated *s, struct ftp_port *end)
+{
+	struct end *e = (struct end *)end;
+
+	ftp_assert(e->network == s);
+	tell_end(e);
+}
+
 uint64_t ftp_simulated_now_ns(const struct ftp_simulated *s)
 {
 	return s->now_ns;
@@ -308,14 +360,25 @@ uint64_t ftp_simulated_next_ns(const struct ftp_simulated *s)
 	return s->n ? s->heap[0]->due_ns : FTP_NS_NEVER;
 }
 
+bool ftp_simulated_arrive(struct ftp_simulated *s, uint64_t until_ns, struct ftp_port *ends[2])
+{
+	struct packet *p;
+
+	ftp_assert(until_ns >= s->now_ns);
+	if (!s->n || s->heap[0]->due_ns > until_ns) {
+		s->now_ns = until_ns;
+		return false;
+	}
+	p = heap_pop(s);
+	s->now_ns = p->due_ns > s->now_ns ? p->due_ns : s->now_ns;
+	arrive(p, ends);
+	return true;
+}
+
 void ftp_simulated_advance(struct ftp_simulated *s, uint64_t now_ns)
 {
-	ftp_assert(now_ns >= s->now_ns);
-	while (s->n && s->heap[0]->due_ns <= now_ns) {
-		struct packet *p = heap_pop(s);
+	struct ftp_port *ends[2];
 
-		s->now_ns = p->due_ns > s->now_ns ? p->due_ns : s->now_ns;
-		arrive(p);
-	}
-	s->now_ns = now_ns;
+	while (ftp_simulated_arrive(s, now_ns, ends))
+		;
 }

@@ -26,10 +26,22 @@ void ftp_simulated_cut(struct ftp_simulated *s, struct ftp_port *end, bool tx, b
 /* While refused, tx() on end accepts nothing. */
 void ftp_simulated_refuse(struct ftp_simulated *s, struct ftp_port *end, bool refused);
 
+/* As when end's process dies: nothing leaves or comes any more, but for what is on its way. The
+ * port of its peer goes down, as it does when an end is closed. */
+void ftp_simulated_hang_up(struct ftp_simulated *s, struct ftp_port *end);
+
+/* That happens so much later, whatever is on its way; 0, as it is at first: at once;
+ * FTP_NS_NEVER: never, as with UDP. */
+void ftp_simulated_linger(struct ftp_simulated *s, uint64_t ns);
+
 uint64_t ftp_simulated_now_ns(const struct ftp_simulated *s);
 /* The time of the next packet's arrival; FTP_NS_NEVER when the network is empty. */
 uint64_t ftp_simulated_next_ns(const struct ftp_simulated *s);
 /* Moves time to now_ns, which does not lie in the past: every packet due until then arrives. */
 void ftp_simulated_advance(struct ftp_simulated *s, uint64_t now_ns);
+/* Likewise, but up to the next packet's arrival: false if there is none until then. For whom there
+ * is something to look at: ends[0], a packet or that it is down; ends[1], who sent it, memory that
+ * is idle now. NULL: nobody. */
+bool ftp_simulated_arrive(struct ftp_simulated *s, uint64_t until_ns, struct ftp_port *ends[2]);
 
 #endif

@@ -167,6 +167,86 @@ static void simulated_new__replays(void **state)
 	assert_int_not_equal(histories[0], histories[2]);
 }
 
+static enum ftp_port_link link_of(struct ftp_port *end)
+{
+	return end->ops->link(end);
+}
+
+/* What was sent still comes; the port is down at the other end alone, and later. */
+static void simulated_hang_up__is_told_later(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	set_up(&f, 1, &(struct ftp_impair){.delay_ns = 10}, 8);
+	ftp_simulated_linger(f.s, 500);
+	send(&f, 1);
+	ftp_simulated_hang_up(f.s, f.ends[0]);
+	assert_int_equal(send(&f, 2), 1);
+	ftp_simulated_advance(f.s, 499);
+	assert_int_equal(receive(&f), 1);
+	assert_int_equal(receive(&f), -1);
+	assert_int_equal(link_of(f.ends[1]), FTP_PORT_UP);
+	ftp_simulated_advance(f.s, 500);
+	assert_int_equal(link_of(f.ends[1]), FTP_PORT_DOWN);
+	assert_int_equal(link_of(f.ends[0]), FTP_PORT_UP);
+	f.ends[0]->ops->close(f.ends[0]); /* is told once */
+	assert_int_equal(ftp_simulated_next_ns(f.s), FTP_NS_NEVER);
+	f.ends[1]->ops->close(f.ends[1]);
+	ftp_simulated_free(f.s);
+}
+
+static void simulated_linger__close(void **state)
+{
+	const uint64_t lingers_ns[] = {0, 500, FTP_NS_NEVER};
+
+	(void)state;
+	for (int i = 0; i < 3; i++) {
+		struct fixture f;
+
+		set_up(&f, 1, &(struct ftp_impair){.delay_ns = 10}, 8);
+		ftp_simulated_linger(f.s, lingers_ns[i]);
+		f.ends[0]->ops->close(f.ends[0]);
+		for (uint64_t now_ns = 0; now_ns <= 1000; now_ns += 100) {
+			ftp_simulated_advance(f.s, now_ns);
+			assert_int_equal(link_of(f.ends[1]),
+				now_ns >= lingers_ns[i] ? FTP_PORT_DOWN : FTP_PORT_UP);
+		}
+		f.ends[1]->ops->close(f.ends[1]);
+		ftp_simulated_free(f.s);
+	}
+}
+
+/* Whoever has something to look at is named: the receiver of a packet that is not lost, the sender
+ * of memory that is idle. */
+static void simulated_arrive__one_at_a_time(void **state)
+{
+	struct ftp_port *ends[2];
+	struct fixture f;
+
+	(void)state;
+	set_up(&f, 1, &(struct ftp_impair){.delay_ns = 10}, 8);
+	send(&f, 1);
+	send(&f, 2);
+	assert_false(ftp_simulated_arrive(f.s, 9, ends));
+	assert_int_equal(ftp_simulated_now_ns(f.s), 9);
+	assert_true(ftp_simulated_arrive(f.s, 100, ends));
+	assert_int_equal(ftp_simulated_now_ns(f.s), 10);
+	assert_ptr_equal(ends[0], f.ends[1]);
+	assert_null(ends[1]);
+	ftp_simulated_cut(f.s, f.ends[1], false, true);
+	assert_true(ftp_simulated_arrive(f.s, 100, ends));
+	assert_null(ends[0]);
+	assert_ptr_equal(ends[1], f.ends[0]);
+	assert_false(ftp_simulated_arrive(f.s, 100, ends));
+	assert_int_equal(ftp_simulated_now_ns(f.s), 100);
+	ftp_simulated_linger(f.s, 50);
+	ftp_simulated_hang_up(f.s, f.ends[0]);
+	assert_true(ftp_simulated_arrive(f.s, 200, ends));
+	assert_ptr_equal(ends[0], f.ends[1]);
+	tear_down(&f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -175,6 +255,9 @@ int main(void)
 		cmocka_unit_test(simulated_tx__lends_memory),
 		cmocka_unit_test(simulated_tx__overrun),
 		cmocka_unit_test(simulated_cut__and_refuse),
+		cmocka_unit_test(simulated_hang_up__is_told_later),
+		cmocka_unit_test(simulated_linger__close),
+		cmocka_unit_test(simulated_arrive__one_at_a_time),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
