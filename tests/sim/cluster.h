@@ -59,6 +59,7 @@ enum sim_plant {
 	SIM_PLANT_OLD_HALT,	   /* a node halts for any term */
 	SIM_PLANT_UNREACHED,	   /* nodes do not tell whom they do not reach */
 	SIM_PLANT_FAILED_PUT,	   /* a put that failed is told as done */
+	SIM_PLANT_REUSED_EARLY,	   /* a stage uses memory again that the network holds */
 	SIM_N_PLANTS,
 };
 
@@ -172,7 +173,7 @@ const char *sim_plant_name(enum sim_plant plant);
 #define SIM_MAX_MOMENTS 4096		     /* that are kept */
 
 /* faults.c: of struct sim_world. */
-bool sim_faults_moment(void *arg, struct sim_conn *conn, const char *what);
+bool sim_faults_moment(void *arg, struct sim_process *const *ends, const char *what);
 
 /* operator.c: once a turn. */
 void sim_operator_attend(struct sim_cluster *c);

@@ -57,13 +57,14 @@ const char *sim_plant_name(enum sim_plant plant)
 		[SIM_PLANT_HALTED_IN_FORCE] = "a halted node says that it trains",
 		[SIM_PLANT_OLD_HALT] = "a halt of an old term is obeyed",
 		[SIM_PLANT_UNREACHED] = "nodes do not tell whom they do not reach",
-		[SIM_PLANT_FAILED_PUT] = "a put that failed is told as done"};
+		[SIM_PLANT_FAILED_PUT] = "a put that failed is told as done",
+		[SIM_PLANT_REUSED_EARLY] = "memory that is sent from is used again too early"};
 
 	return names[plant];
 }
 
-/* A coordinator that stands still for a moment takes nobody for lost; who is parted is counted when
- * the links are known to be lost. */
+/* A coordinator that stands still for a moment takes nobody for lost; who is parted is counted
+ * where links may not survive it. */
 static bool is_cause(const struct sim_fault *f)
 {
 	return f->kind < SIM_ECHO && !(f->kind == SIM_FREEZE_1S && f->victim == SIM_COORDINATOR);
@@ -80,14 +81,14 @@ static void count(struct sim_cluster *c, const struct sim_fault *f)
 	c->n_struck_central += f->victim == 0;
 }
 
-static bool drop(struct sim_cluster *c, const struct sim_fault *f, struct sim_conn *conn)
+static bool drop(struct sim_cluster *c, const struct sim_fault *f, struct sim_process *const *ends)
 {
-	if (!conn)
+	if (!ends)
 		return false;
-	sim_say(&c->world, "***", "the connection of %s and %s breaks", conn->ends[0].process->name,
-		conn->ends[1].process->name);
-	hit(c, conn->ends[0].process);
-	hit(c, conn->ends[1].process);
+	sim_say(&c->world, "***", "the connection of %s and %s breaks", ends[0]->name,
+		ends[1]->name);
+	hit(c, ends[0]);
+	hit(c, ends[1]);
 	count(c, f);
 	return true;
 }
@@ -121,7 +122,7 @@ static void echo(struct sim_cluster *c, const struct sim_fault *f)
 	sim_coordinator_echo(c->coordinator, f->victim);
 }
 
-/* One way first. Links survive it where it is short: then it may cost no recovery. */
+/* Links survive it where it is short: then it may cost no recovery. */
 static void part(struct sim_cluster *c, const struct sim_fault *f)
 {
 	uint64_t until_ns =
@@ -184,12 +185,13 @@ static void strike_process(struct sim_cluster *c, const struct sim_fault *f)
 			f->kind == SIM_FREEZE ? FTP_NS_NEVER : c->world.now_ns + FTP_NS_PER_S);
 }
 
-static bool strike(struct sim_cluster *c, const struct sim_fault *f, struct sim_conn *conn)
+static bool strike(
+	struct sim_cluster *c, const struct sim_fault *f, struct sim_process *const *ends)
 {
 	if (c->spec.traces_window)
 		c->world.trace = c->spec.trace;
 	if (f->kind == SIM_DROP)
-		return drop(c, f, conn);
+		return drop(c, f, ends);
 	if (f->kind == SIM_POWER)
 		cut_power(c, f);
 	else if (f->kind == SIM_CRASH)
@@ -205,7 +207,7 @@ static bool strike(struct sim_cluster *c, const struct sim_fault *f, struct sim_
 	return false;
 }
 
-bool sim_faults_moment(void *arg, struct sim_conn *conn, const char *what)
+bool sim_faults_moment(void *arg, struct sim_process *const *ends, const char *what)
 {
 	struct sim_cluster *c = arg;
 	uint32_t at = c->n_moments;
@@ -215,12 +217,12 @@ bool sim_faults_moment(void *arg, struct sim_conn *conn, const char *what)
 		return false;
 	c->n_moments++;
 	if (c->moments && at < SIM_MAX_MOMENTS) {
-		c->moments[at].is_message = conn;
+		c->moments[at].is_message = ends;
 		snprintf(c->moments[at].what, sizeof(c->moments[at].what), "%s%s",
-			conn ? "sending " : "", what);
+			ends ? "sending " : "", what);
 	}
 	for (uint32_t i = 0; i < c->spec.n_faults; i++)
 		if (c->spec.faults[i].moment == at)
-			breaks |= strike(c, &c->spec.faults[i], conn);
+			breaks |= strike(c, &c->spec.faults[i], ends);
 	return breaks;
 }

@@ -7,6 +7,7 @@
 #include "runtime/base/prng.h"
 #include "runtime/moves.h"
 #include "tests/sim/cluster.h"
+#include "tests/sim/rounds.h"
 
 #define TELL_EVERY_NS (100 * FTP_NS_PER_MS)
 
@@ -47,6 +48,11 @@ void sim_node_progress(struct sim_node *n)
 
 void sim_node_leave(struct sim_node *n, uint32_t code, const char *reason)
 {
+	struct sim_stage *const stages[] = {n->now, n->next};
+
+	for (int i = 0; i < 2; i++)
+		if (stages[i])
+			sim_stage_disconnect(stages[i]);
 	sim_site_end(n->cluster, n->process);
 	sim_site_exited(n->cluster, n, code, 0, reason);
 }
@@ -107,63 +113,53 @@ static void finish(struct sim_node *n)
 	sim_node_say_finished(n);
 }
 
-static void finish_if_gathered(struct sim_node *n)
+void sim_node_finish_if_gathered(struct sim_node *n)
 {
-	uint32_t u = n->now->plan.stages[0].end_unit;
-
-	while (u < n->now->plan.n_units && n->has_gathered[u])
-		u++;
-	if (u == n->now->plan.n_units && n->transition.now == FTP_NOW_ENDED && !n->finished)
+	if (!n->now->n_to_gather && !n->finished)
 		finish(n);
 }
 
 static void end(struct sim_node *n)
 {
-	const struct sim_stage *s = n->now;
-
 	sim_node_happen(n, &(struct ftp_transition_event){.kind = FTP_TRANSITION_ENDED});
-	if (s->member == 0) {
-		finish_if_gathered(n);
-		return;
-	}
-	for (uint32_t u = s->plan.stages[s->member].first_unit;
-		u < s->plan.stages[s->member].end_unit; u++)
-		sim_stage_send(n->now, 0,
-			&(struct sim_packet){.kind = SIM_GATHER,
-				.unit = u,
-				.step = s->units[u].step,
-				.state = s->units[u].state});
+	sim_stage_gather(n->now);
+	n->is_gathering = true;
+	sim_node_finish_if_gathered(n);
 }
 
-static void gather(struct sim_node *n, int from, const struct sim_packet *p)
-{
-	const struct sim_packet thanks = {.kind = SIM_GATHERED};
-	const struct ftp_plan_stage *there = &n->now->plan.stages[from];
-	uint32_t u = there->first_unit;
-
-	oracle_has(&n->cluster->oracle, n->process->name, p->unit, p->step, p->state);
-	if (p->step != n->cluster->oracle.last_step)
-		oracle_fail(
-			&n->cluster->oracle, "unit %u is gathered before the last step", p->unit);
-	n->has_gathered[p->unit] = true;
-	while (u < there->end_unit && n->has_gathered[u])
-		u++;
-	if (u == there->end_unit)
-		sim_stage_send(n->now, from, &thanks);
-	finish_if_gathered(n);
-}
-
-/* Whatever can be done now. */
-static void turn(struct sim_node *n)
+static void train(struct sim_node *n)
 {
 	bool trains = n->transition.now == FTP_NOW_TRAINING || n->transition.now == FTP_NOW_HOLDING;
 
-	if (!n->process->alive || !n->now || !trains)
+	if (!n->now || !trains)
 		return;
 	if (sim_stage_turn(n->now))
 		end(n);
 	else
 		sim_node_stand(n);
+}
+
+/* Links that are served no more are closed when there is nothing else to do. */
+static void close_retired(struct sim_node *n)
+{
+	struct sim_stage *s;
+
+	while ((s = n->retired)) {
+		n->retired = s->next;
+		sim_stage_free(s);
+	}
+}
+
+/* Whatever can be done now. */
+static void turn(struct sim_node *n)
+{
+	do {
+		if (sim_node_is_active(n))
+			train(n);
+	} while (sim_node_serve_links(n));
+	if (sim_node_is_active(n))
+		close_retired(n);
+	sim_node_wake(n);
 }
 
 static void end_task(struct sim_node *n, uint64_t serial)
@@ -182,7 +178,8 @@ static void end_task(struct sim_node *n, uint64_t serial)
 			&n->ledger, step, oracle_loss(s->units[s->plan.n_units - 1].state));
 		n->standing.row_term = n->standing.term;
 	}
-	sim_node_stepped(n, step);
+	if (s->rounds)
+		sim_rounds_stepped(s->rounds, step);
 }
 
 static void on_timer(void *self, int kind, uint64_t tag)
@@ -386,52 +383,26 @@ static void take_control(struct sim_node *n, const char *text)
 	json_decref(m.document);
 }
 
-static void take_packet(struct sim_node *n, struct sim_conn *c, const struct sim_packet *p)
-{
-	struct sim_stage *s = sim_end_of(c, n->process)->owner;
-	int from = sim_stage_member_of(s, c);
-
-	if (p->kind == SIM_REPLICA)
-		sim_node_take_replica(n, s, p);
-	else if (p->kind == SIM_STATE)
-		sim_node_take_unit(n, s, p);
-	else if (p->kind == SIM_GATHER)
-		gather(n, from, p);
-	else if (p->kind == SIM_GATHERED)
-		finish(n);
-	else
-		sim_stage_take(s, from, p);
-}
-
 static void on_message(void *self, struct sim_conn *c, const void *data)
 {
 	struct sim_node *n = self;
 
 	if (n->is_linked && c == n->rpc.conn)
 		take_control(n, data);
-	else if (!n->hangs)
-		take_packet(n, c, data);
 	turn(n);
 }
 
-static void on_met(void *self, struct sim_conn *c)
+static void look(void *self)
 {
-	struct sim_node *n = self;
-
-	if (!n->hangs)
-		sim_node_met(n, sim_end_of(c, n->process)->owner, c);
-	turn(n);
+	turn(self);
 }
 
 static void on_lost(void *self, struct sim_conn *c, const char *why)
 {
 	struct sim_node *n = self;
 
-	if (n->is_linked && c == n->rpc.conn) {
+	if (n->is_linked && c == n->rpc.conn)
 		sim_node_lose_coordinator(n, why);
-	} else if (!n->hangs) {
-		sim_node_unlinked(n, sim_end_of(c, n->process)->owner, c, why);
-	}
 	turn(n);
 }
 
@@ -439,17 +410,15 @@ static void free_node(void *self)
 {
 	struct sim_node *n = self;
 
+	close_retired(n);
 	sim_stage_free(n->now);
 	sim_stage_free(n->next);
 	sim_node_disk_close(n);
 	free(n);
 }
 
-static const struct sim_process_ops ops = {.message = on_message,
-	.met = on_met,
-	.lost = on_lost,
-	.timer = on_timer,
-	.free = free_node};
+static const struct sim_process_ops ops = {
+	.message = on_message, .lost = on_lost, .look = look, .timer = on_timer, .free = free_node};
 
 static struct sim_node *make(struct sim_cluster *c, uint32_t index)
 {

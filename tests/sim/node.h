@@ -1,6 +1,6 @@
 /* A node process: the real transition (runtime/transition.h), standing, ledger and checkpoint store
  * between a simulated connection to the coordinator, after runtime/control.c, a simulated disk, and
- * simulated stages, after runtime/worker_plan.c. */
+ * simulated stages with real connections to their peers, after runtime/worker_plan.c. */
 #ifndef FTP_TESTS_SIM_NODE_H
 #define FTP_TESTS_SIM_NODE_H
 
@@ -56,6 +56,11 @@ struct sim_node {
 	struct ftp_transition transition;
 	uint64_t n_stages; /* ever made */
 	struct sim_stage *now, *next;
+	struct sim_stage *retired; /* a list: their links are to be closed */
+	struct {
+		uint64_t serial; /* of its stage; 0: none */
+		struct ftp_netloop_event event;
+	} held;		     /* taken from the net loop by a process that froze then */
 	uint64_t n_moved;    /* units received for next */
 	uint64_t ready_term; /* the newest whose transfer it has answered */
 	struct sim_stored store[SIM_MAX_STORED];
@@ -70,8 +75,7 @@ struct sim_node {
 		bool has_turn;	      /* is to come */
 		uint64_t pinned_step; /* 0: none */
 	} disk;
-	bool has_gathered[ORACLE_MAX_UNITS];
-	bool finished;
+	bool is_gathering, finished;
 	bool hangs; /* its worker: the control thread goes on */
 };
 
@@ -87,21 +91,27 @@ void sim_node_prepare(struct sim_node *n, const struct ftp_plan *plan);
 void sim_node_built(struct sim_node *n, uint64_t serial);
 void sim_node_fetched(struct sim_node *n); /* nothing is left to be read, or it has failed */
 void sim_node_connect_deadline(struct sim_node *n, uint64_t serial);
-void sim_node_met(struct sim_node *n, struct sim_stage *s, struct sim_conn *c);
+void sim_node_met(struct sim_node *n, struct sim_stage *s, int peer);
 void sim_node_unlinked(
-	struct sim_node *n, struct sim_stage *s, struct sim_conn *c, const char *why);
-void sim_node_take_unit(struct sim_node *n, struct sim_stage *s, const struct sim_packet *p);
+	struct sim_node *n, struct sim_stage *s, int peer, enum ftp_connection_reason why);
+void sim_node_take_unit(struct sim_node *n, uint32_t unit, const struct sim_unit *u); /* of next */
 void sim_node_stand(struct sim_node *n); /* the plan in force may have come to stand still */
 
 /* node_store.c: snapshots, and what a recovery takes from them. */
 void sim_node_retain(struct sim_node *n, const struct ftp_retain *m);
-void sim_node_stepped(struct sim_node *n, uint64_t step); /* the stage has done it */
-void sim_node_take_replica(struct sim_node *n, struct sim_stage *s, const struct sim_packet *p);
+void sim_node_take_snapshot(struct sim_node *n, uint64_t step); /* of the stage, as it is */
+void sim_node_tell_late(struct sim_node *n, uint64_t step);	/* there was none */
+void sim_node_take_replica(struct sim_node *n, uint32_t unit, const struct sim_unit *u);
 void sim_node_store(struct sim_node *n, const struct sim_stored *x);
 void sim_node_cut_store(struct sim_node *n, uint64_t step);
 /* What the node has of a step that a recovery goes on from; NULL: nothing. */
 const struct sim_stored *sim_node_stored(const struct sim_node *n, uint32_t unit, uint64_t step);
 struct ftp_inventory *sim_node_inventory(const struct sim_node *n); /* the caller's */
+
+/* node_peers.c: what comes over the links of both plans. true: something did, or goes. */
+bool sim_node_serve_links(struct sim_node *n);
+void sim_node_wake(struct sim_node *n);		   /* when they are to be served next */
+bool sim_node_is_active(const struct sim_node *n); /* its worker does something */
 
 /* node_disk.c */
 void sim_node_disk_open(struct sim_node *n, struct simulated_disk *disk); /* NULL: none */
@@ -141,6 +151,8 @@ enum sim_node_timer {
 void sim_node_answer(
 	struct sim_node *n, enum ftp_transition_call call, json_t *result, const char *text);
 void sim_node_progress(struct sim_node *n);
+void sim_node_end(struct sim_node *n); /* of the last step: units are gathered */
+void sim_node_finish_if_gathered(struct sim_node *n);
 void sim_node_say_finished(struct sim_node *n);
 void sim_node_leave(struct sim_node *n, uint32_t code, const char *reason);
 void sim_node_fail(struct sim_node *n, const char *text);

@@ -5,6 +5,7 @@
 #include "runtime/moves.h"
 #include "tests/sim/cluster.h"
 #include "tests/sim/node.h"
+#include "tests/sim/rounds.h"
 
 #define CONNECT_DEADLINE_NS (10 * FTP_NS_PER_S)
 #define LL(x)		    ((unsigned long long)(x))
@@ -26,9 +27,13 @@ static struct sim_world *world_of(struct sim_node *n)
 	return &n->cluster->world;
 }
 
-static void take_down(struct sim_stage **s)
+/* It may be served just now, or its process may have frozen. */
+static void take_down(struct sim_node *n, struct sim_stage **s)
 {
-	sim_stage_free(*s);
+	if (*s) {
+		(*s)->next = n->retired;
+		n->retired = *s;
+	}
 	*s = NULL;
 }
 
@@ -82,11 +87,11 @@ static void do_hold(struct sim_node *n, const struct ftp_transition_action *acti
 				   .step = ftp_schedule_hold(&n->now->schedule, action->step)});
 }
 
-static void fetch(struct sim_node *n, uint32_t unit)
+void sim_node_take_unit(struct sim_node *n, uint32_t unit, const struct sim_unit *come)
 {
 	struct sim_unit *u = &n->next->units[unit];
 
-	*u = n->next->come[unit];
+	*u = *come;
 	n->n_moved++;
 	if (u->step != n->next->step)
 		oracle_fail(&n->cluster->oracle, "%s gets unit %u of step %llu for step %llu",
@@ -96,14 +101,10 @@ static void fetch(struct sim_node *n, uint32_t unit)
 				   .digest = sim_stage_digest(u, unit)});
 }
 
-/* Those that came before it knew the step follow. */
 static void do_receive(struct sim_node *n, const struct ftp_transition_action *action)
 {
 	sim_stage_begin(n->next, action->step);
 	happen_kind(n, FTP_TRANSITION_RECEIVING);
-	for (uint32_t u = 0; n->next && u < n->next->plan.n_units; u++)
-		if (n->next->come[u].is_here)
-			fetch(n, u);
 }
 
 static const struct sim_stored *restore(struct sim_node *n, uint32_t unit, uint64_t step)
@@ -113,20 +114,6 @@ static const struct sim_stored *restore(struct sim_node *n, uint32_t unit, uint6
 	ftp_assert(x);
 	oracle_restores(&n->cluster->oracle, n->process->name, unit, step, x->term);
 	return x;
-}
-
-static void send_from_store(struct sim_node *n, uint64_t step)
-{
-	const struct ftp_plan *plan = &n->next->plan;
-
-	for (uint32_t u = 0; u < plan->n_units; u++) {
-		struct sim_packet p = {.kind = SIM_STATE, .unit = u, .step = step};
-
-		if (!ftp_moves_travels(plan, u) || ftp_moves_holder(plan, u) != n->next->member)
-			continue;
-		p.state = restore(n, u, step)->state;
-		sim_stage_send(n->next, ftp_moves_owner(plan, u), &p);
-	}
 }
 
 static void do_restore(struct sim_node *n, const struct ftp_transition_action *action)
@@ -144,14 +131,19 @@ static void do_restore(struct sim_node *n, const struct ftp_transition_action *a
 	}
 }
 
+/* From the stage as it stands, or from the store. */
 static void do_send(struct sim_node *n, const struct ftp_transition_action *action)
 {
-	if (n->next->plan.recovery) {
-		send_from_store(n, action->step);
-		return;
-	}
-	sim_milestone(world_of(n), n->process, "stands still after step %llu", LL(action->step));
-	sim_stage_give(n->now, n->next);
+	struct sim_stage *s = n->next;
+
+	if (!s->plan.recovery)
+		sim_milestone(
+			world_of(n), n->process, "stands still after step %llu", LL(action->step));
+	for (uint32_t u = 0; u < s->plan.n_units; u++)
+		if (ftp_moves_travels(&s->plan, u) && ftp_moves_holder(&s->plan, u) == s->member)
+			sim_stage_give(s, u,
+				s->plan.recovery ? restore(n, u, action->step)->state
+						 : n->now->units[u].state);
 }
 
 static void do_tell(struct sim_node *n, const struct ftp_transition_action *action)
@@ -184,9 +176,8 @@ static void do_halt(struct sim_node *n, const struct ftp_transition_action *acti
 	(void)action;
 	sim_milestone(world_of(n), n->process, "halts in term %llu after step %llu",
 		LL(n->now->plan.term), LL(n->now->schedule.updated_step));
-	take_down(&n->now);
-	memset(n->has_gathered, 0, sizeof(n->has_gathered));
-	n->finished = false;
+	take_down(n, &n->now);
+	n->is_gathering = n->finished = false;
 }
 
 static void do_complain(struct sim_node *n, const struct ftp_transition_action *action)
@@ -202,7 +193,7 @@ static void do_complain(struct sim_node *n, const struct ftp_transition_action *
 static void do_retire(struct sim_node *n, const struct ftp_transition_action *action)
 {
 	(void)action;
-	take_down(&n->now);
+	take_down(n, &n->now);
 }
 
 static void do_start(struct sim_node *n, const struct ftp_transition_action *action)
@@ -213,6 +204,8 @@ static void do_start(struct sim_node *n, const struct ftp_transition_action *act
 	(void)action;
 	n->now = n->next;
 	n->next = NULL;
+	if (n->cluster->spec.snapshot_every)
+		n->now->rounds = sim_rounds_new(n->now);
 	here = &n->now->plan.stages[n->now->member];
 	sim_milestone(world_of(n), n->process, "begins term %llu after step %llu: units %u-%u",
 		LL(n->now->plan.term), LL(n->now->step), here->first_unit, here->end_unit - 1);
@@ -236,7 +229,7 @@ static void do_drop(struct sim_node *n, const struct ftp_transition_action *acti
 	sim_node_disk_fetch_end(n);
 	sim_milestone(
 		world_of(n), n->process, "drops the plan of term %llu", LL(n->next->plan.term));
-	take_down(&n->next);
+	take_down(n, &n->next);
 }
 
 static void do_resume(struct sim_node *n, const struct ftp_transition_action *action)
@@ -368,7 +361,7 @@ void sim_node_prepare(struct sim_node *n, const struct ftp_plan *plan)
 	sim_node_happen(n, &(struct ftp_transition_event){
 				   .kind = FTP_TRANSITION_PREPARE, .plan = plan, .has = has});
 	if (may_build && n->next && n->transition.next_plan != plan)
-		take_down(&n->next);
+		take_down(n, &n->next);
 }
 
 void sim_node_built(struct sim_node *n, uint64_t serial)
@@ -420,49 +413,56 @@ void sim_node_connect_deadline(struct sim_node *n, uint64_t serial)
 	next_fails(n, text);
 }
 
-void sim_node_met(struct sim_node *n, struct sim_stage *s, struct sim_conn *c)
+void sim_node_met(struct sim_node *n, struct sim_stage *s, int peer)
 {
-	s->unheard &= ~(UINT64_C(1) << sim_stage_member_of(s, c));
+	s->unheard &= ~(UINT64_C(1) << peer);
 	if (s == n->next)
 		connect_if_ready(n);
 }
 
-static bool has_left(const char *why)
+static const char *reason_text(enum ftp_connection_reason reason)
 {
-	return !strcmp(why, "it closed the connection") || !strcmp(why, "its process is gone");
+	static const char *const texts[] = {
+		[FTP_CONNECTION_IDLE_TIMEOUT] = "it has been silent for 10 s",
+		[FTP_CONNECTION_PEER_CLOSED] = "it closed the connection",
+		[FTP_CONNECTION_PORT_DOWN] = "its end of the port went away",
+		[FTP_CONNECTION_PROTOCOL] = "it sent something that contradicts the plan",
+	};
+
+	return texts[reason];
 }
 
-void sim_node_unlinked(struct sim_node *n, struct sim_stage *s, struct sim_conn *c, const char *why)
+static bool has_left(enum ftp_connection_reason reason)
 {
-	int member = sim_stage_member_of(s, c);
+	return reason == FTP_CONNECTION_PEER_CLOSED || reason == FTP_CONNECTION_PORT_DOWN;
+}
+
+void sim_node_unlinked(
+	struct sim_node *n, struct sim_stage *s, int peer, enum ftp_connection_reason why)
+{
+	const struct ftp_plan_stage *member = ftp_plan_member(&s->plan, (uint32_t)peer);
 	bool of_next = s == n->next;
 	char text[256];
 
-	if (ftp_transition_is_done_with(&n->transition, of_next, member) || n->finished)
+	if (why == FTP_CONNECTION_PROTOCOL)
+		oracle_fail(&n->cluster->oracle, "%s gets from %s what contradicts the plan",
+			n->process->name, member->name);
+	if (ftp_transition_is_done_with(&n->transition, of_next, peer) || n->finished)
 		return;
 	if (of_next && n->transition.is_open[FTP_CALL_PREPARE] && has_left(why)) {
-		s->unheard |= UINT64_C(1) << member; /* it tells the coordinator */
+		s->unheard |= UINT64_C(1) << peer; /* it tells the coordinator */
 		await_peers(n);
 		return;
 	}
-	snprintf(text, sizeof(text), "lost %s: %s",
-		ftp_plan_member(&s->plan, (uint32_t)member)->name, why);
-	if (of_next && why == sim_silent)
-		tell_unreached(n, member, why);
+	snprintf(text, sizeof(text), "lost %s: %s", member->name, reason_text(why));
+	if (of_next && why == FTP_CONNECTION_IDLE_TIMEOUT)
+		tell_unreached(n, peer, reason_text(why));
 	if (of_next)
 		next_fails(n, text);
 	else
-		sim_node_happen(
-			n, &(struct ftp_transition_event){.kind = FTP_TRANSITION_NOW_LOST,
-				   .peer = ftp_plan_member(&s->plan, (uint32_t)member)->node,
-				   .text = text});
-}
-
-void sim_node_take_unit(struct sim_node *n, struct sim_stage *s, const struct sim_packet *p)
-{
-	s->come[p->unit] = (struct sim_unit){true, p->step, p->state};
-	if (s == n->next && s->has_step)
-		fetch(n, p->unit);
+		sim_node_happen(n, &(struct ftp_transition_event){.kind = FTP_TRANSITION_NOW_LOST,
+					   .peer = member->node,
+					   .text = text});
 }
 
 void sim_node_stand(struct sim_node *n)

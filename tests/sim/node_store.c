@@ -4,6 +4,7 @@
 
 #include "tests/sim/cluster.h"
 #include "tests/sim/node.h"
+#include "tests/sim/rounds.h"
 
 _Static_assert(ORACLE_MAX_UNITS <= 16, "a set of units is one word");
 
@@ -33,7 +34,6 @@ static void tell(struct sim_node *n, struct ftp_stored *m)
 
 void sim_node_retain(struct sim_node *n, const struct ftp_retain *m)
 {
-	struct ftp_stored late = {.term = m->term, .step = m->next};
 	uint32_t kept = 0;
 
 	if (n->now && n->now->plan.term != m->term)
@@ -44,37 +44,50 @@ void sim_node_retain(struct sim_node *n, const struct ftp_retain *m)
 			n->store[kept++] = n->store[i];
 	n->n_stored = kept;
 	n->retain = *m;
-	if (n->now && n->now->schedule.updated_step >= m->next)
-		tell(n, &late);
+	if (n->now && n->now->rounds && m->next <= n->now->plan.last_step)
+		sim_rounds_name(n->now->rounds, m);
 }
 
-void sim_node_stepped(struct sim_node *n, uint64_t step)
+void sim_node_tell_late(struct sim_node *n, uint64_t step)
+{
+	struct ftp_stored m = {.term = n->now->plan.term, .step = step};
+
+	tell(n, &m);
+}
+
+/* Of a step that another one was named after, nothing is told. */
+static bool is_news(const struct sim_node *n, uint64_t step)
+{
+	return step >= n->retain.next;
+}
+
+void sim_node_take_snapshot(struct sim_node *n, uint64_t step)
 {
 	const struct ftp_plan_stage *here = &n->now->plan.stages[n->now->member];
 	struct ftp_stored m = {.term = n->now->plan.term, .step = step};
 
-	if (n->retain.term != m.term || n->retain.next != step)
+	if (!is_kept(n, &n->retain, step))
 		return;
 	for (uint32_t u = here->first_unit; u < here->end_unit; u++) {
 		sim_node_store(n, &(struct sim_stored){u, step, m.term, n->now->units[u].state});
 		m.unit[m.n_units] = u;
 		m.digest[m.n_units++] = sim_stage_digest(&n->now->units[u], u);
 	}
-	sim_stage_replicate(n->now, n->retain.global);
-	tell(n, &m);
+	if (is_news(n, step))
+		tell(n, &m);
 }
 
-void sim_node_take_replica(struct sim_node *n, struct sim_stage *s, const struct sim_packet *p)
+void sim_node_take_replica(struct sim_node *n, uint32_t unit, const struct sim_unit *u)
 {
-	const struct sim_unit unit = {true, p->step, p->state};
-	struct ftp_stored m = {.term = s->plan.term, .step = p->step, .n_units = 1};
+	struct ftp_stored m = {.term = n->now->plan.term, .step = u->step, .n_units = 1};
 
-	if (s != n->now)
+	if (!is_kept(n, &n->retain, u->step))
 		return;
-	sim_node_store(n, &(struct sim_stored){p->unit, p->step, s->plan.term, p->state});
-	m.unit[0] = p->unit;
-	m.digest[0] = sim_stage_digest(&unit, p->unit);
-	tell(n, &m);
+	sim_node_store(n, &(struct sim_stored){unit, u->step, m.term, u->state});
+	m.unit[0] = unit;
+	m.digest[0] = sim_stage_digest(u, unit);
+	if (is_news(n, u->step))
+		tell(n, &m);
 }
 
 void sim_node_cut_store(struct sim_node *n, uint64_t step)

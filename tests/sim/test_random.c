@@ -105,6 +105,7 @@ static void plant__each_is_found(void **state)
 		[SIM_PLANT_OLD_HALT] = DRAW_STORM,
 		[SIM_PLANT_UNREACHED] = DRAW_STORM,
 		[SIM_PLANT_FAILED_PUT] = DRAW_SITE,
+		[SIM_PLANT_REUSED_EARLY] = DRAW_CHANGES,
 	};
 
 	(void)state;

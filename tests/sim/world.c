@@ -6,23 +6,21 @@
 
 #include "runtime/base/error.h"
 #include "runtime/base/prng.h"
+#include "tests/sim/links.h"
 
 #define LATENCY_NS  (20 * FTP_NS_PER_US)
 #define JITTER_NS   (300 * FTP_NS_PER_US)
 #define LATE_NS	    (20 * FTP_NS_PER_MS) /* one message of LATE_ONE_IN */
 #define LATE_ONE_IN 10
 
-const char sim_silent[] = "it has been silent for 10 s";
-
-enum message_kind { DATA, MET, LOST };
+enum message_kind { DATA, LOST };
 
 struct sim_message {
 	enum message_kind kind;
 	const char *why;  /* LOST */
 	char *what;	  /* NULL: not notable */
-	json_t *document; /* NULL: data */
+	json_t *document; /* DATA */
 	struct sim_message *next;
-	max_align_t data[];
 };
 
 void sim_world_init(struct sim_world *w, uint64_t seed)
@@ -30,6 +28,7 @@ void sim_world_init(struct sim_world *w, uint64_t seed)
 	memset(w, 0, sizeof(*w));
 	w->key = ftp_prng_key(seed, FTP_PRNG_TEST, 0);
 	w->now_ns = FTP_NS_PER_S;
+	sim_links_init(w, seed);
 }
 
 uint64_t sim_draw(struct sim_world *w, uint64_t n)
@@ -79,9 +78,30 @@ void sim_timer(struct sim_world *w, struct sim_process *p, uint64_t at_ns, int k
 			.tag = tag});
 }
 
-static bool notable(struct sim_world *w, struct sim_conn *c, const char *what)
+void sim_wake(struct sim_world *w, struct sim_process *p, uint64_t at_ns)
 {
-	return w->moment && w->moment(w->arg, c, what);
+	if (p->wake_ns && p->wake_ns <= at_ns)
+		return;
+	p->wake_ns = at_ns;
+	sim_timer(w, p, at_ns, SIM_WAKE, at_ns);
+}
+
+void sim_process_look(struct sim_world *w, struct sim_process *p)
+{
+	if (!p->alive || p->frozen_until_ns == FTP_NS_NEVER)
+		return;
+	if (sim_process_is_frozen(w, p))
+		sim_wake(w, p, p->frozen_until_ns);
+	else
+		p->ops->look(p->self);
+}
+
+bool sim_notable(
+	struct sim_world *w, struct sim_process *a, struct sim_process *b, const char *what)
+{
+	struct sim_process *const ends[2] = {a, b};
+
+	return w->moment && w->moment(w->arg, a ? ends : NULL, what);
 }
 
 void sim_milestone(struct sim_world *w, struct sim_process *p, const char *fmt, ...)
@@ -96,7 +116,7 @@ void sim_milestone(struct sim_world *w, struct sim_process *p, const char *fmt, 
 		vsnprintf(what, sizeof(what), fmt, ap);
 	va_end(ap);
 	sim_say(w, p->name, "%s", what);
-	notable(w, NULL, what);
+	sim_notable(w, NULL, NULL, what);
 }
 
 static int index_of(const struct sim_conn *c, const struct sim_process *p)
@@ -107,11 +127,6 @@ static int index_of(const struct sim_conn *c, const struct sim_process *p)
 const struct sim_conn_end *sim_end_of(const struct sim_conn *c, const struct sim_process *p)
 {
 	return &c->ends[index_of(c, p)];
-}
-
-const struct sim_process *sim_peer_of(const struct sim_conn *c, const struct sim_process *p)
-{
-	return c->ends[!index_of(c, p)].process;
 }
 
 static struct sim_conn *conn_new(struct sim_world *w)
@@ -139,14 +154,12 @@ static uint64_t leaves_ns(const struct sim_world *w, const struct sim_process *p
 	return p && p->alive && sim_process_is_frozen(w, p) ? p->frozen_until_ns : w->now_ns;
 }
 
-static struct sim_message *message_new(enum message_kind kind, const void *data, size_t bytes)
+static struct sim_message *message_new(enum message_kind kind)
 {
-	struct sim_message *m = calloc(1, sizeof(*m) + bytes);
+	struct sim_message *m = calloc(1, sizeof(*m));
 
 	ftp_assert(m);
 	m->kind = kind;
-	if (bytes)
-		memcpy(m->data, data, bytes);
 	return m;
 }
 
@@ -178,27 +191,10 @@ static void post(
 static void tell_lost(
 	struct sim_world *w, struct sim_conn *c, int to, const char *why, uint64_t at_ns)
 {
-	struct sim_message *m = message_new(LOST, NULL, 0);
+	struct sim_message *m = message_new(LOST);
 
 	m->why = why;
 	post(w, c, to, m, at_ns == FTP_NS_NEVER ? at_ns : at_ns + latency(w));
-}
-
-/* The end hears nothing any more; of a link that was never met its own deadline tells. */
-static void tell_silent(struct sim_world *w, struct sim_conn *c, int to, uint64_t at_ns)
-{
-	if (c->ends[to].is_met && at_ns != FTP_NS_NEVER)
-		tell_lost(w, c, to, sim_silent, at_ns + SIM_SILENCE_NS);
-}
-
-/* The other end is over: it tells that once. */
-static void tell_closed(
-	struct sim_world *w, struct sim_conn *c, int to, const char *why, uint64_t at_ns)
-{
-	if (sim_cut_of(w, c, to, at_ns))
-		tell_silent(w, c, to, at_ns);
-	else
-		tell_lost(w, c, to, why, at_ns);
 }
 
 struct sim_conn *sim_connect(struct sim_world *w, struct sim_process *a, void *a_owner,
@@ -210,48 +206,10 @@ struct sim_conn *sim_connect(struct sim_world *w, struct sim_process *a, void *a
 	c->ends[0].owner = a_owner;
 	c->ends[1].process = b;
 	c->ends[1].owner = b_owner;
-	c->is_met = true;
 	if (!b->alive) {
 		c->ends[1].closed = true;
 		tell_lost(w, c, 0, "nobody listens", w->now_ns);
 	}
-	return c;
-}
-
-static void tell_met(struct sim_world *w, struct sim_conn *c)
-{
-	uint64_t at_ns = w->now_ns, through;
-
-	for (int i = 0; i < 2; i++)
-		if (leaves_ns(w, c->ends[i].process) > at_ns)
-			at_ns = leaves_ns(w, c->ends[i].process);
-	c->is_met = true;
-	for (int i = 0; i < 2; i++) {
-		through = sim_cut_through_ns(w, c, i, at_ns);
-		post(w, c, i, message_new(MET, NULL, 0),
-			through == FTP_NS_NEVER ? through : through + latency(w));
-	}
-}
-
-struct sim_conn *sim_meet(
-	struct sim_world *w, uint64_t key, struct sim_process *p, void *owner, uint64_t bytes_per_s)
-{
-	struct sim_conn *c = w->conns;
-
-	while (c && !(c->is_link && !c->is_met && c->key == key && !c->ends[0].closed))
-		c = c->next;
-	if (c) {
-		c->ends[1].process = p;
-		c->ends[1].owner = owner;
-		tell_met(w, c);
-		return c;
-	}
-	c = conn_new(w);
-	c->ends[0].process = p;
-	c->ends[0].owner = owner;
-	c->key = key;
-	c->is_link = true;
-	c->bytes_per_s = bytes_per_s;
 	return c;
 }
 
@@ -261,7 +219,7 @@ static bool leaves(
 {
 	if (!from->alive || c->ends[index_of(c, from)].closed)
 		return false;
-	if (!what || !notable(w, c, what))
+	if (!what || !sim_notable(w, c->ends[0].process, c->ends[1].process, what))
 		return from->alive;
 	for (int i = 0; i < 2; i++)
 		tell_lost(w, c, i, "the network broke it", w->now_ns);
@@ -270,35 +228,17 @@ static bool leaves(
 
 /* m is taken. */
 static void send(struct sim_world *w, struct sim_conn *c, const struct sim_process *from,
-	struct sim_message *m, uint64_t wire_bytes, const char *what)
+	struct sim_message *m, const char *what)
 {
-	int to = !index_of(c, from);
-	uint64_t at_ns = leaves_ns(w, from), *free_ns = &c->ends[to].free_ns;
+	uint64_t at_ns = leaves_ns(w, from);
 
-	if (at_ns == FTP_NS_NEVER) {
-		free_message(m);
-		return;
-	}
-	if (c->bytes_per_s) {
-		at_ns = at_ns > *free_ns ? at_ns : *free_ns;
-		at_ns += wire_bytes * FTP_NS_PER_S / c->bytes_per_s;
-		*free_ns = at_ns;
-	}
-	at_ns = sim_cut_through_ns(w, c, to, at_ns);
 	if (at_ns == FTP_NS_NEVER) {
 		free_message(m);
 		return;
 	}
 	m->what = what ? strdup(what) : NULL;
 	w->n_messages += what != NULL;
-	post(w, c, to, m, at_ns + latency(w));
-}
-
-void sim_send(struct sim_world *w, struct sim_conn *c, const struct sim_process *from,
-	const void *data, size_t bytes, uint64_t wire_bytes, const char *what)
-{
-	if (leaves(w, c, from, what))
-		send(w, c, from, message_new(DATA, data, bytes), wire_bytes, what);
+	post(w, c, !index_of(c, from), m, at_ns + latency(w));
 }
 
 void sim_send_document(struct sim_world *w, struct sim_conn *c, const struct sim_process *from,
@@ -310,9 +250,9 @@ void sim_send_document(struct sim_world *w, struct sim_conn *c, const struct sim
 		json_decref(document);
 		return;
 	}
-	m = message_new(DATA, NULL, 0);
+	m = message_new(DATA);
 	m->document = document;
-	send(w, c, from, m, 0, what);
+	send(w, c, from, m, what);
 }
 
 void sim_close(struct sim_world *w, struct sim_conn *c, const struct sim_process *by)
@@ -321,7 +261,7 @@ void sim_close(struct sim_world *w, struct sim_conn *c, const struct sim_process
 
 	if (c->ends[end].closed)
 		return;
-	tell_closed(w, c, !end, by->alive ? "it closed the connection" : "its process is gone",
+	tell_lost(w, c, !end, by->alive ? "it closed the connection" : "its process is gone",
 		leaves_ns(w, by));
 	c->ends[end].closed = true;
 }
@@ -335,6 +275,7 @@ void sim_process_end(struct sim_world *w, struct sim_process *p)
 	for (struct sim_conn *c = w->conns; c; c = c->next)
 		if (c->ends[0].process == p || c->ends[1].process == p)
 			sim_close(w, c, p);
+	sim_links_end(w, p);
 }
 
 void sim_process_freeze(struct sim_world *w, struct sim_process *p, uint64_t until_ns)
@@ -343,32 +284,6 @@ void sim_process_freeze(struct sim_world *w, struct sim_process *p, uint64_t unt
 		return;
 	p->frozen_until_ns = until_ns;
 	p->n_freezes++;
-	if (until_ns - w->now_ns > SIM_SILENCE_NS)
-		sim_queue_push(&w->queue, w->now_ns,
-			(struct sim_event){.at_ns = w->now_ns + SIM_SILENCE_NS,
-				.kind = SIM_FROZEN_FOR_LONG,
-				.tag = (uintptr_t)p});
-}
-
-static void cut_for_long(struct sim_world *w, uint32_t from, uint32_t to)
-{
-	for (struct sim_conn *c = w->conns; c; c = c->next)
-		for (int i = 0; i < 2; i++)
-			if (c->ends[i].is_met && c->ends[i].process->place == to &&
-				c->ends[!i].process->place == from)
-				tell_lost(w, c, i, sim_silent, w->now_ns);
-}
-
-static void frozen_for_long(struct sim_world *w, struct sim_process *p)
-{
-	if (!p->alive || !sim_process_is_frozen(w, p))
-		return;
-	for (struct sim_conn *c = w->conns; c; c = c->next) {
-		int mine = index_of(c, p);
-
-		if (c->is_link && c->is_met && c->ends[mine].process == p)
-			tell_lost(w, c, !mine, sim_silent, w->now_ns);
-	}
 }
 
 static const char *name_at(const struct sim_world *w, uint64_t place)
@@ -380,16 +295,11 @@ static const char *name_at(const struct sim_world *w, uint64_t place)
 	return p ? p->name : "nobody";
 }
 
-static void happen(struct sim_world *w, const struct sim_event *e)
+/* The way is open again. */
+static void open_again(struct sim_world *w, uint32_t from, uint32_t to)
 {
-	if (e->kind == SIM_FROZEN_FOR_LONG)
-		frozen_for_long(w, (struct sim_process *)(uintptr_t)e->tag);
-	else if (e->kind == SIM_CUT_FOR_LONG)
-		cut_for_long(
-			w, (uint32_t)e->tag / SIM_MAX_PLACES, (uint32_t)e->tag % SIM_MAX_PLACES);
-	else
-		sim_say(w, "***", "%s is heard by %s again", name_at(w, e->tag / SIM_MAX_PLACES),
-			name_at(w, e->tag % SIM_MAX_PLACES));
+	sim_links_cut(w, from, to);
+	sim_say(w, "***", "%s is heard by %s again", name_at(w, from), name_at(w, to));
 }
 
 static struct sim_message *take_message(struct sim_conn_end *end)
@@ -414,7 +324,7 @@ static void deliver(struct sim_world *w, struct sim_conn *c, int to)
 			snprintf(text, sizeof(text), "%s -> %s: %s", c->ends[!to].process->name,
 				p->name, end->first->what);
 		sim_say(w, "         ", "%s", text);
-		notable(w, NULL, text);
+		sim_notable(w, NULL, NULL, text);
 		if (p->alive && sim_process_is_frozen(w, p)) {
 			if (p->frozen_until_ns != FTP_NS_NEVER)
 				sim_queue_push(&w->queue, w->now_ns,
@@ -429,32 +339,43 @@ static void deliver(struct sim_world *w, struct sim_conn *c, int to)
 	if (!end->closed && p->alive) {
 		if (m->kind == LOST) {
 			end->closed = true;
-			if (m->why == sim_silent)
-				tell_silent(w, c, !to, w->now_ns);
-			else
-				tell_closed(w, c, !to, "it closed the connection", w->now_ns);
+			tell_lost(w, c, !to, "it closed the connection", w->now_ns);
 			p->ops->lost(p->self, c, m->why);
-		} else if (m->kind == MET) {
-			end->is_met = true;
-			p->ops->met(p->self, c);
 		} else {
-			p->ops->message(p->self, c, m->document ? (void *)m->document : m->data);
+			p->ops->message(p->self, c, m->document);
 		}
 	}
 	free_message(m);
 }
 
+static void happen_to(struct sim_process *p, const struct sim_event *e)
+{
+	if (e->kind != SIM_WAKE) {
+		p->ops->timer(p->self, e->kind, e->tag);
+	} else if (p->wake_ns == e->tag) {
+		p->wake_ns = 0;
+		p->ops->look(p->self);
+	}
+}
+
 bool sim_world_turn(struct sim_world *w)
 {
+	uint64_t links_ns = sim_links_next_ns(w);
 	struct sim_event e;
 
-	if (!w->queue.n)
+	if (!w->queue.n && links_ns == FTP_NS_NEVER)
 		return false;
+	w->n_events++;
+	if (!w->queue.n || links_ns <= w->queue.events[0].at_ns) {
+		w->now_ns = links_ns;
+		sim_links_turn(w);
+		return true;
+	}
 	e = sim_queue_pop(&w->queue);
 	w->now_ns = e.at_ns;
-	w->n_events++;
+	sim_links_advance(w);
 	if (!e.process) {
-		happen(w, &e);
+		open_again(w, (uint32_t)e.tag / SIM_MAX_PLACES, (uint32_t)e.tag % SIM_MAX_PLACES);
 	} else if (!e.process->alive) {
 		if (e.conn)
 			free_message(take_message(&e.conn->ends[e.end]));
@@ -465,7 +386,7 @@ bool sim_world_turn(struct sim_world *w)
 	} else if (e.conn) {
 		deliver(w, e.conn, e.end);
 	} else {
-		e.process->ops->timer(e.process->self, e.kind, e.tag);
+		happen_to(e.process, &e);
 	}
 	return true;
 }
@@ -474,6 +395,7 @@ void sim_world_free(struct sim_world *w)
 {
 	for (struct sim_process *p = w->processes; p; p = p->next)
 		p->ops->free(p->self);
+	sim_links_free(w);
 	for (struct sim_conn *c = w->conns, *next; c; c = next) {
 		next = c->next;
 		for (int i = 0; i < 2; i++)
