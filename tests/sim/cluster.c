@@ -64,15 +64,12 @@ bool sim_cluster_is_ghost(const struct sim_cluster *c, const struct sim_node *n)
 	return !known->live || known->join.incarnation != n->incarnation;
 }
 
-bool sim_cluster_is_held(const struct sim_cluster *c, uint64_t step,
-	bool (*counts)(const struct sim_cluster *c, uint32_t node))
+void sim_cluster_unreadable(
+	struct sim_cluster *c, struct sim_node *n, uint32_t unit, uint64_t step)
 {
-	uint32_t held = 0;
-
-	for (uint32_t i = 0; step && i < c->spec.n_nodes; i++)
-		if (counts(c, i))
-			held |= c->nodes[i]->ever_stored[step];
-	return held == (1u << c->spec.n_units) - 1;
+	c->on_disk[n->index][step] &= (uint16_t) ~(1u << unit);
+	if (!sim_node_stored(n, unit, step))
+		n->ever_stored[step] &= (uint16_t) ~(1u << unit);
 }
 
 static void note_halt(struct sim_cluster *c, uint64_t term)

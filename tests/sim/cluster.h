@@ -182,6 +182,7 @@ void sim_operator_attend(struct sim_cluster *c);
 void sim_judge_turn(struct sim_cluster *c);   /* now, */
 void sim_judge_end(struct sim_cluster *c);    /* how the run has ended, */
 void sim_judge_begins(struct sim_cluster *c); /* that a recovery begins, */
+void sim_judge_wait(struct sim_cluster *c);   /* that it waits, */
 void sim_judge_recovery(struct sim_cluster *c, const struct ftp_plan *plan); /* its step, */
 void sim_judge_resumed(struct sim_cluster *c);		     /* that training goes on as it is, */
 void sim_judge_stable(struct sim_cluster *c, uint64_t step); /* to call a snapshot that, */
@@ -207,8 +208,8 @@ void sim_cluster_puts(struct sim_cluster *c, const struct sim_node *n, uint64_t 
 /* The disk has acknowledged it. */
 void sim_cluster_put(struct sim_cluster *c, const struct sim_node *n, uint32_t unit, uint64_t step,
 	uint64_t term);
-/* Each unit's state of that step was stored by some node that counts. */
-bool sim_cluster_is_held(const struct sim_cluster *c, uint64_t step,
-	bool (*counts)(const struct sim_cluster *c, uint32_t node));
+/* It does not give it back. */
+void sim_cluster_unreadable(
+	struct sim_cluster *c, struct sim_node *n, uint32_t unit, uint64_t step);
 
 #endif

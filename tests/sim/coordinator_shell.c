@@ -79,11 +79,17 @@ static void do_event(struct sim_coordinator *s, struct ftp_action *a)
 	sim_cluster_event(s->cluster, a->body);
 }
 
+/* It froze in the middle of its turn: what else it does in it reaches nobody. */
+static bool is_over(const struct sim_coordinator *s)
+{
+	return s->process->frozen_until_ns == FTP_NS_NEVER;
+}
+
 static void do_log(struct sim_coordinator *s, struct ftp_action *a)
 {
 	if (s->cluster->spec.logs && a->level <= FTP_LOG_INFO)
 		sim_say(world_of(s), "coordinator", "says: %s", a->text);
-	if (strstr(a->text, "; training halts: "))
+	if (strstr(a->text, "; training halts: ") && !is_over(s))
 		sim_judge_begins(s->cluster);
 }
 

@@ -16,19 +16,72 @@ static bool takes_part(const struct sim_cluster *c, uint32_t node)
 	       c->halted[node] == c->nodes[node]->incarnation;
 }
 
-/* What was stable, or durable, is not lost while every unit of it has a holder and its loss is
- * known. */
+/* What is stable is kept until something newer is: so what was ever stored of it is still there. */
+static uint32_t ever_stored(const struct sim_cluster *c, uint32_t node, uint64_t step)
+{
+	return c->nodes[node]->ever_stored[step];
+}
+
+/* What is durable is on disks; whether the memory of others has it still is another matter. */
+static uint32_t on_disk(const struct sim_cluster *c, uint32_t node, uint64_t step)
+{
+	return c->on_disk[node][step];
+}
+
+static bool is_held(const struct sim_cluster *c, uint64_t step,
+	uint32_t (*units)(const struct sim_cluster *c, uint32_t node, uint64_t step),
+	bool (*counts)(const struct sim_cluster *c, uint32_t node))
+{
+	uint32_t held = 0;
+
+	for (uint32_t i = 0; step && i < c->spec.n_nodes; i++)
+		if (counts(c, i))
+			held |= units(c, i, step);
+	return held == (1u << c->spec.n_units) - 1;
+}
+
+/* The newest step that was stable, or durable, whose loss is known, and of which the nodes that
+ * count hold every unit; 0: none. */
+static uint64_t newest_held(const struct sim_cluster *c, uint64_t row,
+	bool (*counts)(const struct sim_cluster *c, uint32_t node))
+{
+	uint64_t stable = c->stable_step, durable = c->files.disk_step, newest = 0;
+
+	if (stable <= row && is_held(c, stable, ever_stored, counts))
+		newest = stable;
+	if (durable > newest && durable <= row && is_held(c, durable, on_disk, counts))
+		newest = durable;
+	return newest;
+}
+
+/* It is not lost. */
 void sim_judge_recovery(struct sim_cluster *c, const struct ftp_plan *plan)
 {
-	const uint64_t steps[] = {c->stable_step, c->files.disk_step};
 	uint64_t row = c->cut_row > c->oracle.last_row ? c->cut_row : c->oracle.last_row;
+	uint64_t held = newest_held(c, row, takes_part);
 
-	for (int i = 0; i < 2; i++)
-		if (plan->recovery_step < steps[i] && steps[i] <= row &&
-			sim_cluster_is_held(c, steps[i], takes_part))
-			oracle_fail(&c->oracle,
-				"term %llu goes back to step %llu, but step %llu is held whole",
-				LL(plan->term), LL(plan->recovery_step), LL(steps[i]));
+	if (plan->recovery_step < held)
+		oracle_fail(&c->oracle,
+			"term %llu goes back to step %llu, but step %llu is held whole",
+			LL(plan->term), LL(plan->recovery_step), LL(held));
+}
+
+static bool is_usable(const struct sim_cluster *c, uint32_t node)
+{
+	const struct ftp_coordinator_node *known = &c->coordinator->core->nodes[node];
+
+	return !sim_cluster_is_ghost(c, c->nodes[node]) && !known->leaving && !known->measuring &&
+	       !(c->coordinator->core->recovery.shunned & FTP_NODE_BIT(node));
+}
+
+/* There must be a unit of what was stable, and of what was durable, that no node of the run has, or
+ * no node. */
+void sim_judge_wait(struct sim_cluster *c)
+{
+	uint64_t held = newest_held(c, c->oracle.last_row, is_usable);
+
+	if (held && !strstr(c->coordinator->core->recovery.waits_for, "no going on without"))
+		oracle_fail(&c->oracle, "the run waits, but step %llu is held whole", LL(held));
 }
 
 /* A fault may cost a recovery, and each costs one at most: whatever else it leads to is part of it.

@@ -252,6 +252,9 @@ void sim_node_disk_fetch_end(struct sim_node *n)
 
 static void fail_fetch(struct sim_node *n)
 {
+	const struct sim_fetch *f = &n->disk.fetch;
+
+	sim_cluster_unreadable(n->cluster, n, f->units[f->next], f->step);
 	sim_node_disk_fetch_end(n);
 	n->disk.fetch.has_failed = true;
 	sim_node_fetched(n);

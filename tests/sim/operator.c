@@ -9,31 +9,6 @@
 #define RESTART_NS (2 * FTP_NS_PER_S)  /* of waiting, until the operator starts who is gone */
 #define RECOVER_NS (12 * FTP_NS_PER_S) /* and until it is told to begin anew */
 
-static bool is_usable(const struct sim_cluster *c, uint32_t node)
-{
-	const struct ftp_coordinator_node *known = &c->coordinator->core->nodes[node];
-
-	return !sim_cluster_is_ghost(c, c->nodes[node]) && !known->leaving && !known->measuring &&
-	       !(c->coordinator->core->recovery.shunned & FTP_NODE_BIT(node));
-}
-
-/* There must be a unit of what was stable, and of what was durable, that no node of the run has, or
- * no node. */
-static void check_wait(struct sim_cluster *c)
-{
-	const uint64_t steps[] = {c->stable_step, c->files.disk_step};
-	uint32_t n_usable = 0;
-
-	for (uint32_t i = 0; i < c->spec.n_nodes; i++)
-		n_usable += is_usable(c, i);
-	if (!n_usable || strstr(c->coordinator->core->recovery.waits_for, "no going on without"))
-		return;
-	for (int i = 0; i < 2; i++)
-		if (steps[i] <= c->oracle.last_row && sim_cluster_is_held(c, steps[i], is_usable))
-			oracle_fail(&c->oracle, "the run waits, but step %llu is held whole",
-				(unsigned long long)steps[i]);
-}
-
 /* Once for whatever it waits for; only unit states can be given up. */
 static void ask_to_recover(struct sim_cluster *c, enum ftp_wait_kind kind)
 {
@@ -64,7 +39,7 @@ void sim_operator_attend(struct sim_cluster *c)
 		c->n_waits++;
 		snprintf(c->waited_for, sizeof(c->waited_for), "%s", core->recovery.waits_for);
 		if (ftp_coordinator_waits(core))
-			check_wait(c);
+			sim_judge_wait(c);
 	}
 	for (uint32_t i = 0; i < c->config.n_nodes; i++) {
 		if (c->world.now_ns < c->wait_ns + RESTART_NS || core->nodes[i].live)
