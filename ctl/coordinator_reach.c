@@ -1,6 +1,7 @@
 /* Nodes that are there, and do not reach each other: the link between two of them is down, though
  * both answer the coordinator. A plan in which they do not need each other may still exist; simple
- * is to leave out as few nodes as it takes, and to try again with them later.
+ * is to leave out as few nodes as it takes, and to try again with them later. Who is left out may
+ * still give what nobody else has, to those who reach it.
  *
  * A node tells with node.lost of a plan that is being prepared which peer it did not hear. One
  * attempt is made with all of them before that counts: what broke the plan in force may have been a
@@ -143,10 +144,75 @@ static uint32_t choose_one(const struct ftp_coordinator *c, uint64_t nodes, uint
 	return best;
 }
 
+static void leave_out(struct ftp_coordinator *c, uint32_t node, uint64_t whom, uint64_t now_ns)
+{
+	c->nodes[node].left_out_for = whom;
+	c->nodes[node].left_out_ns = now_ns;
+}
+
+/* Of the unit's holders the one that most of the nodes reach; whom it does not. */
+static uint64_t cut_off(
+	const struct ftp_coordinator *c, uint64_t holders, uint64_t nodes, uint32_t *giver)
+{
+	uint64_t best = UINT64_MAX;
+
+	for (uint32_t i = 0; i < c->n_nodes; i++) {
+		uint64_t whom = c->nodes[i].unreached & nodes;
+
+		if (!(holders & FTP_NODE_BIT(i)) ||
+			__builtin_popcountll(whom) >= __builtin_popcountll(best))
+			continue;
+		best = whom;
+		*giver = i;
+	}
+	return best;
+}
+
+/* Where one that is left out has what nobody else has, those whom it does not reach can be no
+ * stages either: some must be left that it does. */
+static void make_way(struct ftp_coordinator *c, uint64_t kept, uint64_t now_ns)
+{
+	uint64_t nodes = ftp_coordinator_usable(c);
+	struct ftp_catalogue_snapshot s;
+
+	if (!ftp_coordinator_holdings_step(c, &s))
+		return;
+	for (uint32_t u = 0; u < c->settings.n_units; u++) {
+		uint32_t giver = FTP_NO_NODE;
+		uint64_t whom = cut_off(c, s.holders[u], nodes, &giver);
+
+		if (whom & kept || !ftp_coordinator_with_data(c, nodes & ~whom))
+			continue;
+		for (uint32_t i = 0; i < c->n_nodes; i++)
+			if (whom & FTP_NODE_BIT(i))
+				leave_out(c, i, FTP_NODE_BIT(giver), now_ns);
+		nodes &= ~whom;
+	}
+}
+
+bool ftp_coordinator_reach_gives(
+	const struct ftp_coordinator *c, const struct ftp_catalogue_snapshot *s)
+{
+	uint64_t nodes = ftp_coordinator_usable(c);
+	uint32_t giver;
+
+	for (uint32_t u = 0; u < c->settings.n_units; u++)
+		if (cut_off(c, s->holders[u], nodes, &giver))
+			return false;
+	return true;
+}
+
+uint64_t ftp_coordinator_reach_of(const struct ftp_coordinator *c, uint32_t node, uint64_t nodes)
+{
+	uint64_t reached = nodes & ~c->nodes[node].unreached;
+
+	return reached ? reached : nodes;
+}
+
 void ftp_coordinator_reach_choose(
 	struct ftp_coordinator *c, uint64_t kept, uint64_t now_ns, struct ftp_actions *a)
 {
-	uint64_t before = ftp_coordinator_reach_left_out(c), left_out = 0, nodes;
+	uint64_t before = ftp_coordinator_reach_left_out(c), left_out, nodes;
 	char why[400], who[128], text[600];
 	uint32_t node;
 
@@ -157,11 +223,11 @@ void ftp_coordinator_reach_choose(
 			c->nodes[i].left_out_for = 0;
 	nodes = ftp_coordinator_usable(c);
 	while ((node = choose_one(c, nodes, kept)) != FTP_NO_NODE) {
-		c->nodes[node].left_out_for = c->nodes[node].unreached & nodes;
-		c->nodes[node].left_out_ns = now_ns;
+		leave_out(c, node, c->nodes[node].unreached & nodes, now_ns);
 		nodes &= ~FTP_NODE_BIT(node);
-		left_out |= FTP_NODE_BIT(node);
 	}
+	make_way(c, kept, now_ns);
+	left_out = ftp_coordinator_reach_left_out(c);
 	if (!(left_out & ~before))
 		return;
 	ftp_coordinator_list(c, left_out, who, sizeof(who));

@@ -177,17 +177,18 @@ void ftp_coordinator_recover_all(
 	ftp_coordinator_recovery_halt(c, now_ns, a);
 }
 
-/* With those who are there it does not work: others may come. */
+/* With those who are there it does not work: others may come, or a link may come back. */
 static void give_up(
 	struct ftp_coordinator *c, const char *why, uint64_t now_ns, struct ftp_actions *a)
 {
 	struct ftp_coordinator_recovery *r = &c->recovery;
 	const char *phase = ftp_coordinator_phase_name(c->change.phase);
 	char pairs[400];
+	bool is_link = ftp_coordinator_reach_describe(c, pairs, sizeof(pairs));
 
-	if (ftp_coordinator_reach_describe(c, pairs, sizeof(pairs)))
+	if (is_link)
 		why = pairs;
-	if (!ftp_coordinator_wait_absent(c)) {
+	if (!is_link && !ftp_coordinator_wait_absent(c)) {
 		ftp_coordinator_suspect(c, FTP_EVIDENCE_CERTAIN, now_ns, a,
 			"no recovery from %s: it failed %u times, at last while %s: %s",
 			c->change.reason, r->n_failures, phase, why);

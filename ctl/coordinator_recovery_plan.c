@@ -45,37 +45,33 @@ static void wait_on(
 	ftp_coordinator_event(c, "waiting", json_pack("{s:s}", "why", why), now_ns, a);
 }
 
-/* No plan without a link that is down: it ends here, unless somebody may still come. */
-static void end_without_link(struct ftp_coordinator *c, const char *pairs,
-	const struct ftp_error *err, uint64_t now_ns, struct ftp_actions *a)
+static bool must_wait(struct ftp_coordinator *c, struct ftp_planner_plan *target)
 {
-	char why[600];
-
-	snprintf(why, sizeof(why), "%s, and without one of them there is no plan: %.150s", pairs,
-		err->text);
-	if (ftp_coordinator_wait_absent(c))
-		ftp_coordinator_wait_for_absent(c, why);
-	else
-		ftp_coordinator_suspect(c, FTP_EVIDENCE_CERTAIN, now_ns, a,
-			"no recovery from %s: %s", c->change.reason, why);
-}
-
-/* Or the run has ended. */
-static bool must_wait(struct ftp_coordinator *c, struct ftp_planner_plan *target, uint64_t now_ns,
-	struct ftp_actions *a)
-{
+	char pairs[400], why[600];
 	struct ftp_error err;
-	char pairs[400];
 
 	if (ftp_coordinator_wait_needed(c, c->change.step))
 		return true;
 	if (!choose_plan(c, target, &err))
 		return false;
 	if (ftp_coordinator_reach_describe(c, pairs, sizeof(pairs)))
-		end_without_link(c, pairs, &err, now_ns, a);
+		snprintf(why, sizeof(why), "%s, and without one of them there is no plan: %.150s",
+			pairs, err.text);
 	else
-		ftp_coordinator_wait_for_absent(c, err.text);
+		snprintf(why, sizeof(why), "%s", err.text);
+	ftp_coordinator_wait_for_absent(c, why);
 	return true;
+}
+
+/* Where nothing was ever stable, what needs a link that is down is not waited for. */
+static uint64_t choose_step(
+	const struct ftp_coordinator *c, struct ftp_catalogue_snapshot *snapshot)
+{
+	uint64_t step = ftp_coordinator_holdings_step(c, snapshot);
+
+	if (step && !ftp_coordinator_wait_known(c) && !ftp_coordinator_reach_gives(c, snapshot))
+		return 0;
+	return step;
 }
 
 /* Who was to leave is needed. */
@@ -103,15 +99,9 @@ static bool may_go_on(struct ftp_coordinator *c, struct ftp_catalogue_snapshot *
 	char said[sizeof(c->recovery.waits_for)];
 
 	memcpy(said, c->recovery.waits_for, sizeof(said));
-	c->change.step = ftp_coordinator_holdings_step(c, snapshot);
-	if (!must_wait(c, target, now_ns, a))
+	c->change.step = choose_step(c, snapshot);
+	if (!must_wait(c, target) || (keep_draining(c, a) && !must_wait(c, target)))
 		return true;
-	if (c->state != FTP_RUN_TRAINING)
-		return false;
-	if (keep_draining(c, a) && !must_wait(c, target, now_ns, a))
-		return true;
-	if (c->state != FTP_RUN_TRAINING)
-		return false;
 	if (ftp_coordinator_recovery_able(c) & ~c->change.members)
 		ftp_coordinator_recovery_halt(
 			c, now_ns, a); /* one that has joined meanwhile may have what is missing */
@@ -148,16 +138,18 @@ void ftp_coordinator_recovery_halted(
 	ftp_coordinator_event_agreed(c, now_ns, a);
 }
 
-/* Its new owner if that has it, else a stage, else whoever is left. */
+/* Its new owner if that has it, else a stage, else whoever is left, of those whom it reaches. */
 static uint32_t choose_holder(struct ftp_coordinator *c, uint32_t unit, uint32_t owner)
 {
 	const struct ftp_plan *p = &c->change.plan;
+	uint32_t node = p->stages[owner].node;
 	uint64_t holders = c->recovery.holders[unit];
 
 	if (!holders)
 		return FTP_PLAN_INITIAL;
-	if (holders & FTP_NODE_BIT(p->stages[owner].node))
+	if (holders & FTP_NODE_BIT(node))
 		return owner;
+	holders = ftp_coordinator_reach_of(c, node, holders);
 	for (uint32_t i = 0; i < p->n_stages; i++)
 		if (holders & FTP_NODE_BIT(p->stages[i].node))
 			return i;

@@ -61,10 +61,13 @@ static void advise(
 	const struct ftp_coordinator *c, struct line *l, uint64_t nodes, bool is_beginning)
 {
 	uint64_t shunned = c->recovery.shunned;
-	char who[200];
+	char who[400];
 
-	ftp_coordinator_list(c, nodes & ~shunned & ~ftp_coordinator_usable(c), who, sizeof(who));
 	say(l, "; ");
+	if (c->recovery.wait_kind == FTP_WAIT_PLAN &&
+		ftp_coordinator_reach_describe(c, who, sizeof(who)))
+		say(l, "mend the link, or ");
+	ftp_coordinator_list(c, nodes & ~shunned & ~ftp_coordinator_usable(c), who, sizeof(who));
 	if (who[0])
 		say(l, "start %s again, or ", who);
 	ftp_coordinator_list(c, shunned, who, sizeof(who));
@@ -73,9 +76,7 @@ static void advise(
 	say(l, "%sftpctl stop", is_beginning ? "ftpctl recover --from-beginning, or " : "");
 }
 
-/* The newest snapshot that was ever stable; 0: there was none, and nothing is lost by beginning
- * anew. Without the journal what is held was once stable. */
-static uint64_t newest_known(const struct ftp_coordinator *c)
+uint64_t ftp_coordinator_wait_known(const struct ftp_coordinator *c)
 {
 	uint64_t step = ftp_coordinator_holdings_known(c), held = 0;
 
@@ -290,7 +291,7 @@ bool ftp_coordinator_wait_for_all(struct ftp_coordinator *c)
 bool ftp_coordinator_wait_needed(struct ftp_coordinator *c, uint64_t step)
 {
 	struct ftp_coordinator_recovery *r = &c->recovery;
-	uint64_t usable = ftp_coordinator_usable(c), newest = newest_known(c);
+	uint64_t usable = ftp_coordinator_usable(c), newest = ftp_coordinator_wait_known(c);
 
 	r->n_missing = 0;
 	if (!usable)

@@ -29,6 +29,9 @@ void ftp_coordinator_holdings_take_stock(struct ftp_coordinator *c);
 void ftp_coordinator_holdings_free(struct ftp_coordinator *c); /* what they have told */
 
 /* coordinator_wait.c: for whom a recovery waits. */
+/* The newest snapshot that was ever stable; 0: there was none, and nothing is lost by beginning
+ * anew. Without the journal what is held was once stable. */
+uint64_t ftp_coordinator_wait_known(const struct ftp_coordinator *c);
 /* Whether it must, with all halted; step: that it would go on from. If so says why, in
  * c->recovery. */
 bool ftp_coordinator_wait_needed(struct ftp_coordinator *c, uint64_t step);

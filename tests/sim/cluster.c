@@ -64,8 +64,7 @@ bool sim_cluster_is_ghost(const struct sim_cluster *c, const struct sim_node *n)
 	return !known->live || known->join.incarnation != n->incarnation;
 }
 
-void sim_cluster_unreadable(
-	struct sim_cluster *c, struct sim_node *n, uint32_t unit, uint64_t step)
+void sim_cluster_unreadable(struct sim_cluster *c, struct sim_node *n, uint32_t unit, uint64_t step)
 {
 	c->on_disk[n->index][step] &= (uint16_t) ~(1u << unit);
 	if (!sim_node_stored(n, unit, step))

@@ -160,6 +160,7 @@ struct sim_cluster {
 	uint64_t wait_ns;			   /* since when the run waits; 0: it does not */
 	char waited_for[600];			   /* in its words */
 	uint32_t recovers_asked;		   /* since then: a bit for each kind of wait */
+	uint64_t recover_ns;			   /* when it was asked last */
 };
 
 /* Runs to the end. false: an invariant broke; c->oracle.failure says which. c is to be freed. */
@@ -183,6 +184,7 @@ void sim_judge_turn(struct sim_cluster *c);   /* now, */
 void sim_judge_end(struct sim_cluster *c);    /* how the run has ended, */
 void sim_judge_begins(struct sim_cluster *c); /* that a recovery begins, */
 void sim_judge_wait(struct sim_cluster *c);   /* that it waits, */
+void sim_judge_parted(struct sim_cluster *c); /* for links, */
 void sim_judge_recovery(struct sim_cluster *c, const struct ftp_plan *plan); /* its step, */
 void sim_judge_resumed(struct sim_cluster *c);		     /* that training goes on as it is, */
 void sim_judge_stable(struct sim_cluster *c, uint64_t step); /* to call a snapshot that, */

@@ -17,3 +17,14 @@ bool sim_cut(struct sim_world *w, uint32_t from, uint32_t to, uint64_t until_ns)
 			(struct sim_event){.at_ns = until_ns, .tag = from * SIM_MAX_PLACES + to});
 	return sim_links_is_fatal(w, until_ns - w->now_ns);
 }
+
+void sim_mend(struct sim_world *w)
+{
+	for (uint32_t from = 0; from < SIM_MAX_PLACES; from++)
+		for (uint32_t to = 0; to < SIM_MAX_PLACES; to++) {
+			if (!sim_is_cut(w, from, to))
+				continue;
+			w->cut_until_ns[from][to] = w->now_ns;
+			sim_links_cut(w, from, to);
+		}
+}

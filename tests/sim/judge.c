@@ -80,7 +80,7 @@ void sim_judge_wait(struct sim_cluster *c)
 {
 	uint64_t held = newest_held(c, c->oracle.last_row, is_usable);
 
-	if (held && !strstr(c->coordinator->core->recovery.waits_for, "no going on without"))
+	if (held && c->coordinator->core->recovery.wait_kind != FTP_WAIT_PLAN)
 		oracle_fail(&c->oracle, "the run waits, but step %llu is held whole", LL(held));
 }
 
@@ -110,6 +110,43 @@ void sim_judge_resumed(struct sim_cluster *c)
 				"back",
 				LL(core->plan.term), s->name);
 	}
+}
+
+/* These nodes are there, were never parted, and have every unit of the step. */
+static bool could_go_on(const struct sim_cluster *c, uint64_t nodes, uint64_t step)
+{
+	uint32_t held = 0;
+
+	for (uint32_t i = 0; i < c->spec.n_nodes; i++) {
+		if (!(nodes & FTP_NODE_BIT(i)))
+			continue;
+		if (!is_usable(c, i))
+			return false;
+		held |= c->nodes[i]->ever_stored[step];
+		for (uint32_t k = 0; k < c->spec.n_nodes; k++)
+			if (nodes & FTP_NODE_BIT(k) && c->parted[i] & FTP_NODE_BIT(k))
+				return false;
+	}
+	return nodes && (!step || held == (1u << c->spec.n_units) - 1);
+}
+
+/* The run waits, after a recovery that was asked for, because links are down: without them nobody
+ * could go on, or not from where it must. */
+void sim_judge_parted(struct sim_cluster *c)
+{
+	const struct ftp_coordinator *core = c->coordinator->core;
+	uint64_t nodes = 0;
+
+	if (!(c->recovers_asked & 1u << FTP_WAIT_PLAN) ||
+		core->change.began_ns[FTP_CHANGE_WAITING] <= c->recover_ns ||
+		!strstr(core->recovery.waits_for, "do not reach each other"))
+		return;
+	while (nodes < FTP_NODE_BIT(c->spec.n_nodes) && !could_go_on(c, nodes, c->stable_step))
+		nodes++;
+	if (nodes < FTP_NODE_BIT(c->spec.n_nodes))
+		oracle_fail(&c->oracle,
+			"nodes %llx hold step %llu and reach each other, but the run waits: %s",
+			LL(nodes), LL(c->stable_step), core->recovery.waits_for);
 }
 
 /* What a node says of itself, to a coordinator that did not see it, is so. */
@@ -271,38 +308,6 @@ static bool may_be_half_held(const struct sim_cluster *c, const char *reason)
 	       strstr(reason, "was away while a plan was on its way, and there is no snapshot");
 }
 
-/* These nodes are there, reach each other, and have every unit of the step. */
-static bool could_go_on(const struct sim_cluster *c, uint64_t nodes, uint64_t step)
-{
-	uint32_t held = 0;
-
-	for (uint32_t i = 0; i < c->spec.n_nodes; i++) {
-		if (!(nodes & FTP_NODE_BIT(i)))
-			continue;
-		if (sim_cluster_is_ghost(c, c->nodes[i]))
-			return false;
-		held |= c->nodes[i]->ever_stored[step];
-		for (uint32_t k = 0; k < c->spec.n_nodes; k++)
-			if (nodes & FTP_NODE_BIT(k) && c->parted[i] & FTP_NODE_BIT(k))
-				return false;
-	}
-	return nodes && (!step || held == (1u << c->spec.n_units) - 1);
-}
-
-/* The run ends because links are down: without them nobody could go on, or not from where it must.
- */
-static void judge_parted(struct sim_cluster *c)
-{
-	uint64_t nodes = 0;
-
-	while (nodes < FTP_NODE_BIT(c->spec.n_nodes) && !could_go_on(c, nodes, c->stable_step))
-		nodes++;
-	if (nodes < FTP_NODE_BIT(c->spec.n_nodes))
-		oracle_fail(&c->oracle,
-			"nodes %llx hold step %llu and reach each other, but the run failed: %s",
-			LL(nodes), LL(c->stable_step), c->coordinator->reason);
-}
-
 static void judge_failure(struct sim_cluster *c)
 {
 	const char *reason = c->coordinator->reason;
@@ -310,8 +315,6 @@ static void judge_failure(struct sim_cluster *c)
 
 	if (sscanf(reason, "step %llu was not passed in", &step) == 1)
 		judge_poison(c, step);
-	else if (c->now_term && strstr(reason, "do not reach each other"))
-		judge_parted(c);
 	else if (c->spec.snapshot_every && c->now_term)
 		oracle_fail(&c->oracle, "nodes can be lost, but the run failed: %s", reason);
 	else if (c->is_worker_hit && strstr(reason, "no stage has computed anything"))

@@ -6,8 +6,9 @@
 #include "ctl/protocol_operator.h"
 #include "tests/sim/cluster.h"
 
-#define RESTART_NS (2 * FTP_NS_PER_S)  /* of waiting, until the operator starts who is gone */
-#define RECOVER_NS (12 * FTP_NS_PER_S) /* and until it is told to begin anew */
+#define RESTART_NS (2 * FTP_NS_PER_S)	/* of waiting, until the operator starts who is gone */
+#define RECOVER_NS (12 * FTP_NS_PER_S)	/* and until it is told to begin anew */
+#define MEND_NS	   (150 * FTP_NS_PER_S) /* and until all links work again */
 
 /* Once for whatever it waits for; only unit states can be given up. */
 static void ask_to_recover(struct sim_cluster *c, enum ftp_wait_kind kind)
@@ -17,6 +18,7 @@ static void ask_to_recover(struct sim_cluster *c, enum ftp_wait_kind kind)
 	if (kind == FTP_WAIT_NODES || c->recovers_asked & 1u << kind)
 		return;
 	c->recovers_asked |= 1u << kind;
+	c->recover_ns = c->world.now_ns;
 	sim_coordinator_ask(c->coordinator, FTP_METHOD_RECOVER, ftp_recover_encode(&m), 0);
 }
 
@@ -50,6 +52,12 @@ void sim_operator_attend(struct sim_cluster *c)
 			sim_site_end(c, c->nodes[i]->process);
 		sim_node_new(c, i);
 	}
-	if (c->world.now_ns >= c->wait_ns + RECOVER_NS && ftp_coordinator_waits(core))
+	if (!ftp_coordinator_waits(core))
+		return;
+	if (c->world.now_ns >= c->wait_ns + RECOVER_NS)
 		ask_to_recover(c, core->recovery.wait_kind);
+	if (core->recovery.wait_kind == FTP_WAIT_PLAN)
+		sim_judge_parted(c);
+	if (c->world.now_ns >= c->wait_ns + MEND_NS)
+		sim_mend(&c->world);
 }

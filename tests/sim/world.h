@@ -96,6 +96,7 @@ bool sim_process_is_frozen(const struct sim_world *w, const struct sim_process *
  * true: links may not survive it. */
 bool sim_cut(struct sim_world *w, uint32_t from, uint32_t to, uint64_t until_ns);
 bool sim_is_cut(const struct sim_world *w, uint32_t from, uint32_t to);
+void sim_mend(struct sim_world *w); /* nothing is cut any more */
 void sim_timer(struct sim_world *w, struct sim_process *p, uint64_t at_ns, int kind, uint64_t tag);
 /* ops->look() at that time, or earlier. */
 void sim_wake(struct sim_world *w, struct sim_process *p, uint64_t at_ns);
