@@ -16,10 +16,12 @@ static const struct {
 	[FTP_RUN_RESUMING] = {"resuming", BIT(FTP_RUN_TRAINING) | BIT(FTP_RUN_FINISHING)},
 	[FTP_RUN_WAITING] = {"waiting", BIT(FTP_RUN_TRAINING) | BIT(FTP_RUN_PROFILING) |
 						BIT(FTP_RUN_PREPARING) | BIT(FTP_RUN_FINISHING)},
-	[FTP_RUN_PROFILING] = {"profiling",
-		BIT(FTP_RUN_PROBING) | BIT(FTP_RUN_PREPARING) | BIT(FTP_RUN_FINISHING)},
-	[FTP_RUN_PROBING] = {"probing", BIT(FTP_RUN_PREPARING) | BIT(FTP_RUN_FINISHING)},
-	[FTP_RUN_PREPARING] = {"preparing", BIT(FTP_RUN_TRAINING) | BIT(FTP_RUN_FINISHING)},
+	[FTP_RUN_PROFILING] = {"profiling", BIT(FTP_RUN_PROBING) | BIT(FTP_RUN_PREPARING) |
+						    BIT(FTP_RUN_WAITING) | BIT(FTP_RUN_FINISHING)},
+	[FTP_RUN_PROBING] = {"probing",
+		BIT(FTP_RUN_PREPARING) | BIT(FTP_RUN_WAITING) | BIT(FTP_RUN_FINISHING)},
+	[FTP_RUN_PREPARING] = {"preparing",
+		BIT(FTP_RUN_TRAINING) | BIT(FTP_RUN_WAITING) | BIT(FTP_RUN_FINISHING)},
 	[FTP_RUN_TRAINING] = {"training", BIT(FTP_RUN_FINISHING)},
 	[FTP_RUN_FINISHING] = {"finishing", BIT(FTP_RUN_ENDED)},
 	[FTP_RUN_ENDED] = {"ended", 0},
@@ -169,25 +171,6 @@ void ftp_coordinator_list(const struct ftp_coordinator *c, uint64_t nodes, char 
 				c->config->nodes[i].name);
 }
 
-static void nobody_joined(struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a)
-{
-	const char *refusal = "start it with this file, and see its log";
-	uint64_t missing = 0;
-	char who[256];
-
-	for (uint32_t i = 0; i < c->n_nodes; i++) {
-		if (c->nodes[i].live) /* one that joined an earlier coordinator is not here */
-			continue;
-		missing |= FTP_NODE_BIT(i);
-		if (c->nodes[i].refusal[0])
-			refusal = c->nodes[i].refusal;
-	}
-	ftp_coordinator_list(c, missing, who, sizeof(who));
-	ftp_coordinator_suspect(c, FTP_EVIDENCE_CERTAIN, now_ns, a,
-		"%s did not join within %llu s: %s", who, FTP_COORDINATOR_JOIN_NS / FTP_NS_PER_S,
-		refusal);
-}
-
 static void on_wait_over(struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a)
 {
 	char who[256];
@@ -198,7 +181,7 @@ static void on_wait_over(struct ftp_coordinator *c, uint64_t now_ns, struct ftp_
 	else if (c->state == FTP_RUN_WAITING && c->resume.is_on)
 		ftp_coordinator_resume_await(c, now_ns, a);
 	else if (c->state == FTP_RUN_WAITING)
-		nobody_joined(c, now_ns, a);
+		ftp_coordinator_start_overdue(c, now_ns, a);
 	else if (c->state < FTP_RUN_PREPARING)
 		ftp_coordinator_suspect(c, FTP_EVIDENCE_CERTAIN, now_ns, a,
 			"%s did not measure its %s within %llu s", who,

@@ -178,6 +178,18 @@ static bool overtaken(
 			       (phase == FTP_CHANGE_HOLDING ? c->plan.term : c->change.plan.term));
 }
 
+/* Of what was begun with a node that was lost. */
+static bool is_too_late(const struct ftp_coordinator *c, const struct ftp_event *e)
+{
+	return c->state == FTP_RUN_WAITING && c->start.n_again && e->code &&
+	       e->code != FTP_JSONRPC_DEADLINE;
+}
+
+static bool is_measuring(const char *method)
+{
+	return !strcmp(method, FTP_METHOD_PROFILE) || !strcmp(method, FTP_METHOD_PROBE);
+}
+
 static void ended(struct ftp_coordinator *c, uint32_t node, size_t row, const struct ftp_event *e,
 	uint64_t now_ns, struct ftp_actions *a)
 {
@@ -186,7 +198,7 @@ static void ended(struct ftp_coordinator *c, uint32_t node, size_t row, const st
 	long long pid = c->nodes[node].join.pid;
 	struct ftp_error err, text;
 
-	if (overtaken(c, phase, e))
+	if (overtaken(c, phase, e) || is_too_late(c, e))
 		return;
 	if (e->code == FTP_JSONRPC_DEADLINE) {
 		ftp_error_set(&text, EPROTO, "%s (pid %lld) did not %s in time", name, pid, doing);
@@ -209,7 +221,10 @@ void ftp_coordinator_answer(struct ftp_coordinator *c, const struct ftp_event *e
 
 	if (node == FTP_NO_NODE || e->code == FTP_JSONRPC_CLOSED)
 		return; /* FTP_EVENT_LOST tells it */
+	if (is_measuring(e->method))
+		c->start.asked &= ~FTP_NODE_BIT(node);
 	for (size_t i = 0; i < sizeof(answers) / sizeof(*answers); i++)
 		if (!strcmp(e->method, answers[i].method))
 			ended(c, node, i, e, now_ns, a);
+	ftp_coordinator_start_ready(c, now_ns, a);
 }

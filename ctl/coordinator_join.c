@@ -185,10 +185,5 @@ void ftp_coordinator_join(struct ftp_coordinator *c, const struct ftp_event *e, 
 		return;
 	}
 	ftp_coordinator_resume_joined(c, node, now_ns, a);
-	if (c->state != FTP_RUN_WAITING)
-		return;
-	for (uint32_t i = 0; i < c->n_nodes; i++)
-		if (!c->nodes[i].live)
-			return;
-	ftp_coordinator_all_joined(c, now_ns, a);
+	ftp_coordinator_start_ready(c, now_ns, a);
 }

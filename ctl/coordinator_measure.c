@@ -15,15 +15,6 @@ void ftp_coordinator_profile(
 		0, deadline_ns);
 }
 
-void ftp_coordinator_measure(struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a)
-{
-	ftp_coordinator_move(c, FTP_RUN_PROFILING, now_ns);
-	ftp_actions_log(a, FTP_LOG_INFO, "measuring the model's units on all nodes");
-	c->awaited = ftp_coordinator_usable(c);
-	for (uint32_t i = 0; i < c->n_nodes; i++)
-		ftp_coordinator_profile(c, i, c->deadline_ns, a);
-}
-
 static void probe(struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a)
 {
 	struct ftp_probe *m = calloc(1, sizeof(*m));
@@ -31,7 +22,7 @@ static void probe(struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions
 	ftp_assert(m);
 	ftp_coordinator_move(c, FTP_RUN_PROBING, now_ns);
 	ftp_actions_log(a, FTP_LOG_INFO, "measuring the links between all nodes");
-	c->awaited = ftp_coordinator_usable(c);
+	c->start.asked = c->awaited = ftp_coordinator_usable(c);
 	m->run = c->settings.run;
 	m->term = ++c->last_term;
 	m->n_nodes = c->n_nodes;
@@ -41,6 +32,32 @@ static void probe(struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions
 		ftp_actions_call(a, c->nodes[i].conn, FTP_METHOD_PROBE, ftp_probe_encode(m),
 			m->term, c->deadline_ns);
 	free(m);
+}
+
+static void profiled_all(struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a)
+{
+	(!strcmp(c->config->training.cuts, "auto") ? probe : ftp_coordinator_plan_first)(
+		c, now_ns, a);
+}
+
+/* Where all begin again, those that have been measured are as they were. */
+void ftp_coordinator_measure(struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a)
+{
+	ftp_coordinator_move(c, FTP_RUN_PROFILING, now_ns);
+	c->awaited = 0;
+	for (uint32_t i = 0; i < c->n_nodes; i++)
+		if (!c->start.n_again || !c->nodes[i].profiled)
+			c->awaited |= FTP_NODE_BIT(i);
+	c->start.asked = c->awaited;
+	if (!c->awaited) {
+		profiled_all(c, now_ns, a);
+		return;
+	}
+	ftp_actions_log(a, FTP_LOG_INFO, "measuring the model's units on %s nodes",
+		c->start.n_again ? "the other" : "all");
+	for (uint32_t i = 0; i < c->n_nodes; i++)
+		if (c->awaited & FTP_NODE_BIT(i))
+			ftp_coordinator_profile(c, i, c->deadline_ns, a);
 }
 
 /* A node has been measured; when it was the last one, `next` follows. */
@@ -93,10 +110,7 @@ int ftp_coordinator_on_profile(struct ftp_coordinator *c, uint32_t node, const s
 	ftp_coordinator_event_profile(c, node, now_ns, a);
 	ftp_coordinator_recovery_look(c, now_ns, a);
 	if (c->state == FTP_RUN_PROFILING)
-		measured(c, node,
-			!strcmp(c->config->training.cuts, "auto") ? probe
-								  : ftp_coordinator_plan_first,
-			now_ns, a);
+		measured(c, node, profiled_all, now_ns, a);
 	return 0;
 }
 

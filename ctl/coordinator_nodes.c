@@ -290,6 +290,7 @@ static void gone(struct ftp_coordinator *c, uint32_t node, const char *why, uint
 	c->nodes[node].live = c->nodes[node].measuring = false;
 	ftp_coordinator_reach_gone(c, node);
 	c->newcomers &= ~FTP_NODE_BIT(node);
+	c->start.asked &= ~FTP_NODE_BIT(node);
 	ftp_coordinator_snapshots_lose(c, node);
 	ftp_coordinator_event_node(c, "gone", node, "reason", json_string(why), now_ns, a);
 }
@@ -331,11 +332,8 @@ void ftp_coordinator_blame(struct ftp_coordinator *c, uint32_t node, enum ftp_ev
 		ftp_coordinator_resume_without(c, node, evidence, text, now_ns, a);
 		return;
 	}
-	if (c->state == FTP_RUN_WAITING && c->resume.is_on) { /* all are waited for, it too */
-		ftp_actions_log(a, FTP_LOG_WARNING, "%s", text);
-		ftp_coordinator_drop(c, node, text, now_ns, a);
+	if (ftp_coordinator_start_without(c, node, evidence, text, now_ns, a))
 		return;
-	}
 	if (needs(c, node)) {
 		if (ftp_coordinator_recoverable(c))
 			ftp_coordinator_recover(c, node, evidence, text, now_ns, a);

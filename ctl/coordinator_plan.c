@@ -16,21 +16,7 @@ int ftp_coordinator_isa_rank(const char *isa)
 	return -1;
 }
 
-/* Bit-identity needs one instruction set: the least that all nodes have. */
-static void choose_isa(struct ftp_coordinator *c)
-{
-	const char *least = c->nodes[0].join.isa;
-
-	for (uint32_t i = 1; i < c->n_nodes; i++)
-		if (ftp_coordinator_isa_rank(c->nodes[i].join.isa) <
-			ftp_coordinator_isa_rank(least))
-			least = c->nodes[i].join.isa;
-	if (strcmp(c->config->training.isa, "auto"))
-		least = c->config->training.isa;
-	snprintf(c->isa, sizeof(c->isa), "%s", least);
-}
-
-static bool has_any(const struct ftp_join *join)
+bool ftp_coordinator_has_data(const struct ftp_join *join)
 {
 	return join->dataset.high || join->dataset.low;
 }
@@ -44,27 +30,11 @@ void ftp_coordinator_compare_data(
 		ftp_actions_log(a, FTP_LOG_INFO,
 			"%s has no data, and cannot be the central node: %s", join->name,
 			join->no_data);
-	else if (has_any(join) && !ftp_digest_equal(join->dataset, c->data.digest))
+	else if (ftp_coordinator_has_data(join) && !ftp_digest_equal(join->dataset, c->data.digest))
 		ftp_actions_log(a, FTP_LOG_WARNING,
 			"%s has other data than the run, and cannot be the central node: compare "
 			"training.dataset.path there",
 			join->name);
-}
-
-/* The data of the first node that has some is the run's. */
-static void choose_data(struct ftp_coordinator *c, struct ftp_actions *a)
-{
-	uint32_t i = 0;
-
-	while (i < c->n_nodes && !has_any(&c->nodes[i].join))
-		i++;
-	if (i == c->n_nodes)
-		return;
-	c->data.digest = c->nodes[i].join.dataset;
-	c->data.n_train = c->nodes[i].join.n_train;
-	c->data.n_test = c->nodes[i].join.n_test;
-	for (uint32_t k = 0; k < c->n_nodes; k++)
-		ftp_coordinator_compare_data(c, k, a);
 }
 
 uint64_t ftp_coordinator_with_data(const struct ftp_coordinator *c, uint64_t nodes)
@@ -72,7 +42,7 @@ uint64_t ftp_coordinator_with_data(const struct ftp_coordinator *c, uint64_t nod
 	uint64_t with = 0;
 
 	for (uint32_t i = 0; i < c->n_nodes; i++)
-		if (nodes & FTP_NODE_BIT(i) && has_any(&c->nodes[i].join) &&
+		if (nodes & FTP_NODE_BIT(i) && ftp_coordinator_has_data(&c->nodes[i].join) &&
 			ftp_digest_equal(c->nodes[i].join.dataset, c->data.digest))
 			with |= FTP_NODE_BIT(i);
 	return with;
@@ -104,54 +74,6 @@ int ftp_coordinator_check_data(
 		return 0;
 	ftp_coordinator_list(c, ftp_coordinator_with_data(c, UINT64_MAX), who, sizeof(who));
 	return ftp_error_set(err, ENODATA, "only %s has the data", who);
-}
-
-/* The last step of the run, 0 if the data set does not fill one mini-batch. */
-static uint64_t last_step(const struct ftp_coordinator *c)
-{
-	uint64_t steps;
-
-	if (c->config->training.steps)
-		return c->config->training.steps;
-	if (__builtin_mul_overflow(c->data.n_train / c->config->training.batch,
-		    c->config->training.epochs, &steps) ||
-		steps > INT64_MAX)
-		return INT64_MAX;
-	return steps;
-}
-
-/* The words of the first node that was to have it. */
-static void nobody_has_data(struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a)
-{
-	uint32_t i = 0;
-
-	while (i < c->n_nodes && !c->nodes[i].join.no_data[0])
-		i++;
-	ftp_coordinator_suspect(c, FTP_EVIDENCE_CERTAIN, now_ns, a, "no node has the data%s%s%s%s",
-		i < c->n_nodes ? ": " : "", i < c->n_nodes ? c->nodes[i].join.name : "",
-		i < c->n_nodes ? ": " : ": nodes[].dataset is false for all of them",
-		i < c->n_nodes ? c->nodes[i].join.no_data : "");
-}
-
-void ftp_coordinator_all_joined(struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a)
-{
-	choose_isa(c);
-	choose_data(c, a);
-	c->last_step = last_step(c);
-	ftp_coordinator_event_begin(c, now_ns, a);
-	if (ftp_coordinator_central(c) == FTP_NO_NODE)
-		nobody_has_data(c, now_ns, a);
-	else if (!c->last_step || c->data.n_train < c->config->training.batch)
-		ftp_coordinator_suspect(c, FTP_EVIDENCE_CERTAIN, now_ns, a,
-			"the data set's %llu training samples do not fill one mini-batch: "
-			"training.batch is %u",
-			(unsigned long long)c->data.n_train, c->config->training.batch);
-	else if (c->resume.is_lost)
-		ftp_coordinator_resume_lost(c, now_ns, a);
-	else if (c->n_nodes > 1 && ftp_cuts_measured(c->config->training.cuts))
-		ftp_coordinator_measure(c, now_ns, a);
-	else
-		ftp_coordinator_plan_first(c, now_ns, a);
 }
 
 uint32_t ftp_coordinator_stage_of(const struct ftp_plan *plan, uint32_t node)

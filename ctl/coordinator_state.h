@@ -72,7 +72,12 @@ struct ftp_coordinator {
 	struct ftp_coordinator_node nodes[FTP_CONFIG_MAX_NODES];
 	uint32_t n_nodes;
 	char isa[16];
-	uint64_t awaited;     /* PROFILING, PROBING: nodes that have still to answer */
+	uint64_t awaited; /* PROFILING, PROBING: nodes that have still to answer */
+	struct {
+		uint64_t asked;	  /* nodes that measure, as far as is known */
+		uint64_t failing; /* nodes that said so, or whose process ended by itself */
+		uint32_t n_again;
+	} start;	      /* before the first plan is in force */
 	struct ftp_plan plan; /* in force; term 0: none yet */
 	uint64_t old_term;    /* that was in force before, 0: none */
 	uint64_t last_term;   /* used so far, for whatever */
@@ -175,9 +180,18 @@ int ftp_coordinator_on_profile(struct ftp_coordinator *c, uint32_t node, const s
 int ftp_coordinator_on_links(struct ftp_coordinator *c, uint32_t node, const struct ftp_event *e,
 	uint64_t now_ns, struct ftp_actions *a, struct ftp_error *err);
 
-/* coordinator_plan.c: what to plan when all nodes have joined, when all is measured, and later. A
- * target is a plan whose nodes are those of the config. */
-void ftp_coordinator_all_joined(struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a);
+/* coordinator_start.c: until the first plan is in force. */
+/* WAITING: if all have joined, and none is still measuring, it begins. */
+void ftp_coordinator_start_ready(struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a);
+/* WAITING: not all have joined in time. */
+void ftp_coordinator_start_overdue(
+	struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a);
+/* A node failed, or is gone. true: it is waited for; else the run cannot begin. */
+bool ftp_coordinator_start_without(struct ftp_coordinator *c, uint32_t node,
+	enum ftp_evidence evidence, const char *text, uint64_t now_ns, struct ftp_actions *a);
+
+/* coordinator_plan.c: what to plan when all is measured, and later. A target is a plan whose nodes
+ * are those of the config. */
 void ftp_coordinator_plan_first(struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a);
 uint32_t ftp_coordinator_stage_of(const struct ftp_plan *plan, uint32_t node); /* or FTP_NO_NODE */
 uint64_t ftp_coordinator_stages(const struct ftp_plan *plan);		       /* its nodes */
@@ -190,6 +204,7 @@ uint64_t ftp_coordinator_with_data(const struct ftp_coordinator *c, uint64_t nod
 /* Of these, those that should be stage 0: the first of the config that has the data, and the one
  * that is it already. */
 uint64_t ftp_coordinator_preferred(const struct ftp_coordinator *c, uint64_t nodes);
+bool ftp_coordinator_has_data(const struct ftp_join *join); /* some */
 /* The node of stage 0 in the plan in force; before the first plan: that will be, or FTP_NO_NODE. */
 uint32_t ftp_coordinator_central(const struct ftp_coordinator *c);
 /* -ENODATA: none of these nodes has the data; err says who does. */
