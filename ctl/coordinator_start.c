@@ -138,6 +138,7 @@ static void forget_suspicion(struct ftp_coordinator *c)
 	c->verdict_ns = FTP_NS_NEVER;
 	c->evidence = FTP_EVIDENCE_NONE;
 	c->reason[0] = 0;
+	c->start.failing = 0;
 }
 
 static void again(struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a)
