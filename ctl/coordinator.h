@@ -38,8 +38,8 @@
 #define FTP_COORDINATOR_JOIN_NS	   (15 * FTP_NS_PER_S)	/* all nodes, from the start on */
 #define FTP_COORDINATOR_RETURN_NS  (5 * FTP_NS_PER_S)	/* the others, once one has */
 #define FTP_COORDINATOR_PROFILE_NS (120 * FTP_NS_PER_S) /* all nodes' unit times */
-#define FTP_COORDINATOR_PROBE_NS   (20 * FTP_NS_PER_S)
-#define FTP_COORDINATOR_HALT_NS	   (3 * FTP_NS_PER_S) /* who stays silent is left out */
+#define FTP_COORDINATOR_PROBE_NS   (25 * FTP_NS_PER_S)	/* a node gives up after 20 s */
+#define FTP_COORDINATOR_HALT_NS	   (3 * FTP_NS_PER_S)	/* who stays silent is left out */
 #define FTP_COORDINATOR_LOOK_NS                                                                    \
 	(30 * FTP_NS_PER_S) /* a waiting recovery looks again what there is: nodes hear from it */
 #define FTP_COORDINATOR_RETRY_NS   (60 * FTP_NS_PER_S) /* and tries again what has failed */

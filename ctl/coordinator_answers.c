@@ -182,12 +182,13 @@ static bool overtaken(
 static bool is_too_late(const struct ftp_coordinator *c, const struct ftp_event *e)
 {
 	return c->state == FTP_RUN_WAITING && c->start.n_again && e->code &&
-	       e->code != FTP_JSONRPC_DEADLINE;
+	       strcmp(e->method, FTP_METHOD_ABANDON) != 0;
 }
 
-static bool is_measuring(const char *method)
+static bool keeps_busy(const char *method)
 {
-	return !strcmp(method, FTP_METHOD_PROFILE) || !strcmp(method, FTP_METHOD_PROBE);
+	return !strcmp(method, FTP_METHOD_PROFILE) || !strcmp(method, FTP_METHOD_PROBE) ||
+	       !strcmp(method, FTP_METHOD_ABANDON);
 }
 
 static void ended(struct ftp_coordinator *c, uint32_t node, size_t row, const struct ftp_event *e,
@@ -221,7 +222,7 @@ void ftp_coordinator_answer(struct ftp_coordinator *c, const struct ftp_event *e
 
 	if (node == FTP_NO_NODE || e->code == FTP_JSONRPC_CLOSED)
 		return; /* FTP_EVENT_LOST tells it */
-	if (is_measuring(e->method))
+	if (keeps_busy(e->method))
 		c->start.asked &= ~FTP_NODE_BIT(node);
 	for (size_t i = 0; i < sizeof(answers) / sizeof(*answers); i++)
 		if (!strcmp(e->method, answers[i].method))

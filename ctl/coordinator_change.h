@@ -53,6 +53,7 @@ struct ftp_coordinator_change {
 	uint64_t members; /* nodes */
 	uint64_t awaited; /* of them, who has still to answer in this phase */
 	uint64_t unheld;  /* HOLDING, 1f1b: stages that have not said that they will hold */
+	bool is_unlinked; /* a member has told that it does not reach another */
 	bool doomed;	  /* to be abandoned, because of why, once unheld is empty */
 	enum ftp_evidence doom;
 	uint64_t deadline_ns;

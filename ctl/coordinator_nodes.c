@@ -290,7 +290,7 @@ static void gone(struct ftp_coordinator *c, uint32_t node, const char *why, uint
 	c->nodes[node].live = c->nodes[node].measuring = false;
 	ftp_coordinator_reach_gone(c, node);
 	c->newcomers &= ~FTP_NODE_BIT(node);
-	c->start.asked &= ~FTP_NODE_BIT(node);
+	ftp_coordinator_start_gone(c, node);
 	ftp_coordinator_snapshots_lose(c, node);
 	ftp_coordinator_event_node(c, "gone", node, "reason", json_string(why), now_ns, a);
 }

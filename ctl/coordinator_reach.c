@@ -65,6 +65,7 @@ void ftp_coordinator_reach_told(struct ftp_coordinator *c, uint32_t node, uint32
 	ftp_actions_log(a, FTP_LOG_WARNING, "%s (%s) does not reach %s (%s): %s",
 		c->config->nodes[node].name, c->config->nodes[node].host,
 		c->config->nodes[peer].name, c->config->nodes[peer].host, text);
+	c->change.is_unlinked = true;
 	c->nodes[node].unreached |= FTP_NODE_BIT(peer);
 	c->nodes[peer].unreached |= FTP_NODE_BIT(node);
 }
@@ -168,14 +169,14 @@ static uint64_t cut_off(
 	return best;
 }
 
-/* Where one that is left out has what nobody else has, those whom it does not reach can be no
- * stages either: some must be left that it does. */
+/* Where one that is left out has what nobody else has, and that was stable once, those whom it does
+ * not reach can be no stages either: some must be left that it does. */
 static void make_way(struct ftp_coordinator *c, uint64_t kept, uint64_t now_ns)
 {
 	uint64_t nodes = ftp_coordinator_usable(c);
 	struct ftp_catalogue_snapshot s;
 
-	if (!ftp_coordinator_holdings_step(c, &s))
+	if (!ftp_coordinator_wait_known(c) || !ftp_coordinator_holdings_step(c, &s))
 		return;
 	for (uint32_t u = 0; u < c->settings.n_units; u++) {
 		uint32_t giver = FTP_NO_NODE;

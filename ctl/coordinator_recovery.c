@@ -184,7 +184,8 @@ static void give_up(
 	struct ftp_coordinator_recovery *r = &c->recovery;
 	const char *phase = ftp_coordinator_phase_name(c->change.phase);
 	char pairs[400];
-	bool is_link = ftp_coordinator_reach_describe(c, pairs, sizeof(pairs));
+	bool is_link =
+		c->change.is_unlinked && ftp_coordinator_reach_describe(c, pairs, sizeof(pairs));
 
 	if (is_link)
 		why = pairs;

@@ -325,8 +325,10 @@ void ftp_coordinator_resume_joined(
 	}
 	if (c->state == FTP_RUN_RESUMING)
 		decide(c, now_ns, a);
-	else if (n->join.next_term && !c->resume.is_lost)
+	else if (n->join.next_term && !c->resume.is_lost) {
 		abandon(n, now_ns, a);
+		c->start.asked |= FTP_NODE_BIT(node);
+	}
 }
 
 void ftp_coordinator_resume_without(struct ftp_coordinator *c, uint32_t node,

@@ -11,6 +11,8 @@ static void choose_isa(struct ftp_coordinator *c)
 {
 	const char *least = c->nodes[0].join.isa;
 
+	if (c->isa[0]) /* nodes have begun with it, and are measured */
+		return;
 	for (uint32_t i = 1; i < c->n_nodes; i++)
 		if (ftp_coordinator_isa_rank(c->nodes[i].join.isa) <
 			ftp_coordinator_isa_rank(least))
@@ -92,7 +94,7 @@ void ftp_coordinator_start_ready(struct ftp_coordinator *c, uint64_t now_ns, str
 	for (uint32_t i = 0; i < c->n_nodes; i++)
 		if (!c->nodes[i].live)
 			return;
-	if (c->start.asked) /* they are measuring, and do nothing else meanwhile */
+	if (c->start.asked) /* they are busy */
 		c->deadline_ns = now_ns + FTP_COORDINATOR_PROFILE_NS;
 	else
 		all_joined(c, now_ns, a);
@@ -129,6 +131,7 @@ static void abandon(
 		if (c->change.members & FTP_NODE_BIT(i) && c->nodes[i].live)
 			ftp_actions_call(a, c->nodes[i].conn, FTP_METHOD_ABANDON,
 				ftp_abandon_encode(&m), m.term, now_ns + FTP_COORDINATOR_COMMIT_NS);
+	c->start.asked |= c->change.members & ftp_coordinator_live(c);
 	c->change.phase = FTP_CHANGE_NONE;
 }
 
@@ -143,15 +146,52 @@ static void forget_suspicion(struct ftp_coordinator *c)
 
 static void again(struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a)
 {
-	bool had_begun = c->state != FTP_RUN_WAITING;
-
 	c->start.n_again++;
+	c->resume.is_overdue = false;
+	c->recovery.waits_for[0] = 0;
 	forget_suspicion(c);
 	if (c->change.phase != FTP_CHANGE_NONE)
 		abandon(c, "all begin again", now_ns, a);
-	if (had_begun)
-		ftp_coordinator_move(c, FTP_RUN_WAITING, now_ns);
-	c->deadline_ns = now_ns + FTP_COORDINATOR_JOIN_NS;
+	ftp_coordinator_move(c, FTP_RUN_WAITING, now_ns);
+}
+
+void ftp_coordinator_start_gone(struct ftp_coordinator *c, uint32_t node)
+{
+	uint64_t bit = FTP_NODE_BIT(node);
+
+	c->start.left_busy = (c->start.left_busy & ~bit) | (c->start.asked & bit);
+	c->start.asked &= ~bit;
+}
+
+/* It does not come back while it measures, if it lost no more than its connection. */
+static uint64_t return_ns(
+	const struct ftp_coordinator *c, uint32_t node, enum ftp_evidence evidence)
+{
+	bool is_busy = c->start.left_busy & FTP_NODE_BIT(node) && evidence == FTP_EVIDENCE_LOST;
+
+	return is_busy ? FTP_COORDINATOR_PROFILE_NS : FTP_COORDINATOR_JOIN_NS;
+}
+
+/* It is waited for already; what became of it is told. */
+static void note_fate(struct ftp_coordinator *c, enum ftp_evidence evidence, uint64_t now_ns)
+{
+	if (evidence == FTP_EVIDENCE_CERTAIN && c->deadline_ns > now_ns + FTP_COORDINATOR_JOIN_NS)
+		c->deadline_ns = now_ns + FTP_COORDINATOR_JOIN_NS;
+}
+
+/* A node that the first plan does not have is not needed for it. */
+static bool is_needed(const struct ftp_coordinator *c, uint32_t node)
+{
+	return c->state < FTP_RUN_PREPARING || c->change.members & FTP_NODE_BIT(node);
+}
+
+static void wait_for(struct ftp_coordinator *c, uint32_t node, enum ftp_evidence evidence,
+	const char *text, uint64_t now_ns, struct ftp_actions *a)
+{
+	ftp_coordinator_drop(c, node, text, now_ns, a);
+	if (c->state != FTP_RUN_WAITING)
+		again(c, now_ns, a);
+	c->deadline_ns = now_ns + return_ns(c, node, evidence);
 }
 
 bool ftp_coordinator_start_without(struct ftp_coordinator *c, uint32_t node,
@@ -159,10 +199,11 @@ bool ftp_coordinator_start_without(struct ftp_coordinator *c, uint32_t node,
 {
 	struct ftp_coordinator_node *n = &c->nodes[node];
 	bool is_gone = evidence == FTP_EVIDENCE_LOST || evidence == FTP_EVIDENCE_CERTAIN;
+	bool waits = c->state == FTP_RUN_WAITING;
 
-	if (c->state >= FTP_RUN_TRAINING)
+	if (c->state >= FTP_RUN_TRAINING || !is_needed(c, node))
 		return false;
-	if (c->state == FTP_RUN_WAITING && c->resume.is_on) { /* all are waited for, it too */
+	if (waits && c->resume.is_on) { /* all are waited for, it too */
 		ftp_actions_log(a, FTP_LOG_WARNING, "%s", text);
 		ftp_coordinator_drop(c, node, text, now_ns, a);
 		return true;
@@ -170,13 +211,13 @@ bool ftp_coordinator_start_without(struct ftp_coordinator *c, uint32_t node,
 	if (!is_gone)
 		c->start.failing |= FTP_NODE_BIT(node);
 	if (!c->config->snapshot.every || c->start.failing & FTP_NODE_BIT(node) ||
-		c->start.n_again == FTP_COORDINATOR_RECOVERY_TRIES)
+		(!waits && c->start.n_again == FTP_COORDINATOR_RECOVERY_TRIES))
 		return false;
 	ftp_actions_log(a, FTP_LOG_WARNING, "%s; it is waited for", text);
-	if (n->live || c->state != FTP_RUN_WAITING) {
-		ftp_coordinator_drop(c, node, text, now_ns, a);
-		again(c, now_ns, a);
-	}
+	if (waits && !n->live)
+		note_fate(c, evidence, now_ns);
+	else
+		wait_for(c, node, evidence, text, now_ns, a);
 	snprintf(n->refusal, sizeof(n->refusal), "%s", text);
 	return true;
 }

@@ -74,8 +74,9 @@ struct ftp_coordinator {
 	char isa[16];
 	uint64_t awaited; /* PROFILING, PROBING: nodes that have still to answer */
 	struct {
-		uint64_t asked;	  /* nodes that measure, as far as is known */
-		uint64_t failing; /* nodes that said so, or whose process ended by itself */
+		uint64_t asked;	    /* nodes that measure, or abandon a plan, as far as is known */
+		uint64_t left_busy; /* nodes that were, when their connection was lost */
+		uint64_t failing;   /* nodes that said so, or whose process ended by itself */
 		uint32_t n_again;
 	} start;	      /* before the first plan is in force */
 	struct ftp_plan plan; /* in force; term 0: none yet */
@@ -181,12 +182,13 @@ int ftp_coordinator_on_links(struct ftp_coordinator *c, uint32_t node, const str
 	uint64_t now_ns, struct ftp_actions *a, struct ftp_error *err);
 
 /* coordinator_start.c: until the first plan is in force. */
-/* WAITING: if all have joined, and none is still measuring, it begins. */
+/* WAITING: if all have joined, and none is still busy with what was begun before, it begins. */
 void ftp_coordinator_start_ready(struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a);
 /* WAITING: not all have joined in time. */
 void ftp_coordinator_start_overdue(
 	struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a);
-/* A node failed, or is gone. true: it is waited for; else the run cannot begin. */
+void ftp_coordinator_start_gone(struct ftp_coordinator *c, uint32_t node);
+/* A node failed, or is gone. true: it is waited for; else the run cannot begin, or can without. */
 bool ftp_coordinator_start_without(struct ftp_coordinator *c, uint32_t node,
 	enum ftp_evidence evidence, const char *text, uint64_t now_ns, struct ftp_actions *a);
 
