@@ -21,9 +21,6 @@ struct ftp_builder {
 	bool stop, has_spare;
 	struct list todo, done;
 	struct ftp_assembly *current;
-	struct {
-		struct ftp_model_file *todo, *current, *done;
-	} file;
 	int n_threads;
 	struct ftp_waker *waker;
 };
@@ -97,27 +94,6 @@ static void do_job(struct ftp_builder *b, struct ftp_assembly *a)
 	pthread_mutex_lock(&b->lock);
 }
 
-/* As do_job(). */
-static void write_file(struct ftp_builder *b)
-{
-	struct ftp_model_file *f = b->file.todo;
-
-	b->file.todo = NULL;
-	b->file.current = f;
-	pthread_mutex_unlock(&b->lock);
-	f->failed = ftp_model_file_write(f, &f->err);
-	pthread_mutex_lock(&b->lock);
-	b->file.current = NULL;
-	if (!f->discarded) {
-		b->file.done = f;
-		ftp_waker_wake(b->waker);
-		return;
-	}
-	pthread_mutex_unlock(&b->lock);
-	ftp_model_file_free(f);
-	pthread_mutex_lock(&b->lock);
-}
-
 static void *builder_main(void *arg)
 {
 	struct ftp_builder *b = arg;
@@ -130,8 +106,6 @@ static void *builder_main(void *arg)
 		a = pop(&b->todo);
 		if (a)
 			do_job(b, a);
-		else if (b->file.todo)
-			write_file(b);
 		else
 			pthread_cond_wait(&b->work, &b->lock);
 	}
@@ -179,8 +153,6 @@ void ftp_builder_stop(struct ftp_builder *b)
 	pthread_join(b->thread, NULL);
 	free_all(&b->todo);
 	free_all(&b->done);
-	ftp_model_file_free(b->file.todo);
-	ftp_model_file_free(b->file.done);
 	pthread_mutex_destroy(&b->lock);
 	pthread_cond_destroy(&b->work);
 	free(b);
@@ -219,38 +191,4 @@ void ftp_builder_discard(struct ftp_builder *b, struct ftp_assembly *a)
 		enqueue(b, a);
 	}
 	pthread_mutex_unlock(&b->lock);
-}
-
-void ftp_builder_write(struct ftp_builder *b, struct ftp_model_file *f)
-{
-	pthread_mutex_lock(&b->lock);
-	ftp_assert(!b->file.todo && !b->file.done);
-	b->file.todo = f;
-	pthread_cond_signal(&b->work);
-	pthread_mutex_unlock(&b->lock);
-}
-
-struct ftp_model_file *ftp_builder_written(struct ftp_builder *b)
-{
-	struct ftp_model_file *f;
-
-	pthread_mutex_lock(&b->lock);
-	f = b->file.done;
-	b->file.done = NULL;
-	pthread_mutex_unlock(&b->lock);
-	return f;
-}
-
-void ftp_builder_drop(struct ftp_builder *b, struct ftp_model_file *f)
-{
-	bool is_current;
-
-	pthread_mutex_lock(&b->lock);
-	f->discarded = true;
-	is_current = f == b->file.current;
-	if (!is_current)
-		b->file.todo = b->file.done = NULL; /* it was one of them */
-	pthread_mutex_unlock(&b->lock);
-	if (!is_current)
-		ftp_model_file_free(f);
 }

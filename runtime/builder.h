@@ -1,14 +1,13 @@
 /* Builder: a thread that builds and frees assemblies in the background, at low priority, so that
  * the worker's training goes on. One job after the other: what is freed makes room for what is
  * built next. Where a plan has more than one member it finds pages for a second stage of the size
- * of the first, as soon as that is built, so that a change of plan need not. When nothing else is
- * to be done it writes the model. The worker's thread makes every call.
+ * of the first, as soon as that is built, so that a change of plan need not. The worker's thread
+ * makes every call.
  */
 #ifndef FTP_RUNTIME_BUILDER_H
 #define FTP_RUNTIME_BUILDER_H
 
 #include "runtime/assembly.h"
-#include "runtime/model_file.h"
 
 struct ftp_builder; /* opaque */
 
@@ -28,14 +27,5 @@ struct ftp_assembly *ftp_builder_take(struct ftp_builder *b);
 
 /* Takes a, which may wait here, be under way, or be the caller's (disconnected); frees it. */
 void ftp_builder_discard(struct ftp_builder *b, struct ftp_assembly *a);
-
-/* Takes f until ftp_builder_written() gives it, or it is dropped; one at a time. */
-void ftp_builder_write(struct ftp_builder *b, struct ftp_model_file *f);
-
-/* It is written, or could not be (f->failed, f->err); NULL: not yet. */
-struct ftp_model_file *ftp_builder_written(struct ftp_builder *b);
-
-/* f, which was not given yet, is of no interest any more: what is under way is not waited for. */
-void ftp_builder_drop(struct ftp_builder *b, struct ftp_model_file *f);
 
 #endif

@@ -1,5 +1,6 @@
-/* Model file: model.safetensors of a run, made of what the central node has gathered. The builder's
- * thread writes it, as a disk may take its time, and links have to be served meanwhile. */
+/* Model file: model.safetensors of a run, made of what the central node has gathered. A thread of
+ * its own writes it (runtime/model_writer.h), as a disk may take its time, and links have to be
+ * served meanwhile. */
 #ifndef FTP_RUNTIME_MODEL_FILE_H
 #define FTP_RUNTIME_MODEL_FILE_H
 
@@ -13,7 +14,7 @@ struct ftp_model_file {
 	char *path;		   /* owned */
 	char digest[FTP_DIGEST_HEX];
 
-	/* The builder's: */
+	/* The writer's: */
 	bool discarded;
 	int failed; /* negative errno of the writing, err says why */
 	struct ftp_error err;

@@ -208,6 +208,8 @@ int ftp_worker_start(
 	if (!rc)
 		rc = ftp_builder_start(
 			&w->builder, (int)params->config->training.threads, &w->waker, err);
+	if (!rc)
+		rc = ftp_model_writer_start(&w->writer, &w->waker, err);
 	if (!rc && pthread_create(&w->thread, NULL, worker_main, w))
 		rc = ftp_error_set(err, EAGAIN, "cannot start the worker thread");
 	if (rc) {

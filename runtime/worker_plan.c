@@ -471,6 +471,7 @@ void ftp_worker_plan_tear_down(struct ftp_worker *w)
 			ftp_assembly_disconnect(all[i], ftp_clock_now_ns());
 	ftp_gather_free(w->gather);
 	ftp_builder_stop(w->builder);
+	ftp_model_writer_stop(w->writer);
 	ftp_assembly_free(w->now);
 	ftp_assembly_free(w->retired);
 	if (!is_building)

@@ -12,6 +12,7 @@
 #include "runtime/builder.h"
 #include "runtime/checkpointer.h"
 #include "runtime/gather.h"
+#include "runtime/model_writer.h"
 #include "runtime/poller.h"
 #include "runtime/tempo.h"
 #include "runtime/transition.h"
@@ -52,8 +53,9 @@ struct ftp_worker {
 	uint64_t export_ns;  /* sum */
 	uint64_t snapshot_cost_ns; /* of this thread, that was not told yet */
 
-	struct ftp_gather *gather;   /* after the last step */
-	struct ftp_model_file *file; /* the builder writes it: all that was gathered is in it */
+	struct ftp_gather *gather; /* after the last step */
+	struct ftp_model_writer *writer;
+	struct ftp_model_file *file; /* it is being written: all that was gathered is in it */
 	bool finished, failed;
 	uint64_t train_start_ns, train_end_ns;
 

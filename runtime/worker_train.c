@@ -109,7 +109,7 @@ static void finish(struct ftp_worker *w, const char *digest)
 /* false: it is not written yet. */
 static bool take_file(struct ftp_worker *w)
 {
-	struct ftp_model_file *f = ftp_builder_written(w->builder);
+	struct ftp_model_file *f = ftp_model_writer_written(w->writer);
 
 	if (!f)
 		return false;
@@ -138,7 +138,7 @@ static bool end(struct ftp_worker *w)
 	w->file = ftp_model_file_new(
 		w->gather, w->params.model, w->params.dataset, w->params.run_dir);
 	w->gather = NULL;
-	ftp_builder_write(w->builder, w->file);
+	ftp_model_writer_write(w->writer, w->file);
 	return true;
 }
 
@@ -147,7 +147,7 @@ void ftp_worker_train_halt(struct ftp_worker *w)
 	ftp_gather_free(w->gather);
 	w->gather = NULL;
 	if (w->file)
-		ftp_builder_drop(w->builder, w->file);
+		ftp_model_writer_drop(w->writer, w->file);
 	w->file = NULL;
 	w->finished = false;
 	w->train_end_ns = 0;

@@ -90,6 +90,63 @@ static void end__a_slow_disk_holds_up_no_halt(void **state)
 	assert_false(r.nodes[0].is_failed);
 }
 
+/* All nodes, from the seed, and under a term that is newer than that of the halt. */
+static void begin_anew(struct rig *r)
+{
+	memset(&r->plan, 0, sizeof(r->plan));
+	r->term += 2;
+	r->last_row = 0;
+	r->n_evaluations = 0;
+	for (int i = 0; i < RIG_NODES; i++)
+		r->nodes[i].is_finished = false;
+	rig_make_next(r, &thirds);
+	r->next.recovery = 1;
+	for (int i = 0; i < RIG_NODES; i++)
+		rig_call_prepare(r, i);
+}
+
+static bool all_prepared(const struct rig *r)
+{
+	for (int i = 0; i < RIG_NODES; i++)
+		if (r->nodes[i].is_open[FTP_CALL_PREPARE])
+			return false;
+	return true;
+}
+
+/* What was dropped hangs on: the next plan is prepared and trained to its end, and the next file
+ * written when that one has come to its own. */
+static void end__a_disk_that_hangs_holds_up_no_recovery(void **state)
+{
+	static struct rig r;
+	char path[128];
+	int fd;
+
+	(void)state;
+	rig_open(&r, &(struct rig_settings){.schedule = "flush",
+			     .memory = "256MiB",
+			     .every = 100,
+			     .global_every = 300});
+	fd = make_slow_disk(&r);
+	rig_change(&r, &thirds);
+	await_writing(&r, fd, others_finished);
+	halt(&r);
+	begin_anew(&r);
+	rig_wait(&r, all_prepared);
+	for (int i = 0; i < RIG_NODES; i++)
+		assert_string_equal(r.nodes[i].refusal[FTP_CALL_PREPARE], "");
+	rig_transfer(&r);
+	rig_commit(&r);
+	rig_wait(&r, others_finished);
+	assert_false(r.nodes[0].is_finished || r.nodes[0].is_failed);
+	close(fd);
+	rig_finish(&r);
+	draft_of(&r, path);
+	assert_int_equal(access(path, F_OK), -1);
+	*strrchr(path, '.') = 0;
+	assert_int_equal(access(path, R_OK), 0);
+	rig_close(&r);
+}
+
 static bool n1_has_failed(const struct rig *r)
 {
 	return r->nodes[0].is_failed;
@@ -209,6 +266,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(end__a_slow_disk_holds_up_no_halt),
+		cmocka_unit_test(end__a_disk_that_hangs_holds_up_no_recovery),
 		cmocka_unit_test(end__a_peer_lost_during_the_writing),
 		cmocka_unit_test(end__a_model_that_cannot_be_written),
 		cmocka_unit_test(end__the_model_is_there_before_it_is_told),
