@@ -71,7 +71,8 @@ enum ftp_checkpoint_record_state {
 	FTP_CHECKPOINT_BAD_HEADER,
 	FTP_CHECKPOINT_BAD_DIGEST,
 	FTP_CHECKPOINT_MISSING,	   /* its segment, or the end of it */
-	FTP_CHECKPOINT_UNREADABLE, /* the disk said so; kept, as it may say otherwise later */
+	FTP_CHECKPOINT_UNREADABLE, /* the disk said so; kept, as it may say otherwise later: good
+				      when it is read again, see ftp_checkpoint_look_again() */
 	FTP_N_CHECKPOINT_RECORD_STATES,
 };
 
@@ -150,6 +151,9 @@ int ftp_checkpoint_get(
 /* Reads one of the good records that nobody has read yet, and believes it no more if it is not
  * what was stored. */
 int ftp_checkpoint_check(struct ftp_checkpoint *c);
+
+/* Checks read each of the unreadable records once more, and believe it if it is what was stored. */
+void ftp_checkpoint_look_again(struct ftp_checkpoint *c);
 
 /* Nothing more is begun of a get, a check, or a put that has not come to its manifest: it ends when
  * what is under way has come back, and touches the caller's memory no more. */

@@ -223,10 +223,17 @@ int ftp_checkpoint_check(struct ftp_checkpoint *c)
 	if (c->phase != PHASE_IDLE)
 		return FTP_CHECKPOINT_BUSY;
 	for (struct record *r = c->records; r < c->records + c->n_listed; r++)
-		if (r->state == FTP_CHECKPOINT_GOOD && !r->is_read) {
+		if (r->is_again || (r->state == FTP_CHECKPOINT_GOOD && !r->is_read)) {
+			r->is_again = false;
 			ftp_checkpoint_enter(c, PHASE_CHECK);
 			ftp_checkpoint_begin_reading(c, r, NULL);
 			return 0;
 		}
 	return FTP_CHECKPOINT_ABSENT;
+}
+
+void ftp_checkpoint_look_again(struct ftp_checkpoint *c)
+{
+	for (struct record *r = c->records; r < c->records + c->n_listed; r++)
+		r->is_again = r->state == FTP_CHECKPOINT_UNREADABLE;
 }

@@ -21,6 +21,7 @@ struct record {
 	bool is_new;	  /* of this put: not written yet */
 	bool is_replaced; /* not known to be whole, and one of its name is_new */
 	bool is_asked;	  /* by this put, which found it durable already */
+	bool is_again;	  /* it was unreadable, and a check is to read it once more */
 	const void *data;
 };
 

@@ -166,9 +166,11 @@ void ftp_checkpointer_count(struct ftp_checkpointer *k)
 	k->stats.live_bytes = t.live_bytes;
 	k->stats.capacity_bytes = t.capacity_bytes;
 	k->stats.n_damaged = 0;
+	k->n_unreadable = 0;
 	for (uint32_t i = 0; i < t.n_records; i++) {
 		ftp_checkpoint_record_at(k->store, i, &state);
 		k->stats.n_damaged += state != FTP_CHECKPOINT_GOOD;
+		k->n_unreadable += state == FTP_CHECKPOINT_UNREADABLE;
 	}
 }
 
@@ -397,7 +399,7 @@ static bool take_event(struct ftp_checkpointer *k, uint64_t now_ns)
 	return true;
 }
 
-static bool begin_something(struct ftp_checkpointer *k)
+static bool begin_something(struct ftp_checkpointer *k, uint64_t now_ns)
 {
 	if (ftp_checkpointer_is_fetching(k)) {
 		ftp_checkpointer_fetch_next(k);
@@ -405,7 +407,7 @@ static bool begin_something(struct ftp_checkpointer *k)
 	}
 	if (k->put.step && !k->put.is_begun)
 		return begin(k);
-	return ftp_checkpointer_check(k);
+	return ftp_checkpointer_check(k, now_ns);
 }
 
 /* What a recovery asks for is older than a put under way, and training waits for it; a check can be
@@ -429,7 +431,7 @@ static bool go_on(struct ftp_checkpointer *k, uint64_t now_ns)
 	}
 	if (!ftp_checkpoint_is_busy(k->store)) {
 		k->looked_ns = k->moved_ns = now_ns;
-		return begin_something(k);
+		return begin_something(k, now_ns);
 	}
 	if (is_in_the_way(k))
 		ftp_checkpoint_cancel(k->store);

@@ -5,8 +5,12 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "runtime/base/clock.h"
 #include "runtime/base/log.h"
 #include "runtime/checkpointer_state.h"
+
+#define AGAIN_NS      (60 * FTP_NS_PER_S) /* as a coordinator tries again what has failed */
+#define AGAIN_MOST_NS (64 * AGAIN_NS)
 
 static bool has(const struct ftp_inventory *m, const struct ftp_checkpoint_name *name)
 {
@@ -186,19 +190,51 @@ void ftp_checkpointer_end_get(struct ftp_checkpointer *k, const struct ftp_check
 	ftp_checkpointer_fail_fetch(k, why);
 }
 
-bool ftp_checkpointer_check(struct ftp_checkpointer *k)
+/* A disk that refuses may do so for a moment only, and a recovery may have nothing else: but who
+ * asks it without end keeps it from what it does well. */
+static bool asks_again(struct ftp_checkpointer *k, uint64_t now_ns)
 {
-	if (k->is_checked)
+	if (!k->n_unreadable) {
+		k->again_ns = k->again_gap_ns = 0;
 		return false;
-	if (!ftp_checkpoint_check(k->store))
-		return true;
+	}
+	if (!k->again_gap_ns)
+		k->again_gap_ns = AGAIN_NS;
+	if (!k->again_ns)
+		k->again_ns = now_ns + k->again_gap_ns;
+	if (now_ns < k->again_ns)
+		return false;
+	if (k->again_gap_ns < AGAIN_MOST_NS)
+		k->again_gap_ns *= 2;
+	k->again_ns = now_ns + k->again_gap_ns;
+	k->is_checked = false;
+	ftp_checkpoint_look_again(k->store);
+	return true;
+}
+
+static void checked(struct ftp_checkpointer *k)
+{
+	uint64_t n_damaged = k->n_damaged;
+
 	k->is_checked = true;
 	ftp_checkpointer_count(k);
 	k->stats.n_changes++;
-	if (k->stats.n_damaged)
+	k->n_damaged = k->stats.n_damaged;
+	if (k->stats.n_damaged && k->stats.n_damaged != n_damaged)
 		ftp_log_warn("checkpoint: %s: %" PRIu64 " unit states are damaged, and not used; "
 			     "`ftpctl ckpt verify` shows them",
 			k->directory, k->stats.n_damaged);
+	else if (n_damaged && !k->stats.n_damaged)
+		ftp_log_info("checkpoint: %s: all unit states are whole again", k->directory);
+}
+
+bool ftp_checkpointer_check(struct ftp_checkpointer *k, uint64_t now_ns)
+{
+	if (k->is_checked && !asks_again(k, now_ns))
+		return false;
+	if (!ftp_checkpoint_check(k->store))
+		return true;
+	checked(k);
 	return false;
 }
 

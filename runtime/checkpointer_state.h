@@ -33,6 +33,10 @@ struct ftp_checkpointer {
 	bool is_open;		      /* what is in the store is known */
 	bool is_hung;		      /* the disk owes answers; nothing new is begun */
 	bool is_checked;	      /* nothing is left that nobody has read */
+	uint64_t n_damaged;	      /* of which a line was written */
+	uint32_t n_unreadable;	      /* states that the disk did not give when it was asked */
+	uint64_t again_ns;	      /* when it is asked for them again; 0: not known yet */
+	uint64_t again_gap_ns;	      /* after that; 0: the first one */
 	uint64_t looked_ns, moved_ns; /* at the disk; it answered, or owed nothing */
 	struct ftp_checkpointer_put put;
 	struct ftp_checkpointer_fetch fetch;
@@ -61,9 +65,9 @@ void ftp_checkpointer_end_get(struct ftp_checkpointer *k, const struct ftp_check
 /* What has not come does not come any more, if anything is waited for. */
 void ftp_checkpointer_fail_fetch(struct ftp_checkpointer *k, const char *why);
 
-/* Goes on with reading what nobody has read since the store was opened. true: there was something.
- */
-bool ftp_checkpointer_check(struct ftp_checkpointer *k);
+/* Goes on with reading what nobody has read since the store was opened, or what the disk has not
+ * given a while ago. true: there was something. */
+bool ftp_checkpointer_check(struct ftp_checkpointer *k, uint64_t now_ns);
 void ftp_checkpointer_end_check(struct ftp_checkpointer *k, const struct ftp_checkpoint_event *e);
 
 #endif

@@ -82,6 +82,15 @@ static uint32_t check_all(struct rig *r, uint32_t *n_damaged)
 	return n;
 }
 
+/* The disk gives nothing that is asked of it from now on. */
+static void refuse(struct rig *r)
+{
+	simulated_disk_fault(r->disk, (struct simulated_fault){.kind = SIMULATED_FAILS,
+					      .first = simulated_disk_n_ops(r->disk),
+					      .n = UINT64_MAX / 2,
+					      .error = EIO});
+}
+
 /* However much there is. */
 static void open__reads_no_record(void **state)
 {
@@ -135,6 +144,35 @@ static void check__damaged(void **state)
 	assert_int_equal(n_damaged, 1);
 	assert_int_equal(n_bad(&r), 1);
 	assert_int_equal(ftp_checkpoint_get(r.store, &name, &n_damaged), FTP_CHECKPOINT_ABSENT);
+	rig_close(&r);
+}
+
+/* Once more when it is asked to, and no more than that. */
+static void check__what_the_disk_refused(void **state)
+{
+	struct rig_set set = set_of(1, 10);
+	uint32_t n_damaged;
+	struct rig r = rig_new();
+
+	(void)state;
+	put(&r, set);
+	reopen(&r);
+	refuse(&r);
+	assert_int_equal(check_all(&r, &n_damaged), 3);
+	assert_int_equal(n_damaged, 0);
+	assert_int_equal(n_bad(&r), 3);
+	ftp_checkpoint_look_again(r.store);
+	assert_int_equal(check_all(&r, &n_damaged), 3);
+	assert_int_equal(n_bad(&r), 3);
+	simulated_disk_fault(r.disk, (struct simulated_fault){.kind = SIMULATED_NONE});
+	assert_int_equal(check_all(&r, &n_damaged), 0);
+	ftp_checkpoint_look_again(r.store);
+	assert_int_equal(n_bad(&r), 3); /* nobody believes them before */
+	assert_int_equal(check_all(&r, &n_damaged), 3);
+	assert_int_equal(n_bad(&r), 0);
+	ftp_checkpoint_look_again(r.store);
+	assert_int_equal(check_all(&r, &n_damaged), 0);
+	assert_true(rig_holds(&r, &set));
 	rig_close(&r);
 }
 
@@ -251,6 +289,7 @@ int main(void)
 		cmocka_unit_test(open__reads_no_record),
 		cmocka_unit_test(check__every_record_once),
 		cmocka_unit_test(check__damaged),
+		cmocka_unit_test(check__what_the_disk_refused),
 		cmocka_unit_test(put__again_what_was_not_read),
 		cmocka_unit_test(cancel__put),
 		cmocka_unit_test(cancel__get),

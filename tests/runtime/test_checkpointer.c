@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "runtime/base/clock.h"
 #include "tests/base/check.h"
 #include "tests/runtime/checkpointer_rig.h"
 
@@ -218,6 +219,66 @@ static void fetch__damaged(void **state)
 	rig_close(&r);
 }
 
+static void refuse(struct rig *r)
+{
+	simulated_disk_fault(r->disk, (struct simulated_fault){.kind = SIMULATED_FAILS,
+					      .first = simulated_disk_n_ops(r->disk),
+					      .n = UINT64_MAX / 2,
+					      .error = EIO});
+}
+
+static void turn_at(struct rig *r, uint64_t now_s)
+{
+	for (int i = 0; i < 20; i++)
+		while (ftp_checkpointer_turn(r->k, &r->told, now_s * FTP_NS_PER_S))
+			;
+}
+
+/* It may give it a while later, and the node tells of it again. */
+static void turn__asks_again_for_what_the_disk_refused(void **state)
+{
+	struct rig r;
+
+	(void)state;
+	rig_open(&r, simulated_disk_new(check_seed()));
+	rig_put(&r, 10);
+	rig_restart(&r);
+	refuse(&r);
+	assert_false(rig_fetch(&r, 2, 10));
+	assert_int_equal(rig_listed(&r, 10), r.model->n_units - 1);
+	simulated_disk_fault(r.disk, (struct simulated_fault){.kind = SIMULATED_NONE});
+	turn_at(&r, 1);
+	turn_at(&r, 60);
+	assert_int_equal(rig_listed(&r, 10), r.model->n_units - 1);
+	assert_int_equal(ftp_checkpointer_stats(r.k)->n_damaged, 1);
+	turn_at(&r, 61);
+	assert_int_equal(rig_listed(&r, 10), r.model->n_units);
+	assert_int_equal(ftp_checkpointer_stats(r.k)->n_damaged, 0);
+	rig_assert_fetched(&r, 2, 10);
+	rig_close(&r);
+}
+
+/* One that goes on to refuse is asked after 1, 2, 4, 8 and 16 minutes, and so on. */
+static void turn__does_not_ask_without_end(void **state)
+{
+	uint64_t n_changes;
+	struct rig r;
+
+	(void)state;
+	rig_open(&r, simulated_disk_new(check_seed()));
+	rig_put(&r, 10);
+	rig_restart(&r);
+	refuse(&r);
+	turn_at(&r, 0);
+	assert_int_equal(rig_listed(&r, 10), 0);
+	n_changes = ftp_checkpointer_stats(r.k)->n_changes;
+	for (uint64_t now_s = 1; now_s < 3600; now_s++)
+		turn_at(&r, now_s);
+	assert_int_equal(ftp_checkpointer_stats(r.k)->n_changes, n_changes + 5);
+	assert_int_equal(ftp_checkpointer_stats(r.k)->n_hung, 0);
+	rig_close(&r);
+}
+
 static void new__wiped(void **state)
 {
 	struct rig r;
@@ -348,6 +409,8 @@ int main(void)
 		cmocka_unit_test(turn__tells_when_there_is_room),
 		cmocka_unit_test(list__after_a_restart),
 		cmocka_unit_test(fetch__is_freed),
+		cmocka_unit_test(turn__asks_again_for_what_the_disk_refused),
+		cmocka_unit_test(turn__does_not_ask_without_end),
 		cmocka_unit_test(fetch__damaged),
 		cmocka_unit_test(turn__finds_what_is_damaged),
 		cmocka_unit_test(new__wiped),
