@@ -1,6 +1,7 @@
 #include "tests/runtime/simulated_disk.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -34,6 +35,7 @@ struct simulated_disk {
 	uint32_t n_waiting;
 	uint64_t key, n_draws, n_ops, capacity;
 	struct simulated_fault fault;
+	_Atomic bool is_mended; /* by another thread, which this one has not looked at yet */
 	unsigned left_out;
 };
 
@@ -246,12 +248,21 @@ static int64_t execute_faulty(struct simulated_disk *d, const struct ftp_disk_op
 	return -d->fault.error;
 }
 
+static void look_at_mended(struct simulated_disk *d)
+{
+	if (atomic_load_explicit(&d->is_mended, memory_order_relaxed) &&
+		atomic_exchange(&d->is_mended, false))
+		d->fault.kind = SIMULATED_NONE;
+}
+
 static void submit(struct ftp_disk *seam, const struct ftp_disk_op *op)
 {
 	struct simulated_disk *d = (struct simulated_disk *)seam;
-	bool is_faulty = d->fault.kind && d->n_ops - d->fault.first < d->fault.n;
 	struct waiting *w = &d->waiting[d->n_waiting];
+	bool is_faulty;
 
+	look_at_mended(d);
+	is_faulty = d->fault.kind && d->n_ops - d->fault.first < d->fault.n;
 	ftp_assert(d->n_waiting < FTP_DISK_N_BUFFERS && op->file < FTP_DISK_MAX_FILES);
 	ftp_assert(op->offset % FTP_DISK_BLOCK == 0 && op->bytes % FTP_DISK_BLOCK == 0);
 	ftp_assert(op->buffer_offset + op->bytes <= FTP_DISK_BUFFER_BYTES);
@@ -285,6 +296,7 @@ static int reap(
 	uint32_t i;
 
 	(void)timeout_ns;
+	look_at_mended(d);
 	if (!d->n_waiting || max < 1)
 		return 0;
 	i = (uint32_t)draw(d, d->n_waiting);
@@ -350,6 +362,11 @@ struct ftp_disk *simulated_disk_seam(struct simulated_disk *d)
 void simulated_disk_fault(struct simulated_disk *d, struct simulated_fault fault)
 {
 	d->fault = fault;
+}
+
+void simulated_disk_mend(struct simulated_disk *d)
+{
+	d->is_mended = true;
 }
 
 void simulated_disk_capacity(struct simulated_disk *d, uint64_t bytes)
@@ -423,10 +440,8 @@ struct simulated_disk *simulated_disk_after_kill(const struct simulated_disk *d,
 	simulated_image_copy(&after->durable, &d->durable);
 	simulated_image_copy(&after->now, &d->now);
 	for (uint32_t i = 0; i < d->n_items; i++) {
-		struct item *item = add_item(after, d->items[i].kind, d->items[i].file);
-
-		*item = d->items[i];
-		item->is_completed = true;
+		*add_item(after, d->items[i].kind, d->items[i].file) = d->items[i];
+		after->items[i].is_completed = true;
 	}
 	after->left_out = d->left_out;
 	return after;

@@ -1,7 +1,7 @@
 /* A disk in memory that loses power. What was written and not synced may be there afterwards or
  * not, sector by sector, in any order; so may files that were created or removed. A sync covers
  * what had completed when it was submitted, no more. Completions come in any order, drawn from a
- * seed.
+ * seed. One thread at a time, but where it says otherwise.
  *
  * Faults: any operation by its number, errors, short writes, a full disk, late completions; and
  * switches that leave out one kind of sync, with which a protocol must be seen to fail. */
@@ -43,6 +43,7 @@ void simulated_disk_free(struct simulated_disk *d);
 struct ftp_disk *simulated_disk_seam(struct simulated_disk *d);
 
 void simulated_disk_fault(struct simulated_disk *d, struct simulated_fault fault);
+void simulated_disk_mend(struct simulated_disk *d); /* no fault any more; any thread */
 void simulated_disk_capacity(struct simulated_disk *d, uint64_t bytes); /* 0: no limit */
 void simulated_disk_leave_out(struct simulated_disk *d, unsigned syncs);
 uint64_t simulated_disk_n_ops(const struct simulated_disk *d);

@@ -123,7 +123,7 @@ static void prepare__halted_while_the_disk_hangs(void **state)
 	rig_wait(&r, has_halted);
 	assert_string_equal(r.nodes[0].refusal[FTP_CALL_HALT], "");
 	assert_non_null(strstr(r.nodes[0].refusal[FTP_CALL_PREPARE], "n2 is gone"));
-	simulated_disk_fault(disk, (struct simulated_fault){.kind = SIMULATED_NONE});
+	simulated_disk_mend(disk);
 	begin_recovery(&r);
 	rig_wait(&r, has_prepared);
 	assert_string_equal(r.nodes[0].refusal[FTP_CALL_PREPARE], "");
