@@ -120,15 +120,23 @@ static bool await(struct ftp_checkpointer *k, struct ftp_checkpoint_event *e)
 	return !k->is_hung;
 }
 
+/* How much longer an answer is waited for: not at all from a disk that owes it for long already. */
+static uint64_t patience_left_ns(const struct ftp_checkpointer *k)
+{
+	uint64_t owed_ns = k->looked_ns - k->moved_ns;
+	uint64_t patience_ns = k->spec.patience_ns ? k->spec.patience_ns : FREE_NS;
+
+	return k->is_hung || owed_ns > patience_ns ? 0 : patience_ns - owed_ns;
+}
+
 static bool is_still(struct ftp_checkpointer *k)
 {
-	uint64_t deadline_ns =
-		ftp_clock_now_ns() + (k->spec.patience_ns ? k->spec.patience_ns : FREE_NS);
+	uint64_t deadline_ns = ftp_clock_now_ns() + patience_left_ns(k);
 
 	while (k->store && !ftp_checkpoint_is_still(k->store)) {
-		if (ftp_clock_now_ns() > deadline_ns)
-			return false;
 		ftp_checkpoint_turn(k->store, k->disk, 0, LOOK_EVERY_NS);
+		if (ftp_clock_now_ns() > deadline_ns)
+			return ftp_checkpoint_is_still(k->store);
 	}
 	return true;
 }
@@ -141,6 +149,9 @@ static void close_store(struct ftp_checkpointer *k)
 		ftp_checkpoint_free(k->store);
 		if (k->disk)
 			k->disk->ops->free(k->disk);
+	} else {
+		ftp_log_warn("checkpoint: %s: the disk still owes answers, and is left so",
+			k->directory);
 	}
 	k->store = NULL;
 	k->disk = NULL;
@@ -270,6 +281,10 @@ void ftp_checkpointer_free(struct ftp_checkpointer *k)
 	if (!k)
 		return;
 	ftp_checkpointer_fetch_end(k);
+	if (k->put.step)
+		ftp_log_info("checkpoint: the node ends before the snapshot after step %" PRIu64
+			     " is known to be on this disk",
+			k->put.step);
 	close_store(k);
 	unpin(k);
 	free(k->directory);

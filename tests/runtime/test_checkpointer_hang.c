@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "runtime/base/clock.h"
+#include "runtime/checkpointer_state.h"
 #include "tests/base/check.h"
 #include "tests/runtime/checkpointer_rig.h"
 
@@ -368,6 +369,71 @@ static void new__hung_then_fails(void **state)
 	rig_close(&r);
 }
 
+/* The node ends with what the disk owes; returns the milliseconds that it takes. Its store lives on
+ * until the disk has answered. */
+static uint64_t end_owing(struct rig *r)
+{
+	struct ftp_checkpoint *store = r->k->store;
+	uint64_t took_ns = ftp_clock_now_ns();
+
+	rig_end(r);
+	took_ns = ftp_clock_now_ns() - took_ns;
+	assert_false(ftp_checkpoint_is_still(store));
+	answer(r);
+	while (!ftp_checkpoint_is_still(store))
+		ftp_checkpoint_turn(store, simulated_disk_seam(r->disk), 0, 0);
+	ftp_checkpoint_free(store);
+	simulated_disk_free(r->disk);
+	ftp_model_free(r->model);
+	return took_ns / FTP_NS_PER_MS;
+}
+
+static void begin_put_on_hung(struct rig *r)
+{
+	rig_open(r, simulated_disk_new(check_seed()));
+	rig_put(r, 10);
+	hang(r);
+	rig_hold_all(r, 20);
+	rig_ask(r, 20, 10);
+}
+
+/* That it hangs is known: nobody waits for it once more. */
+static void free__hung(void **state)
+{
+	struct rig r;
+
+	(void)state;
+	begin_put_on_hung(&r);
+	turn_slowly(&r, FTP_NS_PER_S);
+	assert_int_equal(ftp_checkpointer_stats(r.k)->n_hung, 1);
+	assert_in_range(end_owing(&r), 0, 1000);
+}
+
+/* Nor for one that may be slow, but has not answered for as long as it would be waited for. */
+static void free__owed_for_long(void **state)
+{
+	struct rig r;
+
+	(void)state;
+	begin_put_on_hung(&r);
+	for (uint64_t i = 2; i < 24; i++)
+		ftp_checkpointer_turn(r.k, &r.told, i * FTP_NS_PER_S / 2);
+	assert_int_equal(ftp_checkpointer_stats(r.k)->n_hung, 0);
+	assert_in_range(end_owing(&r), 0, 1000);
+}
+
+/* One that has just begun may answer. */
+static void free__owed_for_a_moment(void **state)
+{
+	struct rig r;
+
+	(void)state;
+	begin_put_on_hung(&r);
+	for (uint64_t i = 2; i < 12; i++)
+		ftp_checkpointer_turn(r.k, &r.told, i * FTP_NS_PER_S / 2);
+	assert_in_range(end_owing(&r), 200, 2000);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -384,6 +450,9 @@ int main(void)
 		cmocka_unit_test(new__hung_then_fails),
 		cmocka_unit_test(open__hangs_at_the_directory),
 		cmocka_unit_test(open__lacks_direct_access),
+		cmocka_unit_test(free__hung),
+		cmocka_unit_test(free__owed_for_long),
+		cmocka_unit_test(free__owed_for_a_moment),
 	};
 
 	check_seed();
