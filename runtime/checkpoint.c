@@ -165,6 +165,11 @@ void ftp_checkpoint_note(struct ftp_checkpoint *c, const struct ftp_disk_op *op,
 	if (c->error)
 		return;
 	c->error_file = op->file;
+	if (error == -ESTALE) {
+		c->error = ftp_error_set(&c->error_text, ESTALE,
+			"%s was removed while it was in use", file_name(c, op, name));
+		return;
+	}
 	if (op->bytes)
 		snprintf(part, sizeof(part), " (%u bytes at %llu)", op->bytes,
 			(unsigned long long)op->offset);

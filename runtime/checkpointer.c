@@ -10,13 +10,11 @@
 #include "runtime/base/log.h"
 #include "runtime/checkpointer_state.h"
 
-#define OPS_A_TURN  4 /* of at most a buffer each: copied in some 0.1 ms together */
-#define AWAIT_NS    (10 * FTP_NS_PER_S) /* for an answer, while the node waits for it */
-#define HUNG_NS	    (30 * FTP_NS_PER_S) /* while it does not */
-#define LOOK_GAP_NS FTP_NS_PER_S	/* who has not looked cannot say that nothing came */
-#define FREE_NS	    (5 * FTP_NS_PER_S)
-/* The operations of a process that was killed may hold its lock a little longer than it lived. */
-#define LOCK_NS	      (2 * FTP_NS_PER_S)
+#define OPS_A_TURN    4 /* of at most a buffer each: copied in some 0.1 ms together */
+#define AWAIT_NS      (10 * FTP_NS_PER_S) /* for an answer, while the node waits for it */
+#define HUNG_NS	      (30 * FTP_NS_PER_S) /* while it does not */
+#define LOOK_GAP_NS   FTP_NS_PER_S	  /* who has not looked cannot say that nothing came */
+#define FREE_NS	      (5 * FTP_NS_PER_S)
 #define LOOK_EVERY_NS (10 * FTP_NS_PER_MS)
 
 bool ftp_checkpointer_can(const struct ftp_checkpointer *k)
@@ -60,12 +58,6 @@ static void tell(struct ftp_checkpointer *k, const char *text)
 	unpin(k);
 }
 
-static void set_usable(struct ftp_checkpointer *k, bool is_usable)
-{
-	k->stats.is_usable = is_usable;
-	k->stats.n_changes++;
-}
-
 /* What it owes goes to its own buffers, if it ever comes: nobody waits for it, and the states of a
  * put are free. */
 static void hang(struct ftp_checkpointer *k, uint64_t waited_ns)
@@ -76,7 +68,7 @@ static void hang(struct ftp_checkpointer *k, uint64_t waited_ns)
 		k->why.text);
 	k->is_hung = true;
 	k->stats.n_hung++;
-	set_usable(k, false);
+	ftp_checkpointer_set_usable(k, false);
 	ftp_checkpoint_cancel(k->store);
 	ftp_checkpointer_fail_fetch(k, k->why.text);
 	if (k->put.step)
@@ -88,7 +80,7 @@ static void recover(struct ftp_checkpointer *k)
 	ftp_log_info("checkpoint: %s: the disk answers again", k->directory);
 	k->is_hung = false;
 	if (k->is_open)
-		set_usable(k, true);
+		ftp_checkpointer_set_usable(k, true);
 	else
 		ftp_error_set(&k->why, EAGAIN, "what is on the disk is being looked at");
 }
@@ -112,8 +104,7 @@ static bool look_at(struct ftp_checkpointer *k, uint32_t max_ops, uint64_t timeo
 	return moved;
 }
 
-/* Until the event of what is under way. false: it is hung. */
-static bool await(struct ftp_checkpointer *k, struct ftp_checkpoint_event *e)
+bool ftp_checkpointer_await(struct ftp_checkpointer *k, struct ftp_checkpoint_event *e)
 {
 	while (!k->is_hung && !ftp_checkpoint_event(k->store, e))
 		look_at(k, FTP_DISK_N_BUFFERS, LOOK_EVERY_NS, AWAIT_NS, ftp_clock_now_ns());
@@ -156,124 +147,16 @@ static void close_store(struct ftp_checkpointer *k)
 	k->store = NULL;
 	k->disk = NULL;
 	k->is_open = false;
-	set_usable(k, false);
+	ftp_checkpointer_set_usable(k, false);
 }
 
-static void give_up(struct ftp_checkpointer *k)
+void ftp_checkpointer_give_up(struct ftp_checkpointer *k)
 {
 	ftp_checkpointer_fail_fetch(k, k->why.text);
 	close_store(k);
 	ftp_log_warn("checkpoint: %s: %s: nothing is written to disk", k->directory, k->why.text);
 	if (k->put.step)
 		tell(k, k->why.text);
-}
-
-void ftp_checkpointer_count(struct ftp_checkpointer *k)
-{
-	struct ftp_checkpoint_totals t;
-	enum ftp_checkpoint_record_state state;
-
-	ftp_checkpoint_totals(k->store, &t);
-	k->stats.live_bytes = t.live_bytes;
-	k->stats.capacity_bytes = t.capacity_bytes;
-	k->stats.n_damaged = 0;
-	k->n_unreadable = 0;
-	for (uint32_t i = 0; i < t.n_records; i++) {
-		ftp_checkpoint_record_at(k->store, i, &state);
-		k->stats.n_damaged += state != FTP_CHECKPOINT_GOOD;
-		k->n_unreadable += state == FTP_CHECKPOINT_UNREADABLE;
-	}
-}
-
-static void say_what_is_there(struct ftp_checkpointer *k)
-{
-	struct ftp_checkpoint_totals t;
-
-	set_usable(k, true);
-	ftp_checkpointer_count(k);
-	ftp_checkpoint_totals(k->store, &t);
-	ftp_log_info("checkpoint: %s: %s%s%s; %u unit states of %.1f MB are there", k->directory,
-		k->stats.mode.engine, k->stats.mode.is_direct ? ", past the page cache" : "",
-		k->stats.mode.has_registered_buffers ? ", registered buffers" : "", t.n_records,
-		(double)t.live_bytes / 1e6);
-	if (t.slots[0] == FTP_CHECKPOINT_SLOT_TORN && t.slots[1] == FTP_CHECKPOINT_SLOT_TORN)
-		ftp_log_warn("checkpoint: %s: no manifest is whole: what was there is lost",
-			k->directory);
-}
-
-static void opened(struct ftp_checkpointer *k, const struct ftp_checkpoint_event *e)
-{
-	k->stats.mode = k->disk->mode;
-	k->is_open = e->outcome == FTP_CHECKPOINT_DONE;
-	k->stats.lacks_direct =
-		k->is_open && k->direct == FTP_DIRECT_ON && !k->stats.mode.is_direct;
-	if (!k->is_open || k->stats.lacks_direct) {
-		ftp_error_set(&k->why, EIO, "%s",
-			k->is_open ? "checkpoint.direct is on, but the file system has no direct "
-				     "access (O_DIRECT): set it to auto"
-				   : e->text);
-		give_up(k);
-		return;
-	}
-	if (k->direct != FTP_DIRECT_OFF && !k->stats.mode.is_direct)
-		ftp_log_warn("checkpoint: %s: the file system has no direct access (O_DIRECT): "
-			     "writes go through the page cache",
-			k->directory);
-	say_what_is_there(k);
-}
-
-static bool is_locked(const struct ftp_checkpoint_event *e)
-{
-	return e->outcome == FTP_CHECKPOINT_IO_ERROR && e->error == -EBUSY;
-}
-
-/* By its manifest, so that a node with however much on however slow a disk can join. The answers of
- * one that is hung are taken when they come. */
-static void open_store(struct ftp_checkpointer *k)
-{
-	const struct ftp_checkpoint_spec spec = {.keep = k->spec.config->keep,
-		.max_bytes = k->spec.config->max_bytes,
-		.depth = FTP_CHECKPOINT_READ_MANIFEST};
-	uint64_t begin_ns = ftp_clock_now_ns();
-	struct ftp_checkpoint_event e;
-
-	for (;;) {
-		int rc = ftp_checkpoint_new(&k->store, &spec, k->disk);
-
-		k->looked_ns = k->moved_ns = ftp_clock_now_ns();
-		if (rc) {
-			ftp_error_set(&k->why, -rc, "%s", strerror(-rc));
-			give_up(k);
-			return;
-		}
-		if (!await(k, &e))
-			return;
-		if (!is_locked(&e) || ftp_clock_now_ns() > begin_ns + LOCK_NS)
-			break;
-		ftp_checkpoint_free(k->store);
-		ftp_clock_sleep_ns(LOOK_EVERY_NS);
-	}
-	opened(k, &e);
-}
-
-struct ftp_checkpointer *ftp_checkpointer_new(const struct ftp_checkpointer_spec *spec)
-{
-	struct ftp_checkpointer *k = calloc(1, sizeof(*k));
-
-	ftp_assert(k);
-	k->spec = *spec;
-	k->disk = spec->disk;
-	k->direct = spec->config->direct;
-	k->directory = strdup(spec->directory);
-	ftp_assert(k->directory);
-	if (k->disk) {
-		k->stats.mode = k->disk->mode;
-		open_store(k);
-	} else {
-		ftp_error_set(&k->why, EIO, "%s", spec->why);
-		give_up(k);
-	}
-	return k;
 }
 
 void ftp_checkpointer_free(struct ftp_checkpointer *k)
@@ -289,14 +172,6 @@ void ftp_checkpointer_free(struct ftp_checkpointer *k)
 	unpin(k);
 	free(k->directory);
 	free(k);
-}
-
-void ftp_checkpointer_claim(struct ftp_checkpointer *k, uint64_t run)
-{
-	if (!k->store || ftp_checkpoint_claim(k->store, run))
-		return;
-	ftp_error_set(&k->why, EEXIST, "it is another run's");
-	give_up(k);
 }
 
 /* Of each unit of the step the state of the newest term, pinned until it is put. */
@@ -370,21 +245,35 @@ static bool begin(struct ftp_checkpointer *k)
 	return true;
 }
 
-static void end_put(
-	struct ftp_checkpointer *k, const struct ftp_checkpoint_event *e, uint64_t now_ns)
+/* A file has no name any more, or the directory takes no other one. */
+static bool leads_nowhere(const struct ftp_checkpoint_event *e)
+{
+	return e->error == -ESTALE || e->error == -ENOENT;
+}
+
+static void fail_put(struct ftp_checkpointer *k, const struct ftp_checkpoint_event *e)
 {
 	char text[256];
 
+	snprintf(text, sizeof(text), "%s: %s", ftp_checkpoint_outcome_name(e->outcome), e->text);
+	tell(k, text);
+	if (leads_nowhere(e))
+		ftp_checkpointer_open_anew(k);
+}
+
+static void end_put(
+	struct ftp_checkpointer *k, const struct ftp_checkpoint_event *e, uint64_t now_ns)
+{
 	ftp_checkpointer_count(k);
 	if (!k->put.is_begun) { /* the disk was hung, and it was told */
 		k->stats.n_changes++;
+		if (leads_nowhere(e))
+			ftp_checkpointer_open_anew(k);
 		return;
 	}
 	k->stats.n_puts[e->outcome]++;
 	if (e->outcome != FTP_CHECKPOINT_DONE) {
-		snprintf(text, sizeof(text), "%s: %s", ftp_checkpoint_outcome_name(e->outcome),
-			e->text);
-		tell(k, text);
+		fail_put(k, e);
 		return;
 	}
 	k->stats.step = k->put.step;
@@ -404,7 +293,7 @@ static bool take_event(struct ftp_checkpointer *k, uint64_t now_ns)
 	if (!ftp_checkpoint_event(k->store, &e))
 		return false;
 	if (e.activity == FTP_CHECKPOINT_OPEN)
-		opened(k, &e);
+		ftp_checkpointer_opened(k, &e);
 	else if (e.activity == FTP_CHECKPOINT_PUT)
 		end_put(k, &e, now_ns);
 	else if (e.activity == FTP_CHECKPOINT_GET)

@@ -1,5 +1,5 @@
-/* What the parts of the checkpointer share: checkpointer.c opens and puts, checkpointer_read.c
- * gives back what is there. */
+/* What the parts of the checkpointer share: checkpointer_open.c opens, checkpointer.c puts,
+ * checkpointer_read.c gives back what is there. */
 #ifndef FTP_RUNTIME_CHECKPOINTER_STATE_H
 #define FTP_RUNTIME_CHECKPOINTER_STATE_H
 
@@ -27,6 +27,8 @@ struct ftp_checkpointer {
 	struct ftp_checkpointer_spec spec;
 	char *directory;
 	enum ftp_config_direct direct;
+	uint32_t keep;		      /* as configured */
+	uint64_t max_bytes, run;      /* run 0: not known yet */
 	struct ftp_disk *disk;	      /* NULL: none */
 	struct ftp_checkpoint *store; /* NULL: of no use, why says why */
 	struct ftp_error why;	      /* also of what is hung */
@@ -47,8 +49,25 @@ struct ftp_checkpointer {
 	struct ftp_checkpointer_stats stats;
 };
 
+static inline void ftp_checkpointer_set_usable(struct ftp_checkpointer *k, bool is_usable)
+{
+	k->stats.is_usable = is_usable;
+	k->stats.n_changes++;
+}
+
 /* There is a disk that answers, and what is on it is known. */
 bool ftp_checkpointer_can(const struct ftp_checkpointer *k);
+
+/* Until the event of what is under way. false: it is hung. */
+bool ftp_checkpointer_await(struct ftp_checkpointer *k, struct ftp_checkpoint_event *e);
+/* The disk is of no use, why says why. */
+void ftp_checkpointer_give_up(struct ftp_checkpointer *k);
+
+/* checkpointer_open.c: the end of opening. */
+void ftp_checkpointer_opened(struct ftp_checkpointer *k, const struct ftp_checkpoint_event *e);
+/* What is open leads nowhere any more; the store is idle. What is there is known some turns later.
+ */
+void ftp_checkpointer_open_anew(struct ftp_checkpointer *k);
 
 /* What the store holds now, into stats. */
 void ftp_checkpointer_count(struct ftp_checkpointer *k);

@@ -32,17 +32,19 @@ struct ftp_disk_entry {
 };
 
 enum ftp_disk_op_kind {
-	FTP_DISK_ATTACH,   /* the first of all, alone: the directory is made where there is none, in
-			      one that may be missing too, opened, and locked unless it is only read;
-			      result: whether access is direct; -EBUSY: another process has it. May
-			      be tried again when it has failed */
-	FTP_DISK_LIST,	   /* result: entries there are; those of longer names are left out */
-	FTP_DISK_OPEN,	   /* name as file, which is no other one any more; result: its size */
-	FTP_DISK_CREATE,   /* the same, made empty where there is none */
-	FTP_DISK_READ,	   /* result: bytes, fewer at the end of the file or for no reason */
-	FTP_DISK_WRITE,	   /* the same */
-	FTP_DISK_SYNC,	   /* what was written to file is durable, its size included */
-	FTP_DISK_SYNC_DIR, /* creations and removals are durable */
+	FTP_DISK_ATTACH, /* the first of all, alone: the directory is made where there is none, in
+			    one that may be missing too, opened, and locked unless it is only read;
+			    result: whether access is direct; -EBUSY: another process has it. May
+			    be tried again when it has failed, or when the directory was removed:
+			    what was open is closed */
+	FTP_DISK_LIST,	 /* result: entries there are; those of longer names are left out */
+	FTP_DISK_OPEN,	 /* name as file, which is no other one any more; result: its size */
+	FTP_DISK_CREATE, /* the same, made empty where there is none */
+	FTP_DISK_READ,	 /* result: bytes, fewer at the end of the file or for no reason */
+	FTP_DISK_WRITE,	 /* the same */
+	FTP_DISK_SYNC,	 /* what was written to file is durable, its size included; -ESTALE: it was
+			    removed by others, and no process will find it again */
+	FTP_DISK_SYNC_DIR, /* creations and removals are durable; -ESTALE as well */
 	FTP_DISK_REMOVE,   /* name, open as file; file is free, whatever the result */
 	FTP_DISK_N_KINDS,
 };

@@ -35,8 +35,17 @@ void ftp_disk_files_init(
 		f->fd[i] = -1;
 }
 
+void ftp_disk_files_close(struct ftp_disk_files *f, uint32_t file)
+{
+	if (f->fd[file] >= 0)
+		close(f->fd[file]);
+	f->fd[file] = -1;
+}
+
 static void detach(struct ftp_disk_files *f)
 {
+	for (uint32_t i = 0; i < FTP_DISK_MAX_FILES; i++)
+		ftp_disk_files_close(f, i);
 	if (f->dir >= 0)
 		close(f->dir);
 	f->dir = -1;
@@ -44,9 +53,6 @@ static void detach(struct ftp_disk_files *f)
 
 void ftp_disk_files_deinit(struct ftp_disk_files *f)
 {
-	for (int i = 0; i < FTP_DISK_MAX_FILES; i++)
-		if (f->fd[i] >= 0)
-			close(f->fd[i]);
 	detach(f);
 	free(f->path);
 }
@@ -93,13 +99,6 @@ int ftp_disk_files_open_flags(const struct ftp_disk_files *f, enum ftp_disk_op_k
 {
 	return O_CLOEXEC | O_NOFOLLOW | (f->is_read_only ? O_RDONLY : O_RDWR) |
 	       (kind == FTP_DISK_CREATE ? O_CREAT : 0) | (f->is_direct ? O_DIRECT : 0);
-}
-
-void ftp_disk_files_close(struct ftp_disk_files *f, uint32_t file)
-{
-	if (f->fd[file] >= 0)
-		close(f->fd[file]);
-	f->fd[file] = -1;
 }
 
 int64_t ftp_disk_files_adopt(struct ftp_disk_files *f, uint32_t file, int fd)
@@ -168,17 +167,34 @@ static int64_t do_write(struct ftp_disk_files *f, const struct ftp_disk_op *op, 
 	return n < 0 ? -errno : n;
 }
 
+static int64_t synced(int fd)
+{
+	struct stat st;
+
+	return !fstat(fd, &st) && !st.st_nlink ? -ESTALE : 0;
+}
+
+int64_t ftp_disk_files_synced(const struct ftp_disk_files *f, uint32_t file)
+{
+	return synced(f->fd[file]);
+}
+
+int64_t ftp_disk_files_synced_dir(const struct ftp_disk_files *f)
+{
+	return synced(f->dir);
+}
+
 static int64_t do_sync(struct ftp_disk_files *f, const struct ftp_disk_op *op, uint8_t *buffers)
 {
 	(void)buffers;
-	return fdatasync(f->fd[op->file]) ? -errno : 0;
+	return fdatasync(f->fd[op->file]) ? -errno : synced(f->fd[op->file]);
 }
 
 static int64_t do_sync_dir(struct ftp_disk_files *f, const struct ftp_disk_op *op, uint8_t *buffers)
 {
 	(void)op;
 	(void)buffers;
-	return fsync(f->dir) ? -errno : 0;
+	return fsync(f->dir) ? -errno : synced(f->dir);
 }
 
 static int64_t do_remove(struct ftp_disk_files *f, const struct ftp_disk_op *op, uint8_t *buffers)

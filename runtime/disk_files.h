@@ -27,6 +27,11 @@ int ftp_disk_files_open_flags(const struct ftp_disk_files *f, enum ftp_disk_op_k
 int64_t ftp_disk_files_adopt(struct ftp_disk_files *f, uint32_t file, int fd);
 void ftp_disk_files_close(struct ftp_disk_files *f, uint32_t file);
 
+/* What SYNC has to say once the file's bytes are durable: 0, or -ESTALE as it has no name any more.
+ * This does not wait for the disk either. */
+int64_t ftp_disk_files_synced(const struct ftp_disk_files *f, uint32_t file);
+int64_t ftp_disk_files_synced_dir(const struct ftp_disk_files *f);
+
 #define FTP_DISK_FILES_MODE 0600 /* of a file that is made */
 
 /* The whole operation; its result. buffers: of the disk. */

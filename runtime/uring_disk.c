@@ -136,6 +136,10 @@ static struct ftp_disk_completion land(struct uring_disk *d, const struct io_uri
 
 	if (opens && result >= 0)
 		result = ftp_disk_files_adopt(&d->files, f->op.file, cqe->res);
+	if (f->op.kind == FTP_DISK_SYNC && !result)
+		result = ftp_disk_files_synced(&d->files, f->op.file);
+	if (f->op.kind == FTP_DISK_SYNC_DIR && !result)
+		result = ftp_disk_files_synced_dir(&d->files);
 	f->is_taken = false;
 	d->n_in_flight--;
 	return (struct ftp_disk_completion){.tag = f->op.tag, .result = result};

@@ -16,7 +16,7 @@ static void add_places(struct rig *r)
 	ftp_snapshots_adopt(r->store, places);
 }
 
-void rig_begin(struct rig *r, struct simulated_disk *disk)
+void rig_begin_on(struct rig *r, struct ftp_disk *disk)
 {
 	struct ftp_checkpointer_spec spec = {.why = "no such disk",
 		.directory = "test",
@@ -28,12 +28,17 @@ void rig_begin(struct rig *r, struct simulated_disk *disk)
 	assert_int_equal(ftp_region_new(&r->region, 64 << 20, &err), 0);
 	r->store = ftp_snapshots_new();
 	add_places(r);
-	r->disk = disk;
-	spec.disk = disk ? simulated_disk_seam(disk) : NULL;
+	spec.disk = disk;
 	spec.snapshots = r->store;
 	spec.region = r->region;
 	r->k = ftp_checkpointer_new(&spec);
 	ftp_checkpointer_claim(r->k, RUN);
+}
+
+void rig_begin(struct rig *r, struct simulated_disk *disk)
+{
+	r->disk = disk;
+	rig_begin_on(r, disk ? simulated_disk_seam(disk) : NULL);
 }
 
 void rig_end(struct rig *r)
@@ -61,7 +66,7 @@ void rig_restart_hung(struct rig *r, uint64_t n)
 	rig_begin(r, next);
 }
 
-void rig_open(struct rig *r, struct simulated_disk *disk)
+static void init(struct rig *r)
 {
 	const struct ftp_model_spec spec = {.name = "lenet5", .width = 1, .activations = true};
 	struct ftp_error err;
@@ -69,7 +74,18 @@ void rig_open(struct rig *r, struct simulated_disk *disk)
 	memset(r, 0, sizeof(*r));
 	r->config.keep = 2;
 	assert_int_equal(ftp_model_new(&r->model, &spec, &err), 0);
+}
+
+void rig_open(struct rig *r, struct simulated_disk *disk)
+{
+	init(r);
 	rig_begin(r, disk);
+}
+
+void rig_open_on(struct rig *r, struct ftp_disk *disk)
+{
+	init(r);
+	rig_begin_on(r, disk);
 }
 
 void rig_close(struct rig *r)

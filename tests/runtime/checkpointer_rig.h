@@ -1,5 +1,5 @@
-/* A node's checkpoint on a simulated disk, with the test in the place of its worker. The model is
- * lenet5; byte by byte a state follows from its unit and step. */
+/* A node's checkpoint, on a simulated disk but where another is given, with the test in the place
+ * of its worker. The model is lenet5; byte by byte a state follows from its unit and step. */
 #ifndef FTP_TESTS_CHECKPOINTER_RIG_H
 #define FTP_TESTS_CHECKPOINTER_RIG_H
 
@@ -23,9 +23,11 @@ struct rig {
 
 /* disk is taken; NULL: none. */
 void rig_open(struct rig *r, struct simulated_disk *disk);
+void rig_open_on(struct rig *r, struct ftp_disk *disk); /* any one */
 void rig_close(struct rig *r);
 /* A node's process begins, with nothing in its store; and ends. */
 void rig_begin(struct rig *r, struct simulated_disk *disk);
+void rig_begin_on(struct rig *r, struct ftp_disk *disk); /* any disk, taken */
 void rig_end(struct rig *r);
 /* kill -9, and another process: its files are there. */
 void rig_restart(struct rig *r);

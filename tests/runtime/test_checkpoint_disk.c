@@ -109,6 +109,46 @@ static void checkpoint__on_real_disks(void **state)
 	}
 }
 
+/* Nobody would find again what is put into files that have no name. */
+static void check_removed(const struct disk_kind *kind, const char *what)
+{
+	struct ftp_disk *d = kind->is_real ? disk_open(kind) : NULL;
+	static uint8_t bytes[BYTES];
+	struct ftp_checkpoint *c;
+	char command[64];
+
+	if (!d)
+		return;
+	c = open_store(d);
+	for (uint64_t step = 1; step <= 2; step++)
+		assert_int_equal(put(c, d, step, bytes), FTP_CHECKPOINT_DONE);
+	snprintf(command, sizeof(command), "rm -r %s%s", disk_directory, what);
+	assert_int_equal(system(command), 0);
+	assert_int_equal(put(c, d, 3, bytes), FTP_CHECKPOINT_IO_ERROR); /* in the place of 1 */
+	ftp_checkpoint_free(c);
+	c = open_store(d); /* on the same disk: the directory is made again */
+	assert_int_equal(get(c, 3, bytes), FTP_CHECKPOINT_ABSENT);
+	assert_int_equal(put(c, d, 4, bytes), FTP_CHECKPOINT_DONE);
+	ftp_checkpoint_free(c);
+	d->ops->free(d);
+	d = disk_open(&disk_kinds[DISK_PLAIN]);
+	c = open_store(d);
+	check_get(c, d, 4, bytes);
+	ftp_checkpoint_free(c);
+	d->ops->free(d);
+	remove_files();
+}
+
+static void checkpoint__removed(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < N_DISK_KINDS; i++) {
+		check_removed(&disk_kinds[i], "");
+		check_removed(&disk_kinds[i], "/manifest");
+		check_removed(&disk_kinds[i], "/segment-00000000");
+	}
+}
+
 /* RLIMIT_FSIZE makes the kernel's own error of a write, EFBIG, in the middle of a new segment. */
 static void checkpoint__file_may_not_grow(void **state)
 {
@@ -201,6 +241,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(checkpoint__on_real_disks),
+		cmocka_unit_test(checkpoint__removed),
 		cmocka_unit_test(checkpoint__file_may_not_grow),
 		cmocka_unit_test(checkpoint__full_file_system),
 		cmocka_unit_test(open__memlock),
