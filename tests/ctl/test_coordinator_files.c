@@ -1,6 +1,7 @@
 /* What a coordinator finds in its run's directory, and writes there. */
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "ctl/coordinator_files.h"
@@ -237,6 +238,44 @@ static void do__broken_disk(void **state)
 	forget(&disk);
 }
 
+static int sync_error; /* of the next one; 0: none */
+static int n_syncs;
+
+/* It takes the C library's place: no file system fails this when it is told to. */
+int fdatasync(int fd)
+{
+	n_syncs++;
+	errno = sync_error;
+	sync_error = 0;
+	return errno ? -1 : (int)syscall(SYS_fdatasync, fd);
+}
+
+/* What was not synced may be lost though the next attempt succeeds; so there is none, not even when
+ * it was for want of room, which goes by. */
+static void do__losses_that_could_not_be_synced(void **state)
+{
+	static const int errors[] = {EIO, ENOSPC, EDQUOT};
+	struct ftp_error err;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(errors) / sizeof(errors[0]); i++) {
+		open_files(0);
+		assert_int_equal(do_one(FTP_ACTION_ROW, 1), 0);
+		n_syncs = 0;
+		sync_error = errors[i];
+		assert_int_equal(do_one(FTP_ACTION_JOURNAL, 1), 0); /* not held */
+		assert_int_equal(n_syncs, 1);
+		assert_int_equal(ftp_coordinator_files_flush(&files, now_ns, &err), -EIO);
+		assert_non_null(strstr(err.text, "cannot sync"));
+		assert_non_null(strstr(err.text, FTP_RUNDIR_LOSS));
+		assert_int_equal(do_one(FTP_ACTION_JOURNAL, 1), 0);
+		assert_int_equal(n_syncs, 1);
+		assert_false(is_there(FTP_RUNDIR_JOURNAL));
+		ftp_coordinator_files_close(&files);
+		forget(&disk);
+	}
+}
+
 static void give_up__says_why(void **state)
 {
 	int fd, full = open("/dev/full", O_RDWR | O_CLOEXEC);
@@ -270,6 +309,7 @@ int main(void)
 		cmocka_unit_test(do__full_disk),
 		cmocka_unit_test(do__full_disk_for_long),
 		cmocka_unit_test(do__broken_disk),
+		cmocka_unit_test(do__losses_that_could_not_be_synced),
 		cmocka_unit_test(give_up__says_why),
 	};
 
