@@ -8,6 +8,8 @@
 #ifndef FTP_TESTS_SIMULATED_DISK_H
 #define FTP_TESTS_SIMULATED_DISK_H
 
+#include <errno.h>
+
 #include "runtime/disk.h"
 
 #define SIMULATED_SECTOR 512
@@ -48,6 +50,16 @@ void simulated_disk_capacity(struct simulated_disk *d, uint64_t bytes); /* 0: no
 void simulated_disk_leave_out(struct simulated_disk *d, unsigned syncs);
 uint64_t simulated_disk_n_ops(const struct simulated_disk *d);
 uint64_t simulated_disk_bytes(const struct simulated_disk *d); /* of all files, as they are now */
+
+/* All operations from now on; those that fail: with EIO. */
+static inline void simulated_disk_from_now_on(
+	struct simulated_disk *d, enum simulated_fault_kind kind)
+{
+	simulated_disk_fault(d, (struct simulated_fault){.kind = kind,
+					.first = simulated_disk_n_ops(d),
+					.n = UINT64_MAX / 2,
+					.error = EIO});
+}
 
 /* What a power cut now would leave to chance: sectors that differ from what is durable, creations,
  * removals. */

@@ -2,7 +2,6 @@
  * or a check; and whatever is under way can be given up at any moment, after which all is as it
  * was.
  */
-#include <errno.h>
 #include <string.h>
 
 #include "tests/base/check.h"
@@ -82,15 +81,6 @@ static uint32_t check_all(struct rig *r, uint32_t *n_damaged)
 	return n;
 }
 
-/* The disk gives nothing that is asked of it from now on. */
-static void refuse(struct rig *r)
-{
-	simulated_disk_fault(r->disk, (struct simulated_fault){.kind = SIMULATED_FAILS,
-					      .first = simulated_disk_n_ops(r->disk),
-					      .n = UINT64_MAX / 2,
-					      .error = EIO});
-}
-
 /* However much there is. */
 static void open__reads_no_record(void **state)
 {
@@ -157,14 +147,14 @@ static void check__what_the_disk_refused(void **state)
 	(void)state;
 	put(&r, set);
 	reopen(&r);
-	refuse(&r);
+	simulated_disk_from_now_on(r.disk, SIMULATED_FAILS);
 	assert_int_equal(check_all(&r, &n_damaged), 3);
 	assert_int_equal(n_damaged, 0);
 	assert_int_equal(n_bad(&r), 3);
 	ftp_checkpoint_look_again(r.store);
 	assert_int_equal(check_all(&r, &n_damaged), 3);
 	assert_int_equal(n_bad(&r), 3);
-	simulated_disk_fault(r.disk, (struct simulated_fault){.kind = SIMULATED_NONE});
+	simulated_disk_from_now_on(r.disk, SIMULATED_NONE);
 	assert_int_equal(check_all(&r, &n_damaged), 0);
 	ftp_checkpoint_look_again(r.store);
 	assert_int_equal(n_bad(&r), 3); /* nobody believes them before */

@@ -219,14 +219,6 @@ static void fetch__damaged(void **state)
 	rig_close(&r);
 }
 
-static void refuse(struct rig *r)
-{
-	simulated_disk_fault(r->disk, (struct simulated_fault){.kind = SIMULATED_FAILS,
-					      .first = simulated_disk_n_ops(r->disk),
-					      .n = UINT64_MAX / 2,
-					      .error = EIO});
-}
-
 static void turn_at(struct rig *r, uint64_t now_s)
 {
 	for (int i = 0; i < 20; i++)
@@ -243,10 +235,10 @@ static void turn__asks_again_for_what_the_disk_refused(void **state)
 	rig_open(&r, simulated_disk_new(check_seed()));
 	rig_put(&r, 10);
 	rig_restart(&r);
-	refuse(&r);
+	simulated_disk_from_now_on(r.disk, SIMULATED_FAILS);
 	assert_false(rig_fetch(&r, 2, 10));
 	assert_int_equal(rig_listed(&r, 10), r.model->n_units - 1);
-	simulated_disk_fault(r.disk, (struct simulated_fault){.kind = SIMULATED_NONE});
+	simulated_disk_from_now_on(r.disk, SIMULATED_NONE);
 	turn_at(&r, 1);
 	turn_at(&r, 60);
 	assert_int_equal(rig_listed(&r, 10), r.model->n_units - 1);
@@ -268,7 +260,7 @@ static void turn__does_not_ask_without_end(void **state)
 	rig_open(&r, simulated_disk_new(check_seed()));
 	rig_put(&r, 10);
 	rig_restart(&r);
-	refuse(&r);
+	simulated_disk_from_now_on(r.disk, SIMULATED_FAILS);
 	turn_at(&r, 0);
 	assert_int_equal(rig_listed(&r, 10), 0);
 	n_changes = ftp_checkpointer_stats(r.k)->n_changes;
@@ -341,7 +333,7 @@ static void put__fails(struct simulated_fault fault, uint64_t capacity, const ch
 	assert_false(r.told.ok);
 	if (!strstr(r.told.text, text))
 		fail_msg("%s, not %s", r.told.text, text);
-	simulated_disk_fault(r.disk, (struct simulated_fault){.kind = SIMULATED_NONE});
+	simulated_disk_from_now_on(r.disk, SIMULATED_NONE);
 	simulated_disk_capacity(r.disk, 0);
 	rig_put(&r, 20);
 	assert_true(r.told.ok);

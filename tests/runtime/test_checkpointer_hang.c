@@ -59,18 +59,6 @@ static void fetch__ends_a_put_while_another_is_told(void **state)
  * it durable. */
 #define OP_OF_LIST 7
 
-static void hang(struct rig *r)
-{
-	simulated_disk_fault(r->disk, (struct simulated_fault){.kind = SIMULATED_HANGS,
-					      .first = simulated_disk_n_ops(r->disk),
-					      .n = 1000});
-}
-
-static void answer(struct rig *r)
-{
-	simulated_disk_fault(r->disk, (struct simulated_fault){.kind = SIMULATED_NONE});
-}
-
 /* Half a second a turn, until something is told; returns the seconds. */
 static uint64_t turn_slowly(struct rig *r, uint64_t begin_ns)
 {
@@ -91,7 +79,7 @@ static void turn__hung(void **state)
 	(void)state;
 	rig_open(&r, simulated_disk_new(check_seed()));
 	rig_put(&r, 10);
-	hang(&r);
+	simulated_disk_from_now_on(r.disk, SIMULATED_HANGS);
 	rig_hold_all(&r, 20);
 	rig_ask(&r, 20, 10);
 	assert_in_range(turn_slowly(&r, FTP_NS_PER_S), 29, 32);
@@ -105,7 +93,7 @@ static void turn__hung(void **state)
 	assert_false(r.told.ok);
 	assert_int_equal(rig_listed(&r, 10), 0);
 	assert_false(rig_fetch(&r, 1, 11));
-	answer(&r);
+	simulated_disk_from_now_on(r.disk, SIMULATED_NONE);
 	assert_false(rig_turn(&r));
 	assert_true(ftp_checkpointer_stats(r.k)->is_usable);
 	assert_int_equal(rig_listed(&r, 10), r.model->n_units);
@@ -124,13 +112,13 @@ static void turn__was_not_looking(void **state)
 
 	(void)state;
 	rig_open(&r, simulated_disk_new(check_seed()));
-	hang(&r);
+	simulated_disk_from_now_on(r.disk, SIMULATED_HANGS);
 	rig_hold_all(&r, 10);
 	rig_ask(&r, 10, 0);
 	for (uint64_t i = 1; i < 10; i++)
 		ftp_checkpointer_turn(r.k, &r.told, i * 100 * FTP_NS_PER_S);
 	assert_int_equal(ftp_checkpointer_stats(r.k)->n_hung, 0);
-	answer(&r);
+	simulated_disk_from_now_on(r.disk, SIMULATED_NONE);
 	assert_true(rig_turn(&r));
 	assert_true(r.told.ok);
 	rig_close(&r);
@@ -161,7 +149,7 @@ static void fetch__hangs_in_the_middle(void **state)
 	rig_put(&r, 10);
 	rig_restart(&r);
 	fetch_some(&r, 2);
-	hang(&r);
+	simulated_disk_from_now_on(r.disk, SIMULATED_HANGS);
 	while (ftp_checkpointer_fetched(r.k, &r.why) == FTP_CHECKPOINTER_FETCHING)
 		ftp_checkpointer_turn(r.k, &r.told, now_ns += FTP_NS_PER_S / 2);
 	assert_in_range(now_ns / FTP_NS_PER_S, 10, 13);
@@ -170,7 +158,7 @@ static void fetch__hangs_in_the_middle(void **state)
 	assert_int_equal(ftp_checkpointer_stats(r.k)->n_hung, 1);
 	assert_true(rig_fetch(&r, 1, 10)); /* it is in the store */
 	assert_false(rig_fetch(&r, 2, 10));
-	answer(&r);
+	simulated_disk_from_now_on(r.disk, SIMULATED_NONE);
 	assert_false(rig_turn(&r));
 	rig_assert_fetched(&r, 2, 10);
 	rig_close(&r);
@@ -188,7 +176,7 @@ static void fetch__ended_in_the_middle(void **state)
 	rig_restart(&r);
 	fetch_some(&r, 2);
 	used = ftp_region_used_bytes(r.region);
-	hang(&r);
+	simulated_disk_from_now_on(r.disk, SIMULATED_HANGS);
 	ftp_checkpointer_turn(r.k, &r.told, 0);
 	assert_true(ftp_checkpointer_is_busy(r.k));
 	assert_true(ftp_region_used_bytes(r.region) > used);
@@ -196,7 +184,7 @@ static void fetch__ended_in_the_middle(void **state)
 	assert_int_equal(ftp_checkpointer_fetched(r.k, &r.why), FTP_CHECKPOINTER_FETCHED);
 	ftp_snapshots_tidy(r.store);
 	assert_int_equal(ftp_region_used_bytes(r.region), used);
-	answer(&r);
+	simulated_disk_from_now_on(r.disk, SIMULATED_NONE);
 	rig_put(&r, 20);
 	assert_true(r.told.ok);
 	rig_assert_fetched(&r, 1, 10);
@@ -247,7 +235,7 @@ static void put__ends_after_a_hang(void **state)
 	turn_slowly(&r, FTP_NS_PER_S);
 	assert_int_equal(r.told.step, 20);
 	assert_false(r.told.ok);
-	answer(&r);
+	simulated_disk_from_now_on(r.disk, SIMULATED_NONE);
 	n_changes = ftp_checkpointer_stats(r.k)->n_changes;
 	assert_false(rig_turn(&r));
 	assert_int_equal(rig_listed(&r, 20), r.model->n_units);
@@ -267,11 +255,11 @@ static void fetch__hung(void **state)
 	rig_put(&r, 10);
 	r.patience_ns = 20 * FTP_NS_PER_MS;
 	rig_restart(&r);
-	hang(&r);
+	simulated_disk_from_now_on(r.disk, SIMULATED_HANGS);
 	for (uint32_t u = 0; u < (uint32_t)r.model->n_units; u++)
 		assert_false(rig_fetch(&r, u, 10));
 	assert_int_equal(ftp_checkpointer_stats(r.k)->n_hung, 1);
-	answer(&r);
+	simulated_disk_from_now_on(r.disk, SIMULATED_NONE);
 	assert_false(rig_turn(&r));
 	for (uint32_t u = 0; u < (uint32_t)r.model->n_units; u++)
 		rig_assert_fetched(&r, u, 10);
@@ -290,7 +278,7 @@ static void new__hung(void **state)
 	assert_false(ftp_checkpointer_stats(r.k)->is_usable);
 	rig_put(&r, 20);
 	assert_false(r.told.ok);
-	answer(&r);
+	simulated_disk_from_now_on(r.disk, SIMULATED_NONE);
 	while (simulated_disk_n_ops(r.disk) < OP_OF_LIST) { /* it is opened beside training */
 		ftp_checkpointer_turn(r.k, &r.told, 0);
 		assert_false(ftp_checkpointer_stats(r.k)->is_usable);
@@ -314,7 +302,7 @@ static void open__hangs_at_the_directory(void **state)
 	assert_int_equal(simulated_disk_n_ops(r.disk), 1);
 	assert_false(ftp_checkpointer_stats(r.k)->is_usable);
 	assert_non_null(ftp_checkpointer_stats(r.k)->mode.engine);
-	answer(&r);
+	simulated_disk_from_now_on(r.disk, SIMULATED_NONE);
 	assert_false(rig_turn(&r));
 	assert_true(ftp_checkpointer_stats(r.k)->is_usable);
 	rig_assert_fetched(&r, 2, 10);
@@ -336,7 +324,7 @@ static void open__lacks_direct_access(void **state)
 			rig_restart(&r);
 		assert_int_equal(ftp_checkpointer_stats(r.k)->lacks_direct, !hangs);
 		if (hangs)
-			answer(&r);
+			simulated_disk_from_now_on(r.disk, SIMULATED_NONE);
 		assert_false(rig_turn(&r));
 		assert_true(ftp_checkpointer_stats(r.k)->lacks_direct);
 		rig_put(&r, 10);
@@ -379,7 +367,7 @@ static uint64_t end_owing(struct rig *r)
 	rig_end(r);
 	took_ns = ftp_clock_now_ns() - took_ns;
 	assert_false(ftp_checkpoint_is_still(store));
-	answer(r);
+	simulated_disk_from_now_on(r->disk, SIMULATED_NONE);
 	while (!ftp_checkpoint_is_still(store))
 		ftp_checkpoint_turn(store, simulated_disk_seam(r->disk), 0, 0);
 	ftp_checkpoint_free(store);
@@ -392,7 +380,7 @@ static void begin_put_on_hung(struct rig *r)
 {
 	rig_open(r, simulated_disk_new(check_seed()));
 	rig_put(r, 10);
-	hang(r);
+	simulated_disk_from_now_on(r->disk, SIMULATED_HANGS);
 	rig_hold_all(r, 20);
 	rig_ask(r, 20, 10);
 }
