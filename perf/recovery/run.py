@@ -10,11 +10,8 @@ Silent: a cut cable between network namespaces, over UDP; of any node but the fi
 coordinator too. Without options: everything. One configuration takes one to two minutes; documents of several are
 put together by --merge. Exits with 1 where a target is missed."""
 import argparse
-import datetime
-import json
 import os
 import random
-import signal
 import statistics
 import sys
 import time
@@ -22,175 +19,15 @@ import time
 PERF = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, PERF)
 import common  # noqa: E402
-import live  # noqa: E402,F401: finds cluster.py
+from struck import PERIOD, Killed, Silent, Stopped, victims  # noqa: E402: finds servers.py
 
 import servers  # noqa: E402
-from cluster import Cluster, wait_for  # noqa: E402
 
-PERIOD = 10  # steps between snapshots
 NODES, KINDS, SCHEDULES, PORTS = [2, 3, 5], ["kill", "stop", "silent"], ["flush", "1f1b"], ["memif", "udp"]
 TARGET_DETECT_S = {"kill": 0.05, "stop": 1.0, "silent": 1.0}
 TARGET_ALL_S = 2.0  # and one step
-SECONDS = 30  # for any wait
 PARTS = ["detect", "halt", "prepare", "transfer", "commit", "first_step", "all"]
 HEAD = ["nodes", "schedule", "port", "fault", "n", *PARTS, "steps lost", "step"]
-
-
-class Events:
-    """events.jsonl as it grows; when each happened by the wall clock."""
-
-    def __init__(self, cluster):
-        self.path, self.at = cluster.latest("events.jsonl"), 0
-        self.all, self.offsets = [], []
-
-    def read(self):
-        try:
-            with open(self.path, "rb") as f:
-                f.seek(self.at)
-                whole = f.read().rpartition(b"\n")[0]
-        except FileNotFoundError:
-            return self.all
-        self.at += len(whole) + 1 if whole else 0
-        for event in map(json.loads, whole.splitlines()):
-            wall = datetime.datetime.fromisoformat(event["time"].replace("Z", "+00:00"))
-            self.offsets.append(wall.timestamp() + 0.0005 - event["t"])  # it is cut to milliseconds
-            self.all.append(event)
-        return self.all
-
-    def last(self, kind):
-        return next((e for e in reversed(self.read()) if e["kind"] == kind), None)
-
-    def since(self, when, kind):
-        """The first since then."""
-        return next((e for e in self.read() if e["kind"] == kind and self.when(e) >= when), None)
-
-    def when(self, event):
-        return event["t"] + statistics.median(self.offsets)
-
-
-class Run:
-    """A run that is struck again and again."""
-
-    def __init__(self, nodes, schedule, port, sets=None):
-        self.names = [f"n{i + 1}" for i in range(nodes)]
-        micro_batches = 1 if schedule == "1f1b" else 4
-        self.cluster = self.make(str(nodes), {
-            "training.model": "mobilenetv2", "training.width": 1.0, "training.strides": "imagenet",
-            "training.batch": 128, "training.micro_batches": micro_batches, "training.schedule": schedule,
-            "training.lr": "{kind: constant, base: 0.01}", "training.steps": live.NEVER,
-            "snapshot.every": PERIOD, "net.port": port,
-            **{f"nodes.{n}.restart": "never" for n in self.names}, **(sets or {})})
-        self.follower = self.cluster.follow()
-        wait_for("the run's directory", lambda: os.path.isdir(self.cluster.latest("")), SECONDS)
-        self.events = Events(self.cluster)
-
-    def make(self, nodes, sets):
-        return Cluster(nodes, sets)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *error):
-        self.cluster.close()
-
-    def wait(self, what, condition, pause=0.02):
-        deadline = time.monotonic() + SECONDS
-        while True:
-            found = condition()
-            if found:
-                return found
-            if self.follower.poll() is not None or time.monotonic() > deadline:
-                raise SystemExit(f"{what}: not within {SECONDS} s:\n{self.cluster.said()[-3000:]}")
-            time.sleep(pause)
-
-    def is_whole(self):
-        plan = self.events.last("plan")
-        return plan and len(plan["stages"]) == len(self.names)
-
-    def is_stable(self):
-        """A snapshot of this plan."""
-        status = self.cluster.status()
-        return (status and not status["change"] and
-                status["snapshot"]["stable_step"] > self.events.last("plan")["step"])
-
-    def edge(self):
-        """(when, step) of a step's end."""
-        begin = self.cluster.loss().count(b"\n")
-        return self.wait("a step", lambda: (n := self.cluster.loss().count(b"\n")) > begin and
-                         (time.monotonic(), n), 0.005)
-
-    def settle(self, draw):
-        """Waits for all nodes, a snapshot, and a random moment before the next one; a step's time meanwhile."""
-        self.wait("all nodes in the plan", self.is_whole, 0.1)
-        begin = self.edge()
-        self.wait("a snapshot", self.is_stable, 0.1)
-        end = self.edge()
-        step_s = (end[0] - begin[0]) / (end[1] - begin[1])
-        time.sleep(draw.random() * PERIOD * step_s)
-        return step_s
-
-    def cpu_seconds(self):
-        """Of all that is ours; nodes that ended are their supervisor's children."""
-        return common.process_seconds([os.getpid(), *self.cluster.processes()])
-
-    def victims(self):
-        return self.names
-
-    def strike(self, name):
-        """When it was done."""
-        (pid,) = self.cluster.pids_of(name)
-        now = time.time()
-        os.kill(pid, self.signal)
-        return now
-
-    def revive(self, name):
-        self.join(name)
-
-    def join(self, name):
-        done = self.cluster.run("join", name)
-        if done.returncode:
-            raise SystemExit(f"{name} could not join: {done.stderr}")
-
-
-class Killed(Run):
-    signal = signal.SIGKILL
-
-
-class Stopped(Run):
-    signal = signal.SIGSTOP
-
-    def revive(self, name):
-        (pid,) = self.cluster.pids_of(name)
-        os.kill(pid, signal.SIGKILL)
-        self.join(name)
-
-
-class Silent(Run):
-    ended_s = 0.0  # CPU time of supervisors that were killed, their nodes included
-
-    def make(self, nodes, sets):
-        return servers.Servers(nodes, sets)
-
-    def cpu_seconds(self):
-        """The cables' packets are moved in interrupts."""
-        return super().cpu_seconds() + self.ended_s + common.interrupt_seconds()
-
-    def victims(self):
-        return self.names[1:]
-
-    def strike(self, name):
-        now = time.time()
-        self.cluster.cut(name)
-        return now
-
-    def revive(self, name):
-        """It has waited for the coordinator meanwhile, and would be refused."""
-        self.ended_s += common.process_seconds(self.cluster.everything_of(name))
-        self.cluster.end(name)
-        self.cluster.mend(name)
-        self.cluster.start(name)
-
-
 RUNS = {"kill": Killed, "stop": Stopped, "silent": Silent}
 
 
@@ -206,13 +43,6 @@ def fault(run, name, draw):
             **{f"{p}_s": recovery[f"{p}_s"] for p in PARTS[1:-1]},
             "all_s": run.events.when(recovery) - struck, "lost_steps": recovery["lost_steps"],
             "moved_bytes": recovery["moved_bytes"], "sign": failure["why"]}
-
-
-def victims(names, n, draw):
-    """Every one as often, in an order that is drawn."""
-    drawn = [names[i % len(names)] for i in range(n)]
-    draw.shuffle(drawn)
-    return drawn
 
 
 def measure(nodes, schedule, port, kind, n, seed):
