@@ -156,6 +156,11 @@ class Cluster:
             return status if status and status.get("step", 0) >= n else None
         return wait_for(f"step {n}", trained, seconds)
 
+    def wait_for_state(self, *states, seconds=20):
+        """The first of these that the run is in."""
+        return wait_for(f"the state {' or '.join(states)}",
+                        lambda: (s := self.status()) and s["state"] in states and s["state"], seconds, 0.001)
+
     def processes(self):
         """{pid: arguments} of all processes that descend from this cluster's commands."""
         found = {}

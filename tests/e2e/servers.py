@@ -75,6 +75,10 @@ class Servers(Cluster):
             ip("-n", self.space(name), "neigh", "replace", f"127.9.0.{self.names.index(peer) + 1}",
                "lladdr", NOBODY, "dev", "cable", "nud", "permanent")
 
+    def rejoin(self, one, other):
+        for name, peer in ((one, other), (other, one)):
+            ip("-n", self.space(name), "neigh", "del", f"127.9.0.{self.names.index(peer) + 1}", "dev", "cable")
+
     def command(self, verb, *options, sets=None):
         return ["ip", "netns", "exec", self.space(self.names[0]),
                 *super().command(verb, *options, sets=sets)]

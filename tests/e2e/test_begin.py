@@ -10,8 +10,7 @@ class Begin(Undisturbed):
     def kill_in(self, c, state, name):
         """Once the run is in that state; in which it was then."""
         wait_for(name, lambda: c.pids_of(name), 10, 0.005)
-        found = wait_for(f"the state {state}",
-                         lambda: (s := c.status()) and s["state"] in (state, "training") and s["state"], 20, 0.001)
+        found = c.wait_for_state(state, "training")
         self.kill(c, [name])
         return found
 
