@@ -5,7 +5,8 @@
  * Putting is done a few operations a turn, behind whatever else there is to do. The states are
  * pinned meanwhile, so that a slow disk keeps places and nothing else. Whatever fails is said in
  * one line, the first time; training does not know of it. A disk that does not answer is left alone
- * until it does.
+ * until it does, what it refused to read is asked for again later, and a directory that was removed
+ * is opened anew.
  *
  * Made by any thread, from then on the worker's.
  */
@@ -47,7 +48,9 @@ struct ftp_checkpointer_stats {
  * else to do, or when they are asked for. One that cannot be used is no failure, but a line: puts
  * are refused then. */
 struct ftp_checkpointer *ftp_checkpointer_new(const struct ftp_checkpointer_spec *spec);
-/* What is under way is not ended. Before the store is freed. */
+/* What is under way is not ended: a disk gets 5 s to answer, none if it is known to hang, less if
+ * it has owed its answer for a while; what it has not given back then keeps its memory. Before the
+ * store is freed. */
 void ftp_checkpointer_free(struct ftp_checkpointer *k);
 
 /* Which run this is: what is there of another one is left alone from now on. */
