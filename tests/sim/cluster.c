@@ -284,6 +284,7 @@ static void configure(struct sim_cluster *c)
 	}
 	for (uint32_t u = 0; u < c->spec.n_units; u++)
 		c->units[u] = (struct ftp_coordinator_unit){1000, 1000000, 1 + u % 3};
+	sim_compute_model(&c->model, c->spec.n_units);
 	c->core = (struct ftp_coordinator_settings){.config = &c->config,
 		.config_digest = {1, 2},
 		.run = 1,
@@ -333,6 +334,7 @@ void sim_cluster_free(struct sim_cluster *c)
 {
 	sim_world_free(&c->world);
 	sim_site_free(c);
+	sim_compute_check_region();
 	oracle_free(&c->oracle);
 	free(c->moments);
 }

@@ -118,6 +118,7 @@ struct sim_cluster {
 	char names[SIM_MAX_NODES][8];
 	struct ftp_coordinator_unit units[ORACLE_MAX_UNITS];
 	struct ftp_coordinator_settings core;
+	struct sim_model model;
 	struct sim_process *site;
 	struct sim_coordinator *coordinator; /* the latest process, as of each name below */
 	struct sim_node *nodes[SIM_MAX_NODES];

@@ -7,7 +7,6 @@
 #include "runtime/base/prng.h"
 #include "runtime/moves.h"
 #include "tests/sim/cluster.h"
-#include "tests/sim/rounds.h"
 
 #define TELL_EVERY_NS (100 * FTP_NS_PER_MS)
 
@@ -115,7 +114,7 @@ static void finish(struct sim_node *n)
 
 void sim_node_finish_if_gathered(struct sim_node *n)
 {
-	if (!n->now->n_to_gather && !n->finished)
+	if (!n->finished && sim_stage_is_gathered(n->now))
 		finish(n);
 }
 
@@ -147,6 +146,7 @@ static void close_retired(struct sim_node *n)
 	while ((s = n->retired)) {
 		n->retired = s->next;
 		sim_stage_free(s);
+		n->snapshots.is_due = true; /* it has given places back */
 	}
 }
 
@@ -157,8 +157,10 @@ static void turn(struct sim_node *n)
 		if (sim_node_is_active(n))
 			train(n);
 	} while (sim_node_serve_links(n));
-	if (sim_node_is_active(n))
+	if (sim_node_is_active(n)) {
 		close_retired(n);
+		sim_node_snapshots_plan(n);
+	}
 	sim_node_wake(n);
 }
 
@@ -170,16 +172,15 @@ static void end_task(struct sim_node *n, uint64_t serial)
 	if (!s || s->serial != serial || !sim_stage_end_task(s))
 		return;
 	step = s->schedule.updated_step;
+	sim_node_stepped(n, step);
 	while (!ftp_ledger_add_step(&n->ledger, step, s->compute_ns))
 		sim_node_progress(n);
 	s->compute_ns = 0;
 	if (s->member == (int)s->plan.n_stages - 1) {
 		ftp_ledger_add_row(
-			&n->ledger, step, oracle_loss(s->units[s->plan.n_units - 1].state));
+			&n->ledger, step, oracle_loss(s->compute.units[s->plan.n_units - 1].state));
 		n->standing.row_term = n->standing.term;
 	}
-	if (s->rounds)
-		sim_rounds_stepped(s->rounds, step);
 }
 
 static void on_timer(void *self, int kind, uint64_t tag)
@@ -198,6 +199,9 @@ static void on_timer(void *self, int kind, uint64_t tag)
 		break;
 	case SIM_DISK:
 		sim_node_disk_turn(n);
+		break;
+	case SIM_REPLICATE:
+		sim_node_snapshots_turn(n, tag);
 		break;
 	case SIM_BUILT:
 		sim_node_built(n, tag);
@@ -414,6 +418,7 @@ static void free_node(void *self)
 	sim_stage_free(n->now);
 	sim_stage_free(n->next);
 	sim_node_disk_close(n);
+	ftp_snapshots_free(n->snapshots.store);
 	free(n);
 }
 
@@ -447,6 +452,7 @@ void sim_node_new(struct sim_cluster *c, uint32_t index)
 	n->pid = ++c->last_pid;
 	n->incarnation = sim_draw(&c->world, UINT64_MAX);
 	ftp_transition_init(&n->transition, index, c->spec.snapshot_every > 0);
+	n->snapshots.store = ftp_snapshots_new();
 	sim_node_disk_open(n, c->disks[index]);
 	sim_node_connect(n);
 	after(n, sim_draw(&c->world, TELL_EVERY_NS), SIM_TELL, 0);

@@ -1,11 +1,13 @@
-/* A node process: the real transition (runtime/transition.h), standing, ledger and checkpoint store
- * between a simulated connection to the coordinator, after runtime/control.c, a simulated disk, and
- * simulated stages with real connections to their peers, after runtime/worker_plan.c. */
+/* A node process: the real transition (runtime/transition.h), standing, ledger, snapshots, replicas
+ * and checkpoint store between a simulated connection to the coordinator, after runtime/control.c,
+ * a simulated disk, and simulated stages with real connections to their peers, after
+ * runtime/worker_plan.c. */
 #ifndef FTP_TESTS_SIM_NODE_H
 #define FTP_TESTS_SIM_NODE_H
 
 #include "runtime/checkpoint.h"
 #include "runtime/ledger.h"
+#include "runtime/snapshots.h"
 #include "runtime/standing.h"
 #include "runtime/transition.h"
 #include "tests/runtime/simulated_disk.h"
@@ -14,28 +16,21 @@
 
 struct sim_cluster;
 
-#define SIM_MAX_STORED 256
-#define SIM_MAX_STEPS  128
-
-struct sim_stored { /* a unit's state after a step, in a node's store */
-	uint32_t unit;
-	uint64_t step, term, state;
-};
+#define SIM_MAX_STEPS 128
 
 struct sim_put {	     /* of a snapshot, on the way to the disk */
 	uint64_t term, step; /* step 0: none */
 	bool is_begun;
 	uint32_t n;
-	struct ftp_checkpoint_entry entries[ORACLE_MAX_UNITS];
-	uint64_t content[ORACLE_MAX_UNITS][SIM_CONTENT];
+	const struct ftp_snapshot *states[ORACLE_MAX_UNITS]; /* pinned */
 };
 
 struct sim_fetch { /* from the disk, for a recovery */
 	uint64_t step;
 	uint32_t n, next;
 	uint32_t units[ORACLE_MAX_UNITS];
-	bool is_reading; /* the next one, into content, of this term */
-	uint64_t term, content[SIM_CONTENT];
+	struct ftp_snapshot *into; /* the next one is being read; NULL: it is not */
+	struct ftp_digest digest;
 	bool has_failed;
 };
 
@@ -63,10 +58,16 @@ struct sim_node {
 	} held;		     /* taken from the net loop by a process that froze then */
 	uint64_t n_moved;    /* units received for next */
 	uint64_t ready_term; /* the newest whose transfer it has answered */
-	struct sim_stored store[SIM_MAX_STORED];
-	uint32_t n_stored;
+	struct {
+		struct ftp_snapshots *store;
+		struct ftp_replicas_stats stats;
+		uint64_t retain_term; /* of the latest word of what to keep */
+		bool is_due;	      /* there may be something to do */
+		uint64_t overdue_ns;  /* when it has waited long enough; 0: it need not */
+		uint64_t turn_ns;     /* of the next turn; 0: none is to come */
+		struct ftp_stored news;
+	} snapshots;
 	uint16_t ever_stored[SIM_MAX_STEPS]; /* by step: units */
-	struct ftp_retain retain;	     /* the latest */
 	struct {
 		struct simulated_disk *disk;  /* the cluster's; NULL: there is none */
 		struct ftp_checkpoint *store; /* NULL once it is closed */
@@ -94,18 +95,18 @@ void sim_node_connect_deadline(struct sim_node *n, uint64_t serial);
 void sim_node_met(struct sim_node *n, struct sim_stage *s, int peer);
 void sim_node_unlinked(
 	struct sim_node *n, struct sim_stage *s, int peer, enum ftp_connection_reason why);
-void sim_node_take_unit(struct sim_node *n, uint32_t unit, const struct sim_unit *u); /* of next */
+void sim_node_take_unit(struct sim_node *n, uint32_t unit); /* of next: it has come */
 void sim_node_stand(struct sim_node *n); /* the plan in force may have come to stand still */
 
-/* node_store.c: snapshots, and what a recovery takes from them. */
+/* node_snapshots.c: snapshots, and what a recovery takes from them. */
 void sim_node_retain(struct sim_node *n, const struct ftp_retain *m);
-void sim_node_take_snapshot(struct sim_node *n, uint64_t step); /* of the stage, as it is */
-void sim_node_tell_late(struct sim_node *n, uint64_t step);	/* there was none */
-void sim_node_take_replica(struct sim_node *n, uint32_t unit, const struct sim_unit *u);
-void sim_node_store(struct sim_node *n, const struct sim_stored *x);
-void sim_node_cut_store(struct sim_node *n, uint64_t step);
+void sim_node_snapshots_begin(struct sim_node *n);	  /* a plan is in force */
+void sim_node_stepped(struct sim_node *n, uint64_t step); /* nothing has run since */
+void sim_node_snapshots_plan(struct sim_node *n);	  /* when the next turn is, if any */
+void sim_node_snapshots_turn(struct sim_node *n, uint64_t at_ns); /* planned for then */
+void sim_node_note_store(struct sim_node *n);			  /* for the judge: what is there */
 /* What the node has of a step that a recovery goes on from; NULL: nothing. */
-const struct sim_stored *sim_node_stored(const struct sim_node *n, uint32_t unit, uint64_t step);
+const struct ftp_snapshot *sim_node_stored(const struct sim_node *n, uint32_t unit, uint64_t step);
 struct ftp_inventory *sim_node_inventory(const struct sim_node *n); /* the caller's */
 
 /* node_peers.c: what comes over the links of both plans. true: something did, or goes. */
@@ -142,6 +143,7 @@ enum sim_node_timer {
 	SIM_TELL,
 	SIM_CONNECT,
 	SIM_DISK,
+	SIM_REPLICATE,
 	SIM_BUILT,
 	SIM_CONNECT_DEADLINE,
 	SIM_TASK,

@@ -107,8 +107,17 @@ void sim_node_disk_claim(struct sim_node *n)
 		oracle_fail(&n->cluster->oracle, "%s has another run's disk", n->process->name);
 }
 
+static void unpin(struct sim_node *n)
+{
+	struct sim_put *p = &n->disk.put;
+
+	for (; p->n; p->n--)
+		ftp_snapshots_unpin(n->snapshots.store, p->states[p->n - 1]);
+}
+
 static void tell(struct sim_node *n, struct ftp_persisted *m)
 {
+	unpin(n);
 	n->disk.put.step = 0;
 	sim_node_say(n, FTP_METHOD_PERSISTED, ftp_persisted_encode(m));
 }
@@ -121,26 +130,19 @@ static void tell_refused(struct sim_node *n, uint64_t term, uint64_t step, const
 	sim_node_say(n, FTP_METHOD_PERSISTED, ftp_persisted_encode(&m));
 }
 
-/* Of each unit of the step the state of the newest term. */
+/* Of each unit of the step the state of the newest term, pinned until it is put. */
 static void collect(struct sim_node *n, uint64_t term, uint64_t step)
 {
 	struct sim_put *p = &n->disk.put;
 
 	*p = (struct sim_put){.term = term, .step = step};
 	for (uint32_t u = 0; u < n->cluster->spec.n_units; u++) {
-		const struct sim_stored *x = sim_node_stored(n, u, step);
-		struct ftp_checkpoint_entry *e = &p->entries[p->n];
+		const struct ftp_snapshot *x = sim_node_stored(n, u, step);
 
 		if (!x)
 			continue;
-		sim_stage_content(&(struct sim_unit){true, step, x->state}, u, p->content[p->n]);
-		*e = (struct ftp_checkpoint_entry){.unit = u,
-			.step = step,
-			.term = x->term,
-			.bytes = sizeof(p->content[0]),
-			.data = p->content[p->n]};
-		e->digest = ftp_digest_of(e->data, e->bytes);
-		p->n++;
+		ftp_snapshots_pin(n->snapshots.store, x);
+		p->states[p->n++] = x;
 	}
 }
 
@@ -174,9 +176,18 @@ void sim_node_disk_retain(struct sim_node *n, const struct ftp_retain *m)
 
 static bool begin(struct sim_node *n)
 {
+	struct ftp_checkpoint_entry entries[ORACLE_MAX_UNITS];
 	struct sim_put *p = &n->disk.put;
-	int rc = ftp_checkpoint_put(n->disk.store, p->entries, p->n);
+	int rc;
 
+	for (uint32_t i = 0; i < p->n; i++)
+		entries[i] = (struct ftp_checkpoint_entry){.unit = p->states[i]->unit,
+			.step = p->states[i]->step,
+			.term = p->states[i]->term,
+			.digest = p->states[i]->digest,
+			.bytes = ftp_snapshot_state_bytes(p->states[i]),
+			.data = p->states[i]->data};
+	rc = ftp_checkpoint_put(n->disk.store, entries, p->n);
 	p->is_begun = !rc;
 	if (rc == FTP_CHECKPOINT_CONFLICT)
 		oracle_fail(&n->cluster->oracle, "%s puts another state than is on its disk",
@@ -186,6 +197,7 @@ static bool begin(struct sim_node *n)
 		return true;
 	}
 	tell_refused(n, p->term, p->step, "refused");
+	unpin(n);
 	p->step = 0;
 	return false;
 }
@@ -200,10 +212,10 @@ static void end(struct sim_node *n, const struct ftp_checkpoint_event *e)
 
 	snprintf(m.text, sizeof(m.text), "%s", m.ok ? "" : e->text);
 	for (uint32_t i = 0; m.ok && i < p->n; i++) {
-		m.unit[m.n_units++] = p->entries[i].unit;
+		m.unit[m.n_units++] = p->states[i]->unit;
 		if (is_done)
 			sim_cluster_put(
-				n->cluster, n, p->entries[i].unit, p->step, p->entries[i].term);
+				n->cluster, n, p->states[i]->unit, p->step, p->states[i]->term);
 	}
 	if (!is_done && e->outcome != FTP_CHECKPOINT_CANCELLED && !may_fail(n))
 		oracle_fail(&n->cluster->oracle, "%s cannot put: %s", n->process->name, e->text);
@@ -235,7 +247,7 @@ static void skip(struct sim_node *n)
 	struct sim_fetch *f = &n->disk.fetch;
 
 	for (; f->next < f->n; f->next++) {
-		const struct sim_stored *there = sim_node_stored(n, f->units[f->next], f->step);
+		const struct ftp_snapshot *there = sim_node_stored(n, f->units[f->next], f->step);
 		const struct ftp_checkpoint_name *name = newest(n, f->units[f->next], f->step);
 
 		if (!there || (name && name->term > there->term))
@@ -245,8 +257,11 @@ static void skip(struct sim_node *n)
 
 void sim_node_disk_fetch_end(struct sim_node *n)
 {
-	if (n->disk.fetch.is_reading && n->disk.store)
-		ftp_checkpoint_cancel(n->disk.store);
+	if (n->disk.fetch.into) {
+		if (n->disk.store)
+			ftp_checkpoint_cancel(n->disk.store); /* it writes there no more */
+		ftp_snapshots_give_up(n->snapshots.store, n->disk.fetch.into);
+	}
 	n->disk.fetch = (struct sim_fetch){.n = 0};
 }
 
@@ -282,27 +297,32 @@ static void fetch_next(struct sim_node *n)
 		return;
 	}
 	name = newest(n, f->units[f->next], f->step);
-	if (!name || ftp_checkpoint_get(n->disk.store, name, f->content)) {
+	if (!name) {
 		fail_fetch(n);
 		return;
 	}
-	f->term = name->term;
-	f->is_reading = true;
+	f->into = ftp_snapshots_add(n->snapshots.store, sim_compute_region(), name->unit,
+		name->bytes, name->step, name->term);
+	ftp_assert(f->into);
+	f->digest = name->digest;
+	if (ftp_checkpoint_get(n->disk.store, name, f->into->data))
+		fail_fetch(n);
 }
 
 static void end_get(struct sim_node *n, const struct ftp_checkpoint_event *e)
 {
 	struct sim_fetch *f = &n->disk.fetch;
 
-	if (!f->is_reading)
+	if (!f->into)
 		return; /* it was given up */
-	f->is_reading = false;
 	if (e->outcome != FTP_CHECKPOINT_DONE) {
 		fail_fetch(n);
 		return;
 	}
-	sim_node_store(n, &(struct sim_stored){f->units[f->next], f->step, f->term, f->content[2]});
+	ftp_snapshots_complete(n->snapshots.store, f->into, f->digest);
+	f->into = NULL;
 	f->next++;
+	sim_node_note_store(n);
 	if (!sim_node_disk_is_fetching(n))
 		sim_node_fetched(n);
 }
@@ -320,7 +340,7 @@ static bool begin_something(struct sim_node *n)
 static bool is_in_the_way(const struct sim_node *n)
 {
 	if (sim_node_disk_is_fetching(n))
-		return !n->disk.fetch.is_reading;
+		return !n->disk.fetch.into;
 	return n->disk.put.step && !n->disk.put.is_begun;
 }
 

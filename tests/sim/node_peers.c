@@ -3,7 +3,6 @@
 
 #include "tests/sim/cluster.h"
 #include "tests/sim/node.h"
-#include "tests/sim/rounds.h"
 
 static struct sim_world *world_of(struct sim_node *n)
 {
@@ -23,47 +22,29 @@ bool sim_node_is_active(const struct sim_node *n)
 static void take_gathered(
 	struct sim_node *n, struct sim_stage *s, const struct ftp_netloop_event *e)
 {
-	struct sim_unit u;
+	int unit;
 
-	ftp_assert(n->is_gathering && s == n->now && s->n_to_gather);
-	s->n_to_gather--;
-	if (e->event.kind == FTP_CONNECTION_RECEIVED) {
-		sim_stage_take_state(s, e, &u);
-		oracle_has(&n->cluster->oracle, n->process->name, e->event.id.cut, u.step, u.state);
-		if (u.step != n->cluster->oracle.last_step)
-			oracle_fail(&n->cluster->oracle, "unit %u is gathered before the last step",
-				e->event.id.cut);
-	} else {
-		sim_stage_sent_state(s->gathered[e->event.id.cut]);
-	}
+	ftp_assert(s == n->now && s->gather && ftp_states_event(s->gather, e, &unit));
 	sim_node_finish_if_gathered(n);
-}
-
-static void take_state(struct sim_node *n, struct sim_stage *s, const struct ftp_netloop_event *e)
-{
-	struct sim_unit u;
-
-	if (e->event.id.step != s->step) {
-		take_gathered(n, s, e);
-	} else if (e->event.kind == FTP_CONNECTION_SENT) {
-		sim_stage_sent_state(s->travelling[e->event.id.cut]);
-	} else {
-		ftp_assert(s == n->next);
-		sim_stage_take_state(s, e, &u);
-		sim_node_take_unit(n, e->event.id.cut, &u);
-	}
 }
 
 static void take_event(struct sim_node *n, struct sim_stage *s, const struct ftp_netloop_event *e)
 {
-	if (e->event.kind == FTP_CONNECTION_LOST)
+	int unit;
+
+	if (e->event.kind == FTP_CONNECTION_LOST) {
 		sim_node_unlinked(n, s, e->peer, e->event.reason);
-	else if (e->event.kind == FTP_CONNECTION_ESTABLISHED)
+	} else if (e->event.kind == FTP_CONNECTION_ESTABLISHED) {
 		sim_node_met(n, s, e->peer);
-	else if (e->event.id.kind == FTP_MESSAGE_UNIT_STATE)
-		take_state(n, s, e);
-	else if (!s->rounds || !sim_rounds_event(s->rounds, e))
-		ftp_assert(sim_stage_event(s, e));
+	} else if (s->replicas && ftp_replicas_event(s->replicas, e)) {
+		n->snapshots.is_due = true;
+	} else if (ftp_states_event(s->states, e, &unit)) {
+		ftp_assert(unit < 0 || s == n->next);
+		if (unit >= 0)
+			sim_node_take_unit(n, (uint32_t)unit);
+	} else if (!sim_stage_event(s, e)) {
+		take_gathered(n, s, e);
+	}
 }
 
 /* A unit that has come to its new owner is a moment. */

@@ -5,7 +5,6 @@
 #include "runtime/moves.h"
 #include "tests/sim/cluster.h"
 #include "tests/sim/node.h"
-#include "tests/sim/rounds.h"
 
 #define CONNECT_DEADLINE_NS (10 * FTP_NS_PER_S)
 #define LL(x)		    ((unsigned long long)(x))
@@ -87,18 +86,18 @@ static void do_hold(struct sim_node *n, const struct ftp_transition_action *acti
 				   .step = ftp_schedule_hold(&n->now->schedule, action->step)});
 }
 
-void sim_node_take_unit(struct sim_node *n, uint32_t unit, const struct sim_unit *come)
+void sim_node_take_unit(struct sim_node *n, uint32_t unit)
 {
-	struct sim_unit *u = &n->next->units[unit];
+	struct sim_stage *s = n->next;
+	const struct ftp_digest digest = ftp_states_digest(s->states, unit);
 
-	*u = *come;
+	ftp_stage_import(&s->compute, (int)unit, ftp_states_data(s->states, unit));
 	n->n_moved++;
-	if (u->step != n->next->step)
+	if (s->compute.units[unit].step != s->step)
 		oracle_fail(&n->cluster->oracle, "%s gets unit %u of step %llu for step %llu",
-			n->process->name, unit, LL(u->step), LL(n->next->step));
-	sim_node_happen(n, &(struct ftp_transition_event){.kind = FTP_TRANSITION_FETCHED,
-				   .unit = unit,
-				   .digest = sim_stage_digest(u, unit)});
+			n->process->name, unit, LL(s->compute.units[unit].step), LL(s->step));
+	sim_node_happen(n, &(struct ftp_transition_event){
+				   .kind = FTP_TRANSITION_FETCHED, .unit = unit, .digest = digest});
 }
 
 static void do_receive(struct sim_node *n, const struct ftp_transition_action *action)
@@ -107,9 +106,9 @@ static void do_receive(struct sim_node *n, const struct ftp_transition_action *a
 	happen_kind(n, FTP_TRANSITION_RECEIVING);
 }
 
-static const struct sim_stored *restore(struct sim_node *n, uint32_t unit, uint64_t step)
+static const struct ftp_snapshot *stored(struct sim_node *n, uint32_t unit, uint64_t step)
 {
-	const struct sim_stored *x = sim_node_stored(n, unit, step);
+	const struct ftp_snapshot *x = sim_node_stored(n, unit, step);
 
 	ftp_assert(x);
 	oracle_restores(&n->cluster->oracle, n->process->name, unit, step, x->term);
@@ -119,31 +118,35 @@ static const struct sim_stored *restore(struct sim_node *n, uint32_t unit, uint6
 static void do_restore(struct sim_node *n, const struct ftp_transition_action *action)
 {
 	for (uint32_t u = 0; n->next && u < n->next->plan.n_units; u++) {
-		struct sim_unit *unit = &n->next->units[u];
+		const struct ftp_snapshot *x;
 
 		if (ftp_moves_holder(&n->next->plan, u) != n->next->member ||
 			ftp_moves_owner(&n->next->plan, u) != n->next->member)
 			continue;
-		*unit = (struct sim_unit){true, action->step, restore(n, u, action->step)->state};
-		sim_node_happen(n, &(struct ftp_transition_event){.kind = FTP_TRANSITION_FETCHED,
-					   .unit = u,
-					   .digest = sim_stage_digest(unit, u)});
+		x = stored(n, u, action->step);
+		ftp_stage_import(&n->next->compute, (int)u, x->data);
+		sim_node_happen(
+			n, &(struct ftp_transition_event){
+				   .kind = FTP_TRANSITION_FETCHED, .unit = u, .digest = x->digest});
 	}
+}
+
+static void fill(struct sim_node *n, uint64_t step)
+{
+	for (uint32_t u = 0; u < n->next->plan.n_units; u++)
+		if (ftp_states_sends(n->next->states, u))
+			ftp_states_fill(n->next->states, u, stored(n, u, step)->data);
 }
 
 /* From the stage as it stands, or from the store. */
 static void do_send(struct sim_node *n, const struct ftp_transition_action *action)
 {
-	struct sim_stage *s = n->next;
-
-	if (!s->plan.recovery)
+	if (n->next->plan.recovery)
+		fill(n, action->step);
+	else
 		sim_milestone(
 			world_of(n), n->process, "stands still after step %llu", LL(action->step));
-	for (uint32_t u = 0; u < s->plan.n_units; u++)
-		if (ftp_moves_travels(&s->plan, u) && ftp_moves_holder(&s->plan, u) == s->member)
-			sim_stage_give(s, u,
-				s->plan.recovery ? restore(n, u, action->step)->state
-						 : n->now->units[u].state);
+	sim_stage_give(n->next, n->now);
 }
 
 static void do_tell(struct sim_node *n, const struct ftp_transition_action *action)
@@ -154,11 +157,10 @@ static void do_tell(struct sim_node *n, const struct ftp_transition_action *acti
 	held->term = n->now->plan.term;
 	held->step = action->step;
 	for (uint32_t u = 0; n->next && u < n->next->plan.n_units; u++) {
-		if (!ftp_moves_travels(&n->next->plan, u) ||
-			ftp_moves_holder(&n->next->plan, u) != n->next->member)
+		if (!ftp_states_sends(n->next->states, u))
 			continue;
 		held->unit[held->n_units] = u;
-		held->digest[held->n_units++] = sim_stage_digest(&n->now->units[u], u);
+		held->digest[held->n_units++] = ftp_states_digest(n->next->states, u);
 	}
 	sim_node_progress(n);
 	sim_node_say(n, FTP_METHOD_HELD, ftp_held_encode(held));
@@ -204,22 +206,21 @@ static void do_start(struct sim_node *n, const struct ftp_transition_action *act
 	(void)action;
 	n->now = n->next;
 	n->next = NULL;
-	if (n->cluster->spec.snapshot_every)
-		n->now->rounds = sim_rounds_new(n->now);
 	here = &n->now->plan.stages[n->now->member];
 	sim_milestone(world_of(n), n->process, "begins term %llu after step %llu: units %u-%u",
 		LL(n->now->plan.term), LL(n->now->step), here->first_unit, here->end_unit - 1);
-	if (n->now->plan.recovery)
-		sim_node_cut_store(n, n->now->step);
+	sim_node_snapshots_begin(n);
 	n->ledger.progress.step = n->now->step;
 	if (!sim_cluster_is_ghost(n->cluster, n) || n->now->plan.term == n->cluster->now_term)
 		oracle_starts(o, n->process->name, n->now->plan.term, n->now->step);
 	for (uint32_t u = here->first_unit; u < here->end_unit; u++) {
-		if (!n->now->units[u].is_here || n->now->units[u].step != n->now->step)
+		const struct sim_unit *x = &n->now->compute.units[u];
+
+		if (!x->is_here || x->step != n->now->step)
 			oracle_fail(o, "%s begins term %llu after step %llu without unit %u of it",
 				n->process->name, LL(n->now->plan.term), LL(n->now->step), u);
 		else
-			oracle_has(o, n->process->name, u, n->now->step, n->now->units[u].state);
+			oracle_has(o, n->process->name, u, n->now->step, x->state);
 	}
 }
 
@@ -368,6 +369,7 @@ void sim_node_built(struct sim_node *n, uint64_t serial)
 {
 	if (!n->next || n->next->serial != serial)
 		return;
+	sim_stage_build(n->next);
 	sim_milestone(world_of(n), n->process, "has built its stage of term %llu",
 		LL(n->next->plan.term));
 	happen_kind(n, FTP_TRANSITION_BUILT);

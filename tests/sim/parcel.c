@@ -4,7 +4,7 @@
 
 #define STRIDE	   UINT64_C(0x9e3779b97f4a7c15)
 #define SCRIBBLE   UINT64_C(0xdeadbeefdeadbeef)
-#define HEAD_WORDS 4
+#define HEAD_WORDS 3
 
 static uint64_t item_key(uint64_t term, const struct ftp_message_id *id)
 {
@@ -35,31 +35,30 @@ bool sim_parcel_is_item(
 
 static uint64_t state_key(const uint64_t head[HEAD_WORDS])
 {
-	return ftp_prng_mix(head[2] ^ ftp_prng_mix(head[1] ^ head[0] << 48 ^ head[3] << 32));
+	return ftp_prng_mix(head[2] ^ ftp_prng_mix(head[1] ^ head[0] << 48));
 }
 
 void sim_parcel_fill_state(
-	uint64_t words[SIM_STATE_WORDS], uint32_t unit, uint64_t step, uint64_t state, bool is_void)
+	uint64_t words[SIM_STATE_WORDS], uint32_t unit, uint64_t step, uint64_t state)
 {
-	const uint64_t head[HEAD_WORDS] = {unit, step, is_void ? 0 : state, is_void};
+	const uint64_t head[HEAD_WORDS] = {unit, step, state};
 	uint64_t key = state_key(head);
 
 	for (uint32_t i = 0; i < SIM_STATE_WORDS; i++)
 		words[i] = i < HEAD_WORDS ? head[i] : key + i * STRIDE;
 }
 
-enum sim_parcel_kind sim_parcel_state(
-	const uint64_t words[SIM_STATE_WORDS], uint32_t unit, uint64_t step, uint64_t *state)
+bool sim_parcel_is_state(
+	const uint64_t words[SIM_STATE_WORDS], uint32_t unit, uint64_t *step, uint64_t *state)
 {
 	uint64_t key = state_key(words);
-	bool is_whole = words[0] == unit && words[1] == step && words[3] <= 1;
+	bool is_state = words[0] == unit;
 
 	for (uint32_t i = HEAD_WORDS; i < SIM_STATE_WORDS; i++)
-		is_whole &= words[i] == key + i * STRIDE;
+		is_state &= words[i] == key + i * STRIDE;
+	*step = words[1];
 	*state = words[2];
-	if (!is_whole)
-		return SIM_PARCEL_WRONG;
-	return words[3] ? SIM_PARCEL_VOID : SIM_PARCEL_SOUND;
+	return is_state;
 }
 
 void sim_parcel_scribble(uint64_t *words, uint32_t n)

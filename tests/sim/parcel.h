@@ -9,7 +9,7 @@
 #include "net/wire.h"
 
 #define SIM_ITEM_WORDS	8   /* of an activation, a gradient, labels */
-#define SIM_STATE_WORDS 512 /* of a unit: more than a packet carries */
+#define SIM_STATE_WORDS 256 /* of a unit: more than a packet carries */
 #define SIM_STATE_BYTES (SIM_STATE_WORDS * sizeof(uint64_t))
 
 void sim_parcel_fill_item(
@@ -17,14 +17,11 @@ void sim_parcel_fill_item(
 bool sim_parcel_is_item(
 	const uint64_t words[SIM_ITEM_WORDS], uint64_t term, const struct ftp_message_id *id);
 
-/* is_void: of a replica, that there is no state. */
-void sim_parcel_fill_state(uint64_t words[SIM_STATE_WORDS], uint32_t unit, uint64_t step,
-	uint64_t state, bool is_void);
-
-enum sim_parcel_kind { SIM_PARCEL_WRONG, SIM_PARCEL_SOUND, SIM_PARCEL_VOID };
-/* Of that unit and step; *state: what it is, if it is sound. */
-enum sim_parcel_kind sim_parcel_state(
-	const uint64_t words[SIM_STATE_WORDS], uint32_t unit, uint64_t step, uint64_t *state);
+void sim_parcel_fill_state(
+	uint64_t words[SIM_STATE_WORDS], uint32_t unit, uint64_t step, uint64_t state);
+/* A state of that unit: *step, *state. */
+bool sim_parcel_is_state(
+	const uint64_t words[SIM_STATE_WORDS], uint32_t unit, uint64_t *step, uint64_t *state);
 
 /* Nobody is to see this. */
 void sim_parcel_scribble(uint64_t *words, uint32_t n);

@@ -1,14 +1,14 @@
 #include "tests/sim/stage.h"
 
 #include <stdlib.h>
-#include <string.h>
+#include <stdio.h>
 
 #include "runtime/base/prng.h"
 #include "runtime/moves.h"
+#include "runtime/replica_targets.h"
 #include "tests/sim/cluster.h"
 #include "tests/sim/links.h"
 #include "tests/sim/node.h"
-#include "tests/sim/rounds.h"
 
 #define MAX_PAYLOAD_BYTES 1024
 #define MAX_ACK_DELAY_NS  (30 * FTP_NS_PER_MS)
@@ -19,6 +19,8 @@ struct sim_stage *sim_stage_new(struct sim_node *n, const struct ftp_plan *plan,
 
 	ftp_assert(s && plan->n_units <= ORACLE_MAX_UNITS);
 	s->node = n;
+	s->compute.oracle = &n->cluster->oracle;
+	s->compute.who = n->process->name;
 	s->plan = *plan;
 	s->serial = serial;
 	s->member = ftp_moves_member_of(&s->plan, n->index);
@@ -48,7 +50,7 @@ static uint32_t n_messages(const struct sim_stage *s)
 	const struct sim_spec *spec = &s->node->cluster->spec;
 	int n_slots = ftp_schedule_n_slots(spec->schedule, (int)s->plan.n_stages, 0, spec->n_micro);
 
-	return 4 * (uint32_t)n_slots + s->plan.n_units + sim_rounds_n_messages(&s->plan);
+	return 4 * (uint32_t)n_slots + s->plan.n_units + ftp_replicas_n_messages(&s->plan);
 }
 
 static void open_link(struct sim_stage *s, int peer)
@@ -62,7 +64,7 @@ static void open_link(struct sim_stage *s, int peer)
 		.caps = link.port->caps,
 		.max_payload_bytes = MAX_PAYLOAD_BYTES,
 		.n_messages = n_messages(s),
-		.max_message_bytes = SIM_STATE_BYTES,
+		.max_message_bytes = SIM_STATE_BYTES + FTP_SNAPSHOT_LABEL_BYTES,
 		.max_ack_delay_ns = MAX_ACK_DELAY_NS,
 		.idle_timeout_ns = SIM_SILENCE_NS,
 		.waits_for_peer = true};
@@ -98,11 +100,10 @@ void sim_stage_free(struct sim_stage *s)
 	if (!s)
 		return;
 	sim_stage_disconnect(s);
-	sim_rounds_free(s->rounds);
-	for (uint32_t u = 0; u < s->plan.n_units; u++) {
-		free(s->travelling[u]);
-		free(s->gathered[u]);
-	}
+	ftp_replicas_free(s->replicas);
+	ftp_states_free(s->states);
+	ftp_states_free(s->gather);
+	ftp_snapshot_places_free(s->places);
 	free(s->slots);
 	free(s);
 }
@@ -112,39 +113,36 @@ bool sim_stage_is_stage(const struct sim_stage *s)
 	return ftp_moves_is_stage(&s->plan, s->member);
 }
 
-static struct ftp_message_id state_id(uint32_t unit, uint64_t step)
+static void build_states(struct sim_stage *s)
 {
-	return (struct ftp_message_id){
-		.kind = FTP_MESSAGE_UNIT_STATE, .cut = (uint16_t)unit, .step = step};
+	struct ftp_states_spec spec = {.model = &s->node->cluster->model.model, .self = s->member};
+
+	for (uint32_t u = 0; u < s->plan.n_units; u++) {
+		bool travels = ftp_moves_travels(&s->plan, u);
+
+		spec.from[u] = travels ? ftp_moves_holder(&s->plan, u) : FTP_MOVES_NOBODY;
+		spec.to[u] = travels ? ftp_moves_owner(&s->plan, u) : FTP_MOVES_NOBODY;
+	}
+	ftp_assert(!ftp_states_new(&s->states, &spec, NULL));
 }
 
-static struct sim_state *state_new(void)
+static void build_places(struct sim_stage *s)
 {
-	struct sim_state *x = malloc(sizeof(*x));
+	const struct sim_spec *spec = &s->node->cluster->spec;
+	uint8_t n[FTP_PROTOCOL_MAX_UNITS];
 
-	ftp_assert(x);
-	sim_parcel_scribble(x->words, SIM_STATE_WORDS);
-	ftp_buffer_init(&x->buffer, x->words, SIM_STATE_BYTES);
-	return x;
+	ftp_replica_places(
+		&s->plan, s->member, spec->snapshot_global > 0, spec->checkpoint_every > 0, n);
+	ftp_assert(!ftp_snapshot_places_new(
+		&s->places, &s->node->cluster->model.model, sim_compute_region(), n, NULL));
 }
 
-static void post_state(struct sim_stage *s, struct sim_state **x, uint32_t unit, int from)
+/* As runtime/assembly.c. */
+void sim_stage_build(struct sim_stage *s)
 {
-	const struct ftp_message_id id =
-		state_id(unit, x == &s->gathered[unit] ? s->plan.last_step : s->step);
-
-	*x = state_new();
-	ftp_netloop_post(s->net, from, &id, (*x)->words, SIM_STATE_BYTES);
-}
-
-static void send_state(
-	struct sim_stage *s, struct sim_state **x, uint32_t unit, int to, struct sim_unit state)
-{
-	const struct ftp_message_id id = state_id(unit, state.step);
-
-	*x = state_new();
-	sim_parcel_fill_state((*x)->words, unit, state.step, state.state, false);
-	ftp_netloop_send(s->net, to, &id, FTP_CLASS_BULK, &(*x)->buffer, now_ns(s));
+	if (sim_stage_is_stage(s) && s->node->cluster->spec.snapshot_every)
+		build_places(s);
+	build_states(s);
 }
 
 void sim_stage_begin(struct sim_stage *s, uint64_t after_step)
@@ -153,82 +151,86 @@ void sim_stage_begin(struct sim_stage *s, uint64_t after_step)
 
 	s->step = after_step;
 	s->has_step = true;
-	for (uint32_t u = 0; u < s->plan.n_units; u++)
-		if (ftp_moves_travels(&s->plan, u) && ftp_moves_owner(&s->plan, u) == s->member)
-			post_state(s, &s->travelling[u], u, ftp_moves_holder(&s->plan, u));
+	ftp_states_post(s->states, s->net, after_step);
 	if (sim_stage_is_stage(s))
 		sim_stage_begin_items(s);
 	for (uint32_t u = 0; u < s->plan.n_units; u++)
 		if (s->plan.holder[u] == FTP_PLAN_INITIAL)
-			s->units[u] = (struct sim_unit){true, 0, c->oracle.states[0][u]};
+			s->compute.units[u] = (struct sim_unit){true, 0, c->oracle.states[0][u]};
 }
 
-void sim_stage_give(struct sim_stage *s, uint32_t unit, uint64_t state)
+void sim_stage_give(struct sim_stage *s, struct sim_stage *now)
 {
-	int to = ftp_moves_owner(&s->plan, unit);
+	struct sim_world *w = &s->node->cluster->world;
 	char what[80];
 
-	snprintf(what, sizeof(what), "unit %u of step %llu", unit, (unsigned long long)s->step);
-	if (sim_links_send(&s->node->cluster->world, s->ports[to], what))
-		send_state(
-			s, &s->travelling[unit], unit, to, (struct sim_unit){true, s->step, state});
-}
-
-void sim_stage_gather(struct sim_stage *s)
-{
 	for (uint32_t u = 0; u < s->plan.n_units; u++) {
-		int owner = ftp_moves_owner(&s->plan, u);
-
-		if (s->member && owner == s->member)
-			send_state(s, &s->gathered[u], u, 0, s->units[u]);
-		else if (!s->member && owner)
-			post_state(s, &s->gathered[u], u, owner);
-		else
+		if (!ftp_states_sends(s->states, u))
 			continue;
-		s->n_to_gather++;
+		snprintf(
+			what, sizeof(what), "unit %u of step %llu", u, (unsigned long long)s->step);
+		sim_links_send(w, s->ports[ftp_moves_owner(&s->plan, u)], what);
 	}
+	ftp_states_send(s->states, now ? &now->compute : NULL, s->net, now_ns(s));
 }
 
-void sim_stage_sent_state(struct sim_state *x)
-{
-	sim_parcel_scribble(x->words, SIM_STATE_WORDS);
-}
-
-enum sim_parcel_kind sim_stage_take_state(
-	struct sim_stage *s, const struct ftp_netloop_event *e, struct sim_unit *u)
-{
-	const struct ftp_message_id *id = &e->event.id;
-	enum sim_parcel_kind kind = sim_parcel_state(e->event.data, id->cut, id->step, &u->state);
-
-	u->is_here = true;
-	u->step = id->step;
-	if (kind == SIM_PARCEL_WRONG || e->event.bytes != SIM_STATE_BYTES)
-		oracle_fail(&s->node->cluster->oracle,
-			"what %s gets from %s as unit %u of step %llu is something else",
-			s->node->process->name, ftp_plan_member(&s->plan, (uint32_t)e->peer)->name,
-			id->cut, (unsigned long long)id->step);
-	return kind;
-}
-
-void sim_stage_copy(struct sim_stage *next, const struct sim_stage *now)
+void sim_stage_copy(struct sim_stage *next, struct sim_stage *now)
 {
 	for (uint32_t u = 0; u < next->plan.n_units; u++)
 		if (ftp_moves_holder(&next->plan, u) == next->member &&
-			!ftp_moves_travels(&next->plan, u))
-			next->units[u] = now->units[u];
+			ftp_moves_owner(&next->plan, u) == next->member)
+			ftp_stage_copy(&next->compute, &now->compute, (int)u);
 }
 
-void sim_stage_content(const struct sim_unit *u, uint32_t unit, uint64_t content[SIM_CONTENT])
+void sim_stage_start(struct sim_stage *s)
 {
-	content[0] = unit;
-	content[1] = u->step;
-	content[2] = u->state;
+	const struct ftp_replicas_spec spec = {.plan = &s->plan,
+		.member = s->member,
+		.stage = &s->compute,
+		.net = s->net,
+		.store = s->node->snapshots.store,
+		.stats = &s->node->snapshots.stats,
+		.max_bytes_per_s = s->node->cluster->config.snapshot.max_bandwidth_bytes};
+
+	if (!s->places)
+		return;
+	ftp_snapshots_adopt(spec.store, s->places);
+	s->places = NULL;
+	s->replicas = ftp_replicas_new(&spec);
 }
 
-struct ftp_digest sim_stage_digest(const struct sim_unit *u, uint32_t unit)
+/* As runtime/gather.c. */
+void sim_stage_gather(struct sim_stage *s)
 {
-	uint64_t content[SIM_CONTENT];
+	struct ftp_states_spec spec = {.model = &s->node->cluster->model.model, .self = s->member};
 
-	sim_stage_content(u, unit, content);
-	return ftp_digest_of(content, sizeof(content));
+	for (uint32_t u = 0; u < s->plan.n_units; u++)
+		spec.from[u] = ftp_moves_owner(&s->plan, u);
+	ftp_assert(!ftp_states_new(&s->gather, &spec, NULL));
+	ftp_states_post(s->gather, s->net, s->plan.last_step);
+	ftp_states_send(s->gather, &s->compute, s->net, now_ns(s));
+}
+
+static void check_gathered(const struct sim_stage *s)
+{
+	struct oracle *o = &s->node->cluster->oracle;
+	uint64_t step, state;
+
+	for (uint32_t u = 0; u < s->plan.n_units; u++) {
+		if (!sim_parcel_is_state(ftp_states_data(s->gather, u), u, &step, &state))
+			oracle_fail(o, "what is gathered as unit %u is something else", u);
+		else if (step != o->last_step)
+			oracle_fail(o, "unit %u is gathered before the last step", u);
+		else
+			oracle_has(o, s->node->process->name, u, step, state);
+	}
+}
+
+bool sim_stage_is_gathered(const struct sim_stage *s)
+{
+	if (!s->gather || !ftp_states_is_idle(s->gather))
+		return false;
+	if (!s->member)
+		check_gathered(s);
+	return true;
 }

@@ -227,9 +227,11 @@ static void update(struct sim_stage *s, uint64_t step)
 	struct oracle *o = &s->node->cluster->oracle;
 
 	for (uint32_t u = here(s)->first_unit; u < here(s)->end_unit; u++) {
-		s->units[u].state = oracle_update(s->units[u].state, u, step);
-		s->units[u].step = step;
-		oracle_has(o, s->node->process->name, u, step, s->units[u].state);
+		struct sim_unit *x = &s->compute.units[u];
+
+		x->state = oracle_update(x->state, u, step);
+		x->step = step;
+		oracle_has(o, s->node->process->name, u, step, x->state);
 	}
 	if (counts(s))
 		oracle_trained(o, s->node->process->name, s->plan.term, (uint32_t)s->member, step);
