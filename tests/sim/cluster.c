@@ -273,6 +273,7 @@ static void configure(struct sim_cluster *c)
 	t->seed = c->spec.seed;
 	c->config.snapshot.every = c->spec.snapshot_every;
 	c->config.snapshot.global_every = c->spec.snapshot_global;
+	c->config.snapshot.max_bandwidth_bytes = c->spec.snapshot_bytes_per_s;
 	c->config.checkpoint.every = c->spec.checkpoint_every;
 	c->config.checkpoint.keep = c->spec.checkpoint_keep;
 	for (uint32_t i = 0; i < c->spec.n_nodes; i++) {

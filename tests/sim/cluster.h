@@ -87,6 +87,7 @@ struct sim_spec {
 	uint64_t unit_ns;  /* the forward of a micro-batch through a small unit */
 	uint64_t build_ns; /* mean */
 	uint64_t snapshot_every, snapshot_global; /* steps; 0: off, and nobody recovers */
+	uint64_t snapshot_bytes_per_s;		  /* to one other node; 0: no limit */
 	struct sim_order orders[SIM_MAX_ORDERS];
 	uint32_t n_orders;
 	struct sim_fault faults[SIM_MAX_FAULTS];

@@ -250,6 +250,8 @@ struct sim_spec draw_spec(uint64_t seed, enum draw_kind kind)
 	if (kind == DRAW_TURNS)
 		draw_turns(&d, &spec);
 	draw_parts(&d, &spec);
+	if (snapshots && !below(&d, 4)) /* a unit's state takes 10 to 50 ms */
+		spec.snapshot_bytes_per_s = 40000 + below(&d, 160000);
 	for (uint32_t i = 0; i < spec.n_faults; i++)
 		if (spec.faults[i].victim == spec.n_nodes)
 			spec.faults[i].victim = SIM_COORDINATOR;

@@ -63,6 +63,7 @@ struct sim_node {
 		struct ftp_replicas_stats stats;
 		uint64_t retain_term; /* of the latest word of what to keep */
 		bool is_due;	      /* there may be something to do */
+		bool rests;	      /* because links have to */
 		uint64_t overdue_ns;  /* when it has waited long enough; 0: it need not */
 		uint64_t turn_ns;     /* of the next turn; 0: none is to come */
 		struct ftp_stored news;

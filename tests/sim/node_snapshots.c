@@ -9,6 +9,7 @@
 
 #define PATIENCE_NS (20 * FTP_NS_PER_MS)
 #define TURN_NS	    (FTP_NS_PER_MS / 2)
+#define REST_NS	    (5 * FTP_NS_PER_MS) /* of links */
 
 _Static_assert(ORACLE_MAX_UNITS <= 16, "a set of units is one word");
 
@@ -108,12 +109,14 @@ void sim_node_snapshots_turn(struct sim_node *n, uint64_t at_ns)
 	n->snapshots.turn_ns = 0;
 	if (!is_idle(n) && now_ns(n) < n->snapshots.overdue_ns)
 		return;
+	n->snapshots.rests = false;
 	if (replicate(n))
 		return;
 	n->snapshots.overdue_ns = 0;
 	send_news(n);
-	n->snapshots.is_due = (is_idle(n) && ftp_snapshots_tidy(n->snapshots.store)) ||
-			      (replicas(n) && ftp_replicas_wait(replicas(n)));
+	n->snapshots.rests = replicas(n) && ftp_replicas_wait(replicas(n));
+	n->snapshots.is_due =
+		(is_idle(n) && ftp_snapshots_tidy(n->snapshots.store)) || n->snapshots.rests;
 }
 
 void sim_node_snapshots_plan(struct sim_node *n)
@@ -126,9 +129,10 @@ void sim_node_snapshots_plan(struct sim_node *n)
 		n->snapshots.overdue_ns = at_ns + PATIENCE_NS;
 	if (!is_idle(n) && n->snapshots.overdue_ns > at_ns)
 		at_ns = n->snapshots.overdue_ns;
-	if (n->snapshots.turn_ns && n->snapshots.turn_ns <= at_ns + TURN_NS)
+	if (n->snapshots.turn_ns && (n->snapshots.rests || n->snapshots.turn_ns <= at_ns + TURN_NS))
 		return;
-	n->snapshots.turn_ns = at_ns + 1 + sim_draw(&n->cluster->world, TURN_NS);
+	n->snapshots.turn_ns =
+		at_ns + 1 + sim_draw(&n->cluster->world, n->snapshots.rests ? REST_NS : TURN_NS);
 	sim_timer(&n->cluster->world, n->process, n->snapshots.turn_ns, SIM_REPLICATE,
 		n->snapshots.turn_ns);
 }
