@@ -89,6 +89,22 @@ void sim_node_note_store(struct sim_node *n)
 		sim_cluster_found(n->cluster, n, x->unit, x->step, x->term);
 }
 
+/* What it is about to tell that it holds is that. */
+static void check(struct sim_node *n, const struct ftp_replica_news *news)
+{
+	const struct ftp_snapshot *x = sim_node_stored(n, news->unit, news->step);
+	struct oracle *o = &n->cluster->oracle;
+	uint64_t step, state;
+
+	if (!x || x->term != news->term)
+		return;
+	if (!sim_parcel_is_state(x->data, news->unit, &step, &state) || step != news->step)
+		oracle_fail(o, "%s stores something else as unit %u after step %llu",
+			n->process->name, news->unit, (unsigned long long)news->step);
+	else
+		oracle_has(o, n->process->name, news->unit, step, state);
+}
+
 /* true: there was something. */
 static bool replicate(struct sim_node *n)
 {
@@ -97,6 +113,8 @@ static bool replicate(struct sim_node *n)
 	if (!replicas(n) || !ftp_replicas_turn(replicas(n), &news, now_ns(n)))
 		return false;
 	sim_node_note_store(n);
+	if (news.step && news.unit != FTP_REPLICA_SPOILED)
+		check(n, &news);
 	if (news.step)
 		add_news(n, &news);
 	return true;
