@@ -185,6 +185,13 @@ static bool is_needed(const struct ftp_coordinator *c, uint32_t node)
 	return c->state < FTP_RUN_PREPARING || c->change.members & FTP_NODE_BIT(node);
 }
 
+/* It is there, but does not answer: it would join again and again. */
+static bool is_mute(const struct ftp_coordinator *c, uint32_t node, enum ftp_evidence evidence)
+{
+	return evidence == FTP_EVIDENCE_CERTAIN && c->nodes[node].live &&
+	       c->state == FTP_RUN_WAITING;
+}
+
 static void wait_for(struct ftp_coordinator *c, uint32_t node, enum ftp_evidence evidence,
 	const char *text, uint64_t now_ns, struct ftp_actions *a)
 {
@@ -202,6 +209,8 @@ bool ftp_coordinator_start_without(struct ftp_coordinator *c, uint32_t node,
 	bool waits = c->state == FTP_RUN_WAITING;
 
 	if (c->state >= FTP_RUN_TRAINING || !is_needed(c, node))
+		return false;
+	if (is_mute(c, node, evidence) && c->start.n_mute++ == FTP_COORDINATOR_RECOVERY_TRIES)
 		return false;
 	if (waits && c->resume.is_on) { /* all are waited for, it too */
 		ftp_actions_log(a, FTP_LOG_WARNING, "%s", text);

@@ -77,7 +77,7 @@ struct ftp_coordinator {
 		uint64_t asked;	    /* nodes that measure, or abandon a plan, as far as is known */
 		uint64_t left_busy; /* nodes that were, when their connection was lost */
 		uint64_t failing;   /* nodes that said so, or whose process ended by itself */
-		uint32_t n_again;
+		uint32_t n_again, n_mute;
 	} start;	      /* before the first plan is in force */
 	struct ftp_plan plan; /* in force; term 0: none yet */
 	uint64_t old_term;    /* that was in force before, 0: none */
