@@ -124,12 +124,13 @@ bool ftp_coordinator_recovery_fate(
 	return true;
 }
 
-/* Who ends whenever it prepares would be tried without end, with all others halted. */
+/* Who ends whenever it prepares, or never halts and always joins again, would be tried without end,
+ * with all others halted. */
 static void note_end(struct ftp_coordinator *c, uint32_t node, uint64_t now_ns)
 {
 	struct ftp_coordinator_recovery *r = &c->recovery;
 
-	if (c->change.phase != FTP_CHANGE_PREPARING && c->change.phase != FTP_CHANGE_TRANSFERRING)
+	if (c->change.phase == FTP_CHANGE_WAITING || c->change.phase == FTP_CHANGE_COMMITTING)
 		return;
 	if (++r->n_ends[node] < FTP_COORDINATOR_RECOVERY_TRIES)
 		return;

@@ -31,8 +31,9 @@ enum ftp_wait_kind {	/* of a run that waits: for what */
 struct ftp_coordinator_recovery {
 	bool is_on;	  /* from the first sign of a loss until a step is done again */
 	uint64_t victims; /* nodes */
-	uint64_t shunned; /* nodes without a part in it for now: they end whenever they prepare */
-	uint32_t n_ends[FTP_CONFIG_MAX_NODES]; /* of each node, while it prepared in this one */
+	uint64_t shunned; /* nodes without a part in it for now: they are lost again and again */
+	uint32_t n_ends[FTP_CONFIG_MAX_NODES]; /* of each node, while it halted or prepared in this
+						  one */
 	struct {
 		enum ftp_evidence evidence;
 		char text[200]; /* the best that is known */

@@ -41,7 +41,7 @@ static struct line begin(struct ftp_coordinator *c, enum ftp_wait_kind kind)
 	r->waits_for[0] = 0;
 	for (uint32_t i = 0; i < c->n_nodes; i++)
 		if (r->shunned & FTP_NODE_BIT(i))
-			say(&l, "%s ended %u times while it prepared: %.100s; ",
+			say(&l, "%s was lost %u times meanwhile: %.100s; ",
 				c->config->nodes[i].name, r->n_ends[i], r->fates[i].text);
 	return l;
 }
