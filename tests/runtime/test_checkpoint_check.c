@@ -166,6 +166,27 @@ static void check__what_the_disk_refused(void **state)
 	rig_close(&r);
 }
 
+/* What it has refused is known, though nobody waited for it any more. */
+static void check__refused_after_it_was_given_up(void **state)
+{
+	struct rig_set set = set_of(1, 10);
+	struct rig r = rig_new();
+	struct ftp_disk_op op;
+
+	(void)state;
+	put(&r, set);
+	reopen(&r);
+	simulated_disk_from_now_on(r.disk, SIMULATED_FAILS);
+	assert_int_equal(ftp_checkpoint_check(r.store), 0);
+	assert_true(ftp_checkpoint_next(r.store, &op));
+	simulated_disk_seam(r.disk)->ops->submit(simulated_disk_seam(r.disk), &op);
+	ftp_checkpoint_cancel(r.store);
+	rig_turn(&r);
+	assert_int_equal(r.event.outcome, FTP_CHECKPOINT_CANCELLED);
+	assert_int_equal(n_bad(&r), 1);
+	rig_close(&r);
+}
+
 /* What nobody has read is not taken for stored when it is put again. */
 static void put__again_what_was_not_read(void **state)
 {
@@ -280,6 +301,7 @@ int main(void)
 		cmocka_unit_test(check__every_record_once),
 		cmocka_unit_test(check__damaged),
 		cmocka_unit_test(check__what_the_disk_refused),
+		cmocka_unit_test(check__refused_after_it_was_given_up),
 		cmocka_unit_test(put__again_what_was_not_read),
 		cmocka_unit_test(cancel__put),
 		cmocka_unit_test(cancel__get),
