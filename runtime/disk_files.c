@@ -169,9 +169,13 @@ static int64_t do_write(struct ftp_disk_files *f, const struct ftp_disk_op *op, 
 
 static int64_t synced(int fd)
 {
-	struct stat st;
+	const int flags =
+		AT_EMPTY_PATH | AT_STATX_DONT_SYNC; /* as it is known here: no server asked */
+	struct statx st;
 
-	return !fstat(fd, &st) && !st.st_nlink ? -ESTALE : 0;
+	if (statx(fd, "", flags, STATX_NLINK, &st) || !(st.stx_mask & STATX_NLINK))
+		return 0;
+	return st.stx_nlink ? 0 : -ESTALE;
 }
 
 int64_t ftp_disk_files_synced(const struct ftp_disk_files *f, uint32_t file)
