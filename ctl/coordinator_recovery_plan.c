@@ -122,6 +122,8 @@ void ftp_coordinator_recovery_halted(
 		return;
 	}
 	note_trained(c);
+	if (!ftp_coordinator_usable(c)) /* rather those who were left out than nobody */
+		ftp_coordinator_reach_forgive(c);
 	ftp_coordinator_reach_choose(c, 0, now_ns, a);
 	if (!may_go_on(c, &snapshot, &target, now_ns, a))
 		return;
