@@ -32,6 +32,7 @@ static void snapshots__keep_to_the_bandwidth(void **state)
 	double s;
 
 	(void)state;
+	CHECK_TOO_LONG_IF_SANITIZED();
 	train_alone(&expected);
 	begin_ns = ftp_clock_now_ns();
 	rig_open(&r, &(struct rig_settings){.schedule = "flush",
