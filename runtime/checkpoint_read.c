@@ -103,7 +103,8 @@ static void end_reading(struct ftp_checkpoint *c)
 	if (r->state == FTP_CHECKPOINT_GOOD && !is_part &&
 		(r->found.high != name->digest.high || r->found.low != name->digest.low))
 		r->state = FTP_CHECKPOINT_BAD_DIGEST;
-	/* What the disk has refused counts though nobody waits: else it would be asked for again. */
+	/* What the disk has refused counts though nobody waits: else it would be asked for again.
+	 */
 	if (!r->is_cancelled || r->state == FTP_CHECKPOINT_UNREADABLE) {
 		r->record->state = r->state;
 		r->record->is_read = r->state == FTP_CHECKPOINT_GOOD && !is_part;

@@ -99,7 +99,8 @@ void ftp_checkpointer_fetch(
 	k->fetch.step = step;
 	k->fetch.n = n;
 	memcpy(k->fetch.units, units, n * sizeof(*units));
-	k->moved_ns = k->looked_ns; /* what a check waits for is no reason to give the disk up now */
+	k->moved_ns =
+		k->looked_ns; /* what a check waits for is no reason to give the disk up now */
 	skip(k);
 	if (!ftp_checkpointer_can(k))
 		ftp_checkpointer_fail_fetch(k, k->why.text);

@@ -103,9 +103,6 @@ class Moves(Repartition):
             self.assertEqual([(e["kind"], e["node"]) for e in c.events("drain", "join")][-2:],
                              [("drain", "n2"), ("join", "n2")])
 
-    def test_mobilenetv2_over_memif(self):
-        self.drain_and_join({**MOBILENET, "training.steps": 80}, "memif")
-
     def test_mobilenetv2_over_udp(self):
         self.drain_and_join({**MOBILENET, "training.steps": 80}, "udp")
 
@@ -205,9 +202,6 @@ class Kills(Repartition):
 
     def test_source(self):
         self.kill("n1", "repartition", "--cuts", "1,4")
-
-    def test_target(self):
-        self.kill("n2", "repartition", "--cuts", "1,4")
 
     def test_coordinator(self):
         self.kill("coordinator", "repartition", "--cuts", "1,4")
