@@ -198,15 +198,14 @@ void sim_links_turn(struct sim_world *w)
 			sim_process_look(w, woken[i]);
 }
 
-/* Keep-alives come four times in the silence that it takes: the last one was heard before, unless
- * it was lost as well. */
+/* Keep-alives come four times in the silence that it takes: the last one was heard so long before
+ * the cut, and the next one comes so long after; or later, where they may be lost as well. */
 bool sim_links_is_fatal(const struct sim_world *w, uint64_t lasts_ns)
 {
-	uint64_t heard_ns = SIM_SILENCE_NS / 4 + w->links->impair.jitter_ns + FTP_NS_PER_S / 10;
+	uint64_t quiet_ns =
+		2 * (SIM_SILENCE_NS / 4) + w->links->impair.jitter_ns + FTP_NS_PER_S / 10;
 
-	if (w->links->impair.loss > 0)
-		heard_ns += SIM_SILENCE_NS / 2;
-	return lasts_ns > SIM_SILENCE_NS - heard_ns;
+	return w->links->impair.loss > 0 || lasts_ns > SIM_SILENCE_NS - quiet_ns;
 }
 
 void sim_links_cut(struct sim_world *w, uint32_t from, uint32_t to)
