@@ -163,6 +163,7 @@ struct sim_cluster {
 	char waited_for[600];			   /* in its words */
 	uint32_t recovers_asked;		   /* since then: a bit for each kind of wait */
 	uint64_t recover_ns;			   /* when it was asked last */
+	uint64_t begun_ns[SIM_MAX_NODES];	   /* by the operator, last */
 };
 
 /* Runs to the end. false: an invariant broke; c->oracle.failure says which. c is to be freed. */

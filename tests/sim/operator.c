@@ -6,9 +6,10 @@
 #include "ctl/protocol_operator.h"
 #include "tests/sim/cluster.h"
 
-#define RESTART_NS (2 * FTP_NS_PER_S)	/* of waiting, until the operator starts who is gone */
-#define RECOVER_NS (12 * FTP_NS_PER_S)	/* and until it is told to begin anew */
-#define MEND_NS	   (150 * FTP_NS_PER_S) /* and until all links work again */
+#define RESTART_NS (2 * FTP_NS_PER_S)	 /* of waiting, until the operator starts who is gone */
+#define JOIN_NS	   (100 * FTP_NS_PER_MS) /* that a new process gets */
+#define RECOVER_NS (12 * FTP_NS_PER_S)	 /* and until it is told to begin anew */
+#define MEND_NS	   (150 * FTP_NS_PER_S)	 /* and until all links work again */
 
 /* Once for whatever it waits for; only unit states can be given up. */
 static void ask_to_recover(struct sim_cluster *c, enum ftp_wait_kind kind)
@@ -44,13 +45,15 @@ void sim_operator_attend(struct sim_cluster *c)
 			sim_judge_wait(c);
 	}
 	for (uint32_t i = 0; i < c->config.n_nodes; i++) {
-		if (c->world.now_ns < c->wait_ns + RESTART_NS || core->nodes[i].live)
+		if (c->world.now_ns < c->wait_ns + RESTART_NS || core->nodes[i].live ||
+			c->world.now_ns < c->begun_ns[i] + JOIN_NS)
 			continue;
 		if (c->nodes[i]->process->alive && !sim_cluster_is_ghost(c, c->nodes[i]))
 			continue; /* on its way */
 		if (c->nodes[i]->process->alive)
 			sim_site_end(c, c->nodes[i]->process);
 		sim_node_new(c, i);
+		c->begun_ns[i] = c->world.now_ns;
 	}
 	if (!ftp_coordinator_waits(core))
 		return;
