@@ -1,6 +1,7 @@
 #include "net/connection.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "net/connection_state.h"
@@ -94,7 +95,7 @@ int ftp_connection_new(struct ftp_connection **out, const struct ftp_connection_
 	ftp_inbox_init(&c->inbox, params->n_messages, max_chunks);
 	ftp_outbox_init(&c->outbox, params->n_messages, c->own.n_grants, max_chunks, n_packets);
 	c->next_apart = FTP_WIRE_APART;
-	c->heard_ns = now_ns;
+	ftp_silence_init(&c->silence, params->idle_timeout_ns, now_ns);
 	c->spoke_ns = now_ns;
 	begin_term(c, now_ns);
 	*out = c;
@@ -152,6 +153,17 @@ void ftp_connection_lose(struct ftp_connection *c, enum ftp_connection_reason re
 		c->n_closes = N_CLOSES;
 }
 
+void ftp_connection_watch(struct ftp_connection *c, uint64_t least_ns, uint64_t now_ns)
+{
+	if (c->params.caps.drops_silently)
+		ftp_silence_watch(&c->silence, least_ns, now_ns);
+}
+
+void ftp_connection_relax(struct ftp_connection *c)
+{
+	ftp_silence_relax(&c->silence);
+}
+
 void ftp_connection_port_down(struct ftp_connection *c)
 {
 	ftp_connection_lose(c, FTP_CONNECTION_PORT_DOWN);
@@ -196,8 +208,31 @@ struct ftp_connection_event ftp_connection_next_event(
 		c->is_lost_told = true;
 		e.kind = FTP_CONNECTION_LOST;
 		e.reason = c->reason;
+		e.silence_ns = ftp_silence_wait_ns(&c->silence);
 	}
 	return e;
+}
+
+const char *ftp_connection_describe_loss(
+	const struct ftp_connection_event *e, char *text, size_t bytes)
+{
+	static const char *const texts[] = {
+		[FTP_CONNECTION_PEER_CLOSED] = "it closed the connection",
+		[FTP_CONNECTION_PORT_DOWN] = "its end of the port went away",
+		[FTP_CONNECTION_PROTOCOL] = "it sent something that contradicts the plan",
+	};
+
+	if (e->reason == FTP_CONNECTION_IDLE_TIMEOUT)
+		snprintf(text, bytes, "it has been silent for %.1f s",
+			(double)e->silence_ns / (double)FTP_NS_PER_S);
+	else
+		snprintf(text, bytes, "%s", texts[e->reason]);
+	return text;
+}
+
+bool ftp_connection_has_left(const struct ftp_connection_event *e)
+{
+	return e->reason == FTP_CONNECTION_PEER_CLOSED || e->reason == FTP_CONNECTION_PORT_DOWN;
 }
 
 const struct ftp_connection_stats *ftp_connection_stats(const struct ftp_connection *c)

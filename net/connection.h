@@ -38,8 +38,7 @@ struct ftp_connection_params {
 	uint64_t max_ack_delay_ns;  /* told to the peer: the longest that we may take to answer; at
 				       most 10 s */
 	uint32_t max_message_bytes; /* 0: 64 MiB; costs one bit a KiB for each of n_messages */
-	uint64_t idle_timeout_ns; /* silence after which the peer is lost; keep-alives go four times
-				     as often */
+	uint64_t idle_timeout_ns;   /* silence after which the peer is lost, unless it is watched */
 	bool waits_for_peer; /* silence counts from the first packet heard: until then the caller's
 				own deadline rules */
 };
@@ -73,6 +72,7 @@ struct ftp_connection_event {
 	struct ftp_message_id id;
 	void *data; /* the message's memory */
 	uint32_t bytes;
+	uint64_t silence_ns; /* LOST by IDLE_TIMEOUT: as much was allowed */
 };
 
 struct ftp_connection_stats {
@@ -84,6 +84,8 @@ struct ftp_connection_stats {
 	uint64_t duplicate_packets, unposted_packets; /* unposted: never, or complete already */
 	uint64_t copied_tx_bytes, copied_rx_bytes;    /* by our code; the port's copies are apart */
 	uint64_t smoothed_rtt_ns;
+	double silence_ratio; /* of a watched peer: the longest silence / what was allowed then;
+				 1: it is lost */
 };
 
 struct ftp_connection; /* opaque */
@@ -103,6 +105,12 @@ int ftp_connection_send(struct ftp_connection *c, const struct ftp_message_id *i
  * -EMSGSIZE, -EEXIST: as above. */
 int ftp_connection_post(
 	struct ftp_connection *c, const struct ftp_message_id *id, void *data, uint32_t bytes);
+
+/* From now on the peer is one that speaks often: its silence is judged by its ways (net/silence.h),
+ * though least_ns is allowed; or not any longer. Nothing changes on a port that loses no packet
+ * silently: there a silent peer is a busy one. */
+void ftp_connection_watch(struct ftp_connection *c, uint64_t least_ns, uint64_t now_ns);
+void ftp_connection_relax(struct ftp_connection *c);
 
 /* One packet from the port; lent. */
 void ftp_connection_receive(
@@ -130,6 +138,12 @@ void ftp_connection_set_term(struct ftp_connection *c, uint64_t term, uint64_t n
 /* The port below went down, or we leave: CLOSE is sent a few times, then nothing. */
 void ftp_connection_port_down(struct ftp_connection *c);
 void ftp_connection_close(struct ftp_connection *c, uint64_t now_ns);
+
+/* Why the peer is lost, of a LOST event: "it has been silent for 0.8 s"; text, filled. */
+const char *ftp_connection_describe_loss(
+	const struct ftp_connection_event *e, char *text, size_t bytes);
+/* The peer went away by itself. */
+bool ftp_connection_has_left(const struct ftp_connection_event *e);
 
 const struct ftp_connection_stats *ftp_connection_stats(const struct ftp_connection *c);
 bool ftp_connection_is_established(const struct ftp_connection *c);

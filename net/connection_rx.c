@@ -202,7 +202,9 @@ void ftp_connection_receive(
 		return;
 	}
 	/* Of whatever term: a peer that is slow to change it is alive. */
-	c->heard_ns = now_ns;
+	ftp_silence_look(&c->silence, now_ns);
+	ftp_silence_heard(&c->silence, now_ns);
+	c->stats.silence_ratio = c->silence.narrowest;
 	if (h.type == FTP_WIRE_CLOSE && h.term >= c->params.term) {
 		ftp_connection_lose(c, FTP_CONNECTION_PEER_CLOSED);
 		return;

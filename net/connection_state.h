@@ -10,6 +10,7 @@
 #include "net/outbox.h"
 #include "net/ranges.h"
 #include "net/sentmap.h"
+#include "net/silence.h"
 #include "net/staging.h"
 
 struct ftp_connection {
@@ -39,12 +40,12 @@ struct ftp_connection {
 	bool is_hello_due;
 	uint64_t hello_ns, hello_backoff_ns; /* next try, and the wait after it */
 
-	uint64_t heard_ns;    /* the last packet from the peer, of any term */
-	uint64_t spoke_ns;    /* the last packet that the port accepted */
-	uint64_t last_try_ns; /* of transmit */
-	uint32_t n_probes;    /* packets that may exceed the window (RFC 9002 section 7.5) */
-	uint32_t n_closes;    /* CLOSE packets left to send */
-	bool is_closing;      /* by us */
+	struct ftp_silence silence; /* the peer's: packets of any term end it */
+	uint64_t spoke_ns;	    /* the last packet that the port accepted */
+	uint64_t last_try_ns;	    /* of transmit */
+	uint32_t n_probes;	    /* packets that may exceed the window (RFC 9002 section 7.5) */
+	uint32_t n_closes;	    /* CLOSE packets left to send */
+	bool is_closing;	    /* by us */
 	bool is_established, is_established_told;
 	bool is_lost_told;
 	enum ftp_connection_reason reason; /* 0: alive */

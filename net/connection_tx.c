@@ -116,18 +116,25 @@ static uint64_t idle_deadline_ns(const struct ftp_connection *c)
 {
 	if (c->params.waits_for_peer && !c->is_established)
 		return FTP_NS_NEVER;
-	return c->heard_ns + c->params.idle_timeout_ns;
+	return ftp_silence_deadline_ns(&c->silence);
+}
+
+static uint64_t min64(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
 }
 
 static uint64_t keep_alive_ns(const struct ftp_connection *c)
 {
-	return c->spoke_ns + c->params.idle_timeout_ns / 4;
+	return c->spoke_ns + min64(FTP_SILENCE_BEAT_NS, c->params.idle_timeout_ns / 4);
 }
 
 static void run_timers(struct ftp_connection *c, uint64_t now_ns)
 {
+	ftp_silence_look(&c->silence, now_ns);
 	if (now_ns >= idle_deadline_ns(c)) {
 		ftp_connection_lose(c, FTP_CONNECTION_IDLE_TIMEOUT);
+		c->stats.silence_ratio = c->silence.is_watched;
 		return;
 	}
 	if (now_ns >= ftp_loss_deadline(&c->loss, c->peer.max_ack_delay_ns)) {
@@ -422,11 +429,6 @@ void ftp_connection_sent(struct ftp_connection *c, int n_accepted, uint64_t now_
 		if (p->type == FTP_WIRE_DATA)
 			c->stats.tx_bytes += p->tx.payload_bytes;
 	}
-}
-
-static uint64_t min64(uint64_t a, uint64_t b)
-{
-	return a < b ? a : b;
 }
 
 /* A full ring empties soon; a port that is still connecting may take its time. */

@@ -16,7 +16,14 @@
 #define MAX_NETS     2
 #define MAX_EXTRA    4
 
-enum request_kind { REQUEST_ADD, REQUEST_SEND, REQUEST_POST, REQUEST_IMPAIR };
+enum request_kind {
+	REQUEST_ADD,
+	REQUEST_SEND,
+	REQUEST_POST,
+	REQUEST_IMPAIR,
+	REQUEST_WATCH,
+	REQUEST_RELAX
+};
 
 struct request {
 	enum request_kind kind;
@@ -28,6 +35,7 @@ struct request {
 	uint32_t bytes;
 	struct ftp_link link;
 	struct ftp_impair impair;
+	uint64_t least_ns;
 };
 
 struct ftp_netloop {
@@ -78,6 +86,13 @@ static void impair(struct ftp_netloop *n, const struct ftp_impair *impair)
 			ftp_impair_set(n->links[i].port, impair);
 }
 
+static void relax(struct ftp_netloop *n)
+{
+	for (int i = 0; i < n->n_peers; i++)
+		if (n->used[i])
+			ftp_connection_relax(n->links[i].connection);
+}
+
 static void apply(struct ftp_netloop *n, const struct request *r, uint64_t now_ns)
 {
 	struct ftp_connection *c = n->links[r->peer].connection;
@@ -98,6 +113,12 @@ static void apply(struct ftp_netloop *n, const struct request *r, uint64_t now_n
 		break;
 	case REQUEST_IMPAIR:
 		impair(n, &r->impair);
+		break;
+	case REQUEST_WATCH:
+		ftp_connection_watch(c, r->least_ns, now_ns);
+		break;
+	case REQUEST_RELAX:
+		relax(n);
 		break;
 	}
 	ftp_assert(!rc);
@@ -333,6 +354,20 @@ void ftp_netloop_sleep(struct ftp_netloop *const *nets, int n_nets, struct pollf
 void ftp_netloop_impair(struct ftp_netloop *n, const struct ftp_impair *impair)
 {
 	const struct request r = {.kind = REQUEST_IMPAIR, .impair = *impair};
+
+	request(n, &r, 0);
+}
+
+void ftp_netloop_watch(struct ftp_netloop *n, int peer, uint64_t least_ns, uint64_t now_ns)
+{
+	const struct request r = {.kind = REQUEST_WATCH, .peer = peer, .least_ns = least_ns};
+
+	request(n, &r, now_ns);
+}
+
+void ftp_netloop_relax(struct ftp_netloop *n)
+{
+	const struct request r = {.kind = REQUEST_RELAX};
 
 	request(n, &r, 0);
 }

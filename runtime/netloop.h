@@ -58,6 +58,10 @@ void ftp_netloop_sleep(struct ftp_netloop *const *nets, int n_nets, struct pollf
  * on. */
 void ftp_netloop_impair(struct ftp_netloop *n, const struct ftp_impair *impair);
 
+/* As ftp_connection_watch() and _relax(), the latter for every peer. */
+void ftp_netloop_watch(struct ftp_netloop *n, int peer, uint64_t least_ns, uint64_t now_ns);
+void ftp_netloop_relax(struct ftp_netloop *n);
+
 /* Sums over the peer's connection, for the metrics; a copy, at most a turn old. NULL: no such peer.
  */
 const struct ftp_connection_stats *ftp_netloop_stats(const struct ftp_netloop *n, int peer);

@@ -125,8 +125,8 @@ static void connection_deadline__keep_alive(void **state)
 	(void)state;
 	pair_run_until(p, 60 * FTP_NS_PER_S);
 	assert_false(p->lost[0] || p->lost[1]);
-	/* Four a second each, and their acknowledgements: quiet is cheap. */
-	assert_true(pair_stats(p, 0)->tx_packets < 600);
+	/* Ten a second each, and their acknowledgements: quiet is cheap. */
+	assert_true(pair_stats(p, 0)->tx_packets < 1300);
 	pair_free(p);
 }
 
@@ -146,6 +146,82 @@ static void connection_deadline__idle_timeout(void **state)
 	assert_int_equal(p->lost[0], FTP_CONNECTION_IDLE_TIMEOUT);
 	assert_int_equal(ftp_connection_deadline(p->links[0].connection), FTP_NS_NEVER);
 	pair_free(p);
+}
+
+/* Watched by end 1 for three seconds before end 0 is cut off; with tasks of so long. */
+static struct pair *watched(bool is_reliable, uint64_t busy_ns)
+{
+	struct pair *p = pair_new(1, &(struct pair_options){.is_reliable = is_reliable});
+
+	p->busy_ns[0] = busy_ns;
+	pair_run_until(p, FTP_NS_PER_S);
+	ftp_connection_watch(p->links[1].connection, 0, pair_now(p));
+	pair_run_until(p, 4 * FTP_NS_PER_S);
+	assert_int_equal(p->lost[1], 0);
+	ftp_simulated_cut(p->network, p->ports[0], true, false);
+	return p;
+}
+
+static void connection_watch__a_silent_peer(void **state)
+{
+	struct pair *p = watched(false, 0);
+
+	(void)state;
+	pair_run_until(p, 6 * FTP_NS_PER_S);
+	assert_int_equal(p->lost[1], FTP_CONNECTION_IDLE_TIMEOUT);
+	assert_in_range(p->lost_ns[1], 4690 * FTP_NS_PER_MS, 4810 * FTP_NS_PER_MS);
+	assert_true(pair_stats(p, 1)->silence_ratio == 1);
+	assert_int_equal(p->lost[0], 0);
+	pair_free(p);
+}
+
+static void connection_watch__a_busy_peer(void **state)
+{
+	struct pair *p = watched(false, 300 * FTP_NS_PER_MS);
+
+	(void)state;
+	pair_run_until(p, 6 * FTP_NS_PER_S);
+	assert_in_range(p->lost_ns[1], 4890 * FTP_NS_PER_MS, 5210 * FTP_NS_PER_MS);
+	pair_free(p);
+}
+
+static void connection_watch__not_any_longer(void **state)
+{
+	struct pair *p = watched(false, 0);
+
+	(void)state;
+	ftp_connection_relax(p->links[1].connection);
+	pair_run_until(p, 15 * FTP_NS_PER_S);
+	assert_in_range(p->lost_ns[1], 13890 * FTP_NS_PER_MS, 14010 * FTP_NS_PER_MS);
+	pair_free(p);
+}
+
+/* Whose port loses nothing silently is busy when it is silent. */
+static void connection_watch__a_reliable_port(void **state)
+{
+	struct pair *p = watched(true, 0);
+
+	(void)state;
+	pair_run_until(p, 12 * FTP_NS_PER_S);
+	assert_int_equal(p->lost[1], 0);
+	pair_free(p);
+}
+
+static void connection_describe_loss__texts(void **state)
+{
+	struct ftp_connection_event e = {.kind = FTP_CONNECTION_LOST,
+		.reason = FTP_CONNECTION_IDLE_TIMEOUT,
+		.silence_ns = 800 * FTP_NS_PER_MS};
+	char text[64];
+
+	(void)state;
+	assert_string_equal(ftp_connection_describe_loss(&e, text, sizeof(text)),
+		"it has been silent for 0.8 s");
+	assert_false(ftp_connection_has_left(&e));
+	for (e.reason = FTP_CONNECTION_PEER_CLOSED; e.reason <= FTP_CONNECTION_PROTOCOL; e.reason++)
+		assert_memory_equal(ftp_connection_describe_loss(&e, text, sizeof(text)), "it", 2);
+	e.reason = FTP_CONNECTION_PEER_CLOSED;
+	assert_true(ftp_connection_has_left(&e));
 }
 
 /* A peer that comes late is no silent one; one that was heard and falls silent is. */
@@ -317,6 +393,11 @@ int main(void)
 		cmocka_unit_test(connection_send__sizes_differ),
 		cmocka_unit_test(connection_deadline__keep_alive),
 		cmocka_unit_test(connection_deadline__idle_timeout),
+		cmocka_unit_test(connection_watch__a_silent_peer),
+		cmocka_unit_test(connection_watch__a_busy_peer),
+		cmocka_unit_test(connection_watch__not_any_longer),
+		cmocka_unit_test(connection_watch__a_reliable_port),
+		cmocka_unit_test(connection_describe_loss__texts),
 		cmocka_unit_test(connection_deadline__waits_for_peer),
 		cmocka_unit_test(connection_new__nobody_there),
 		cmocka_unit_test(connection_new__bounds),
