@@ -196,20 +196,37 @@ static uint64_t silence_ns(const struct ftp_coordinator *c, uint32_t node)
 					      : FTP_COORDINATOR_SILENT_NS;
 }
 
-/* When the longest silence allowed in training ends, and whose it is. */
+/* Who should be heard: all stages in training; and when it halts, who has not halted yet. */
+static uint64_t listened_to(const struct ftp_coordinator *c)
+{
+	if (c->state != FTP_RUN_TRAINING)
+		return 0;
+	if (!ftp_coordinator_recovering(c))
+		return ftp_coordinator_stages(&c->plan);
+	return c->change.phase == FTP_CHANGE_HALTING ? c->recovery.trains & c->change.awaited : 0;
+}
+
+/* When the longest silence that is allowed ends, and whose it is. FTP_NS_NEVER: nobody is to be
+ * heard. */
 static uint64_t silence_over_ns(const struct ftp_coordinator *c, uint32_t *node)
 {
-	uint64_t first_ns = c->computed_ns + FTP_COORDINATOR_STALL_NS;
+	bool halts = ftp_coordinator_recovering(c);
+	uint64_t nodes = listened_to(c),
+		 since_ns = halts ? c->change.began_ns[FTP_CHANGE_HALTING] : 0;
+	uint64_t first_ns =
+		halts || !nodes ? FTP_NS_NEVER : c->computed_ns + FTP_COORDINATOR_STALL_NS;
 
 	*node = FTP_NO_NODE;
-	for (uint32_t i = 0; i < c->plan.n_stages; i++) {
-		const struct ftp_coordinator_node *n = &c->nodes[c->plan.stages[i].node];
-		uint64_t over_ns = n->detector.heard_ns + silence_ns(c, c->plan.stages[i].node);
+	for (uint32_t i = 0; i < c->n_nodes; i++) {
+		const struct ftp_coordinator_node *n = &c->nodes[i];
+		uint64_t heard_ns =
+			n->detector.heard_ns > since_ns ? n->detector.heard_ns : since_ns;
+		uint64_t over_ns = heard_ns + silence_ns(c, i);
 
-		if (n->live && !n->finished && over_ns < first_ns) {
-			first_ns = over_ns;
-			*node = c->plan.stages[i].node;
-		}
+		if (!(nodes & FTP_NODE_BIT(i)) || !n->live || n->finished || over_ns >= first_ns)
+			continue;
+		first_ns = over_ns;
+		*node = i;
 	}
 	return first_ns;
 }
@@ -240,11 +257,6 @@ static void on_silence(
 		on_stall(c, now_ns, a);
 }
 
-static bool is_trained(const struct ftp_coordinator *c)
-{
-	return c->state == FTP_RUN_TRAINING && !ftp_coordinator_recovering(c);
-}
-
 static void on_time(struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a)
 {
 	uint32_t node;
@@ -253,7 +265,7 @@ static void on_time(struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actio
 		ftp_coordinator_finish(c, FTP_END_FAILED, c->reason, now_ns, a);
 	if (c->deadline_ns <= now_ns)
 		on_wait_over(c, now_ns, a);
-	if (is_trained(c) && silence_over_ns(c, &node) <= now_ns)
+	if (silence_over_ns(c, &node) <= now_ns)
 		on_silence(c, node, now_ns, a);
 	ftp_coordinator_change_time(c, now_ns, a);
 	ftp_coordinator_snapshots_time(c, now_ns, a);
@@ -265,7 +277,7 @@ uint64_t ftp_coordinator_deadline(const struct ftp_coordinator *c)
 	uint64_t snapshot_ns = ftp_coordinator_snapshots_deadline(c);
 	uint32_t node;
 
-	if (is_trained(c) && silence_over_ns(c, &node) < first_ns)
+	if (silence_over_ns(c, &node) < first_ns)
 		first_ns = silence_over_ns(c, &node);
 	if (snapshot_ns < first_ns)
 		first_ns = snapshot_ns;

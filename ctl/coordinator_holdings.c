@@ -30,6 +30,7 @@ int ftp_coordinator_on_halted(struct ftp_coordinator *c, uint32_t node, const st
 	}
 	free(c->recovery.inventories[node]);
 	c->recovery.inventories[node] = m;
+	c->recovery.trains &= ~FTP_NODE_BIT(node);
 	ftp_coordinator_change_done(c, node, now_ns, a);
 	return 0;
 }

@@ -88,6 +88,7 @@ static bool begin(struct ftp_coordinator *c, uint32_t node, const char *text, ui
 	}
 	ftp_coordinator_reach_forget(c);
 	r->is_on = true;
+	r->trains = ftp_coordinator_stages(&c->plan);
 	r->is_committed = r->is_settled = r->from_beginning = false;
 	r->n_failures = 0;
 	r->shunned = 0;
@@ -104,6 +105,7 @@ static void add_victim(
 	struct ftp_coordinator_recovery *r = &c->recovery;
 
 	r->victims |= FTP_NODE_BIT(node);
+	r->trains &= ~FTP_NODE_BIT(node);
 	r->n_lost_nodes[evidence]++;
 	r->n_failures = 0;
 	r->fates[node].evidence = evidence;
@@ -245,8 +247,12 @@ int ftp_coordinator_on_lost(struct ftp_coordinator *c, uint32_t node, const json
 		ftp_coordinator_reach_told(c, node, m.node, m.text, a);
 		return 0;
 	}
-	if (!ftp_coordinator_in_training(c, node, m.term, FTP_METHOD_LOST, a) || is_open(c))
+	if (!ftp_coordinator_in_training(c, node, m.term, FTP_METHOD_LOST, a))
 		return 0;
+	if (is_open(c)) {
+		c->recovery.trains &= ~FTP_NODE_BIT(node);
+		return 0;
+	}
 	if (c->state == FTP_RUN_RESUMING) { /* it has not come back with its plan after all */
 		c->nodes[node].join.term = 0;
 		return 0;
@@ -256,6 +262,7 @@ int ftp_coordinator_on_lost(struct ftp_coordinator *c, uint32_t node, const json
 		ftp_coordinator_recover_all(c, text, now_ns, a);
 	else
 		ftp_coordinator_suspect(c, FTP_EVIDENCE_LOST, now_ns, a, "%s", text);
+	c->recovery.trains &= ~FTP_NODE_BIT(node);
 	return 0;
 }
 

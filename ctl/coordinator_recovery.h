@@ -31,6 +31,7 @@ enum ftp_wait_kind {	/* of a run that waits: for what */
 struct ftp_coordinator_recovery {
 	bool is_on;	  /* from the first sign of a loss until a step is done again */
 	uint64_t victims; /* nodes */
+	uint64_t trains;  /* that have not halted yet, as far as is known: they are to be heard */
 	uint64_t shunned; /* nodes without a part in it for now: they are lost again and again */
 	uint32_t n_ends[FTP_CONFIG_MAX_NODES]; /* of each node, while it halted or prepared in this
 						  one */
