@@ -45,6 +45,8 @@ static const struct ftp_metric_family families[FTP_N_NODE_METRICS] = {
 		"Payload bytes copied by the packet port."},
 	[FTP_NODE_LINK_RTT_SECONDS] = {"ftp_link_rtt_seconds", FTP_METRIC_GAUGE,
 		"Smoothed round-trip time."},
+	[FTP_NODE_LINK_SILENCE_RATIO] = {"ftp_link_silence_ratio", FTP_METRIC_GAUGE,
+		"The peer's longest silence over what was allowed then; 1: it counts as lost."},
 	[FTP_NODE_SNAPSHOTS] = {"ftp_snapshots_total", FTP_METRIC_COUNTER,
 		"Snapshots of the stage, taken or skipped because it heard of them too late."},
 	[FTP_NODE_SNAPSHOT_SECONDS] = {"ftp_snapshot_seconds_total", FTP_METRIC_COUNTER,
@@ -277,6 +279,7 @@ void ftp_link_metrics_init(
 		{&l->tx_port_copied, FTP_NODE_LINK_PORT_COPIED_BYTES, "tx"},
 		{&l->rx_port_copied, FTP_NODE_LINK_PORT_COPIED_BYTES, "rx"},
 		{&l->rtt, FTP_NODE_LINK_RTT_SECONDS, NULL},
+		{&l->silence_ratio, FTP_NODE_LINK_SILENCE_RATIO, NULL},
 	};
 	char labels[120];
 
@@ -309,4 +312,5 @@ void ftp_link_metrics_set(struct ftp_link_metrics *l, const struct ftp_connectio
 	ftp_metric_set(l->tx_port_copied, (double)s->tx_bytes * caps->tx_copies);
 	ftp_metric_set(l->rx_port_copied, (double)s->rx_bytes * caps->rx_copies);
 	ftp_metric_set(l->rtt, (double)s->smoothed_rtt_ns * 1e-9);
+	ftp_metric_set(l->silence_ratio, s->silence_ratio);
 }

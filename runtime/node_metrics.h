@@ -29,6 +29,7 @@ enum ftp_node_metric {
 	FTP_NODE_LINK_COPIED_BYTES,
 	FTP_NODE_LINK_PORT_COPIED_BYTES,
 	FTP_NODE_LINK_RTT_SECONDS,
+	FTP_NODE_LINK_SILENCE_RATIO,
 	FTP_NODE_SNAPSHOTS,
 	FTP_NODE_SNAPSHOT_SECONDS,
 	FTP_NODE_REPLICA_BYTES,
@@ -52,7 +53,7 @@ enum ftp_node_metric {
 struct ftp_link_metrics {
 	struct ftp_metric *tx_bytes, *rx_bytes, *tx_packets, *rx_packets, *retransmits,
 		*probe_timeouts, *rejected, *tx_copied, *rx_copied, *tx_port_copied,
-		*rx_port_copied, *rtt;
+		*rx_port_copied, *rtt, *silence_ratio;
 };
 
 struct ftp_node_metrics {

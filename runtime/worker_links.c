@@ -6,48 +6,42 @@
 
 #define MAX_NET_TURNS 16 /* before the next primitive, while packets keep coming */
 
-static const char *reason_text(enum ftp_connection_reason reason)
+static void lose_next_peer(
+	struct ftp_worker *w, const struct ftp_netloop_event *e, const char *name, const char *why)
 {
-	static const char *const texts[] = {
-		[FTP_CONNECTION_IDLE_TIMEOUT] = "it has been silent for 10 s",
-		[FTP_CONNECTION_PEER_CLOSED] = "it closed the connection",
-		[FTP_CONNECTION_PORT_DOWN] = "its end of the port went away",
-		[FTP_CONNECTION_PROTOCOL] = "it sent something that contradicts the plan",
-	};
+	char text[256];
 
-	return texts[reason];
-}
-
-static bool has_left(enum ftp_connection_reason reason)
-{
-	return reason == FTP_CONNECTION_PEER_CLOSED || reason == FTP_CONNECTION_PORT_DOWN;
+	if (w->transition.is_open[FTP_CALL_PREPARE] && ftp_connection_has_left(&e->event)) {
+		ftp_rollcall_left(&w->rollcall, e->peer, ftp_clock_now_ns());
+		return;
+	}
+	if (e->event.reason == FTP_CONNECTION_IDLE_TIMEOUT)
+		ftp_worker_plan_unreached(w, e->peer, why);
+	snprintf(text, sizeof(text), "lost %s: %s", name, why);
+	ftp_worker_plan_fails(w, text);
 }
 
 static void lose_peer(struct ftp_worker *w, bool of_next, const struct ftp_netloop_event *e)
 {
 	const struct ftp_assembly *a = of_next ? w->next : w->now;
-	const char *name = ftp_plan_member(a->plan, (uint32_t)e->peer)->name;
-	char text[256], waiting[128];
+	const struct ftp_plan_stage *peer = ftp_plan_member(a->plan, (uint32_t)e->peer);
+	char text[256], why[64], waiting[128];
 
 	if (ftp_transition_is_done_with(&w->transition, of_next, e->peer) || w->finished || w->file)
 		return;
-	if (of_next && w->transition.is_open[FTP_CALL_PREPARE] && has_left(e->event.reason)) {
-		ftp_worker_plan_left(w, e->peer);
-		return;
-	}
+	ftp_connection_describe_loss(&e->event, why, sizeof(why));
 	if (of_next) {
-		if (e->event.reason == FTP_CONNECTION_IDLE_TIMEOUT)
-			ftp_worker_plan_unreached(w, e->peer, reason_text(e->event.reason));
-		snprintf(text, sizeof(text), "lost %s: %s", name, reason_text(e->event.reason));
-		ftp_worker_plan_fails(w, text);
+		lose_next_peer(w, e, peer->name, why);
 		return;
 	}
+	if (e->event.reason == FTP_CONNECTION_IDLE_TIMEOUT)
+		ftp_rollcall_silent(&w->rollcall, peer, e->event.silence_ns);
 	ftp_pipeline_describe(a->pipeline, waiting, sizeof(waiting));
-	snprintf(text, sizeof(text), "lost %s: %s; this stage was waiting for %s", name,
-		reason_text(e->event.reason), waiting);
-	ftp_worker_plan_happen(w, &(struct ftp_transition_event){.kind = FTP_TRANSITION_NOW_LOST,
-					  .peer = ftp_plan_member(a->plan, (uint32_t)e->peer)->node,
-					  .text = text});
+	snprintf(text, sizeof(text), "lost %s: %s; this stage was waiting for %s", peer->name, why,
+		waiting);
+	ftp_worker_plan_happen(
+		w, &(struct ftp_transition_event){
+			   .kind = FTP_TRANSITION_NOW_LOST, .peer = peer->node, .text = text});
 }
 
 static void take_unit(struct ftp_worker *w, const struct ftp_netloop_event *e, int unit)
@@ -84,7 +78,8 @@ static void take_event(struct ftp_worker *w, bool of_next, const struct ftp_netl
 	if (e->event.kind == FTP_CONNECTION_LOST) {
 		lose_peer(w, of_next, e);
 	} else if (e->event.kind == FTP_CONNECTION_ESTABLISHED) {
-		w->unheard &= ~(UINT64_C(1) << e->peer);
+		if (of_next)
+			ftp_rollcall_heard(&w->rollcall, a->plan, e->peer);
 	} else if (a->replicas && ftp_replicas_event(a->replicas, e)) {
 		return;
 	} else if (ftp_states_event(a->states, e, &unit)) {

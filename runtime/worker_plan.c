@@ -11,9 +11,6 @@
 #include "runtime/moves.h"
 #include "runtime/worker_state.h"
 
-/* Links are opened as soon as the plan is heard of, whatever there is to build or to fetch: who is
- * not heard by then is not reached, as one that is silent for so long under a plan in force. */
-#define CONNECT_DEADLINE_NS (10 * FTP_NS_PER_S)
 #define WORD_DEADLINE_NS                                                                           \
 	(120 * FTP_NS_PER_S) /* the coordinator is there; it must say something                    \
 			      */
@@ -64,11 +61,7 @@ static void do_connect(struct ftp_worker *w, const struct ftp_transition_action 
 	struct ftp_error err;
 
 	(void)action;
-	w->unheard = 0;
-	for (int i = 0; i < ftp_moves_n_members(w->next->plan); i++)
-		if (ftp_moves_connects(w->next->plan, w->next->member, i))
-			w->unheard |= UINT64_C(1) << i;
-	w->connect_deadline_ns = now_ns + CONNECT_DEADLINE_NS;
+	ftp_rollcall_begin(&w->rollcall, w->next->plan, w->next->member, now_ns);
 	if (ftp_assembly_connect(w->next, now_ns, &err)) {
 		ftp_worker_plan_fails(w, err.text);
 		return;
@@ -77,9 +70,18 @@ static void do_connect(struct ftp_worker *w, const struct ftp_transition_action 
 		ftp_assembly_n_peers(w->next), (double)since(now_ns) * 1e-6);
 }
 
+/* A false alarm costs a recovery; where there is none, the run. */
+static void watch(struct ftp_worker *w)
+{
+	if (w->transition.survives)
+		ftp_rollcall_watch(&w->rollcall, w->now->plan, w->now->member, w->now->net,
+			ftp_clock_now_ns());
+}
+
 static void do_hold(struct ftp_worker *w, const struct ftp_transition_action *action)
 {
 	w->change.hold_ns = ftp_clock_now_ns();
+	ftp_netloop_relax(w->now->net);
 	ftp_worker_plan_happen(
 		w, &(struct ftp_transition_event){.kind = FTP_TRANSITION_HOLDING,
 			   .step = ftp_pipeline_hold(w->now->pipeline, action->step)});
@@ -190,6 +192,7 @@ static void do_start(struct ftp_worker *w, const struct ftp_transition_action *a
 	if (w->now->plan->recovery)
 		ftp_snapshots_cut(w->snapshots, w->now->plan->recovery_step);
 	ftp_assembly_start(w->now, w->snapshots, &w->replica_stats);
+	watch(w);
 	ftp_worker_train_begin(w, now_ns);
 	if (c->held_ns)
 		ftp_log_debug("plan of term %" PRIu64
@@ -211,6 +214,7 @@ static void do_resume(struct ftp_worker *w, const struct ftp_transition_action *
 {
 	(void)action;
 	ftp_pipeline_resume(w->now->pipeline);
+	watch(w);
 }
 
 static uint64_t later_than(uint64_t ns, uint64_t start_ns)
@@ -371,12 +375,6 @@ static bool take_built(struct ftp_worker *w)
 	return true;
 }
 
-void ftp_worker_plan_left(struct ftp_worker *w, int member)
-{
-	w->unheard |= UINT64_C(1) << member;
-	w->connect_deadline_ns = ftp_clock_now_ns() + CONNECT_DEADLINE_NS;
-}
-
 void ftp_worker_plan_unreached(struct ftp_worker *w, int member, const char *text)
 {
 	const struct ftp_outcome o = {.kind = FTP_OUTCOME_LOST,
@@ -387,22 +385,20 @@ void ftp_worker_plan_unreached(struct ftp_worker *w, int member, const char *tex
 	ftp_worker_report(w, &o);
 }
 
-static void name_unreached(struct ftp_worker *w)
+static bool name_unreached(struct ftp_worker *w, uint64_t now_ns)
 {
-	char text[256], silence[64];
-	size_t at = 0;
+	char text[256], why[64];
+	uint64_t peers =
+		ftp_rollcall_unreached(&w->rollcall, w->next->plan, now_ns, why, sizeof(why));
 
-	snprintf(silence, sizeof(silence), "did not answer this stage within %llu s",
-		CONNECT_DEADLINE_NS / FTP_NS_PER_S);
-	for (int i = 0; i < ftp_moves_n_members(w->next->plan) && at + 80 < sizeof(text); i++) {
-		if (!(w->unheard & UINT64_C(1) << i))
-			continue;
-		ftp_worker_plan_unreached(w, i, silence);
-		at += (size_t)snprintf(text + at, sizeof(text) - at, "%s%s", at ? ", " : "",
-			ftp_plan_member(w->next->plan, (uint32_t)i)->name);
-	}
-	snprintf(text + at, sizeof(text) - at, " %s", silence);
-	ftp_worker_plan_fails(w, text);
+	if (!peers)
+		return false;
+	for (int i = 0; i < ftp_moves_n_members(w->next->plan); i++)
+		if (peers & UINT64_C(1) << i)
+			ftp_worker_plan_unreached(w, i, why);
+	ftp_worker_plan_fails(
+		w, ftp_rollcall_describe(w->next->plan, peers, why, text, sizeof(text)));
+	return true;
 }
 
 /* A plan is prepared when its stage is built, its peers are heard, and what this node is to give to
@@ -412,16 +408,14 @@ static bool go_on_preparing(struct ftp_worker *w, uint64_t now_ns)
 	enum ftp_checkpointer_fetching fetching;
 	struct ftp_error err;
 
-	if (w->unheard && now_ns >= w->connect_deadline_ns) {
-		name_unreached(w);
+	if (name_unreached(w, now_ns))
 		return true;
-	}
 	fetching = ftp_worker_recovery_fetched(w, &err);
 	if (fetching == FTP_CHECKPOINTER_NOT_FETCHED) {
 		ftp_worker_plan_fails(w, err.text);
 		return true;
 	}
-	if (w->unheard || fetching || w->transition.next == FTP_NEXT_BUILDING)
+	if (w->rollcall.unheard || fetching || w->transition.next == FTP_NEXT_BUILDING)
 		return false;
 	happen_kind(w, FTP_TRANSITION_CONNECTED);
 	return true;

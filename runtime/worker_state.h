@@ -14,6 +14,7 @@
 #include "runtime/gather.h"
 #include "runtime/model_writer.h"
 #include "runtime/poller.h"
+#include "runtime/rollcall.h"
 #include "runtime/tempo.h"
 #include "runtime/transition.h"
 #include "runtime/worker.h"
@@ -37,8 +38,7 @@ struct ftp_worker {
 	struct ftp_assembly *now, *next; /* of the transition's plans; next: NULL when BROKEN */
 	struct ftp_assembly *retired;	 /* was now; to be taken down when there is time for it */
 	uint64_t retired_ns;
-	uint64_t unheard; /* members: peers of next, not yet established */
-	uint64_t connect_deadline_ns;
+	struct ftp_rollcall rollcall; /* of next */
 	uint64_t word_ns; /* since when the coordinator is to say something of plans: it did, was
 			     answered, or the node halted by itself */
 	struct ftp_worker_change change;
@@ -91,9 +91,6 @@ void ftp_worker_plan_tear_down(struct ftp_worker *w);
 
 void ftp_worker_plan_happen(struct ftp_worker *w, const struct ftp_transition_event *e);
 void ftp_worker_plan_fails(struct ftp_worker *w, const char *why); /* the next one */
-/* A member has left the plan that is being prepared, and says to the coordinator why: that decides,
- * and if it does not, the member is as one that was never heard. */
-void ftp_worker_plan_left(struct ftp_worker *w, int member);
 /* The next plan's member is silent: the coordinator is to know which, before the plan fails. */
 void ftp_worker_plan_unreached(struct ftp_worker *w, int member, const char *text);
 

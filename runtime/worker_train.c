@@ -58,6 +58,7 @@ static void start_gathering(struct ftp_worker *w, uint64_t now_ns)
 	struct ftp_error err;
 
 	ftp_worker_plan_ended(w);
+	ftp_netloop_relax(w->now->net);
 	if (ftp_gather_new(&w->gather, w->now, now_ns, &err))
 		ftp_worker_fail(w, "%s", err.text);
 }

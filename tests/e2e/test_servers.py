@@ -29,6 +29,7 @@ class SilentLinks(Undisturbed):
             c.part("n2", "n3")
             event = wait_for("the recovery", lambda: c.events("recovery"), 30)[0]
             self.assertIn("n2 (127.9.0.2) and n3 (127.9.0.3) do not reach each other", event["why"])
+            self.assertIn("it has been silent for", c.events("failure")[0]["why"])
             self.assertEqual(len(c.events("plan")[-1]["stages"]), 2)
             self.check_end(c)
 

@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "net/silence.h"
 #include "net/simulated.h"
 #include "runtime/base/error.h"
 #include "runtime/base/prng.h"
@@ -198,14 +199,14 @@ void sim_links_turn(struct sim_world *w)
 			sim_process_look(w, woken[i]);
 }
 
-/* Keep-alives come four times in the silence that it takes: the last one was heard so long before
- * the cut, and the next one comes so long after; or later, where they may be lost as well. */
+/* The last packet was heard up to a beat before the cut, and the next one comes so long after; or
+ * later, where they may be lost as well. */
 bool sim_links_is_fatal(const struct sim_world *w, uint64_t lasts_ns)
 {
 	uint64_t quiet_ns =
-		2 * (SIM_SILENCE_NS / 4) + w->links->impair.jitter_ns + FTP_NS_PER_S / 10;
+		2 * FTP_SILENCE_BEAT_NS + w->links->impair.jitter_ns + FTP_NS_PER_S / 10;
 
-	return w->links->impair.loss > 0 || lasts_ns > SIM_SILENCE_NS - quiet_ns;
+	return w->links->impair.loss > 0 || lasts_ns > FTP_SILENCE_LEAST_NS - quiet_ns;
 }
 
 void sim_links_cut(struct sim_world *w, uint32_t from, uint32_t to)

@@ -7,6 +7,7 @@
 
 #include "runtime/checkpoint.h"
 #include "runtime/ledger.h"
+#include "runtime/rollcall.h"
 #include "runtime/snapshots.h"
 #include "runtime/standing.h"
 #include "runtime/transition.h"
@@ -55,9 +56,10 @@ struct sim_node {
 	struct {
 		uint64_t serial; /* of its stage; 0: none */
 		struct ftp_netloop_event event;
-	} held;		     /* taken from the net loop by a process that froze then */
-	uint64_t n_moved;    /* units received for next */
-	uint64_t ready_term; /* the newest whose transfer it has answered */
+	} held;			      /* taken from the net loop by a process that froze then */
+	struct ftp_rollcall rollcall; /* of next */
+	uint64_t n_moved;	      /* units received for next */
+	uint64_t ready_term;	      /* the newest whose transfer it has answered */
 	struct {
 		struct ftp_snapshots *store;
 		struct ftp_replicas_stats stats;
@@ -94,8 +96,7 @@ void sim_node_built(struct sim_node *n, uint64_t serial);
 void sim_node_fetched(struct sim_node *n); /* nothing is left to be read, or it has failed */
 void sim_node_connect_deadline(struct sim_node *n, uint64_t serial);
 void sim_node_met(struct sim_node *n, struct sim_stage *s, int peer);
-void sim_node_unlinked(
-	struct sim_node *n, struct sim_stage *s, int peer, enum ftp_connection_reason why);
+void sim_node_unlinked(struct sim_node *n, struct sim_stage *s, const struct ftp_netloop_event *e);
 void sim_node_take_unit(struct sim_node *n, uint32_t unit); /* of next: it has come */
 void sim_node_stand(struct sim_node *n); /* the plan in force may have come to stand still */
 

@@ -33,7 +33,7 @@ static void take_event(struct sim_node *n, struct sim_stage *s, const struct ftp
 	int unit;
 
 	if (e->event.kind == FTP_CONNECTION_LOST) {
-		sim_node_unlinked(n, s, e->peer, e->event.reason);
+		sim_node_unlinked(n, s, e);
 	} else if (e->event.kind == FTP_CONNECTION_ESTABLISHED) {
 		sim_node_met(n, s, e->peer);
 	} else if (s->replicas && ftp_replicas_event(s->replicas, e)) {

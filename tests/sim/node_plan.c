@@ -6,8 +6,7 @@
 #include "tests/sim/cluster.h"
 #include "tests/sim/node.h"
 
-#define CONNECT_DEADLINE_NS (10 * FTP_NS_PER_S)
-#define LL(x)		    ((unsigned long long)(x))
+#define LL(x) ((unsigned long long)(x))
 
 static void happen_kind(struct sim_node *n, enum ftp_transition_event_kind kind)
 {
@@ -60,28 +59,32 @@ static void do_build(struct sim_node *n, const struct ftp_transition_action *act
 
 static void await_peers(struct sim_node *n)
 {
-	n->next->connect_deadline_ns = world_of(n)->now_ns + CONNECT_DEADLINE_NS;
-	sim_timer(world_of(n), n->process, n->next->connect_deadline_ns, SIM_CONNECT_DEADLINE,
-		n->next->serial);
+	uint64_t deadline_ns = ftp_rollcall_deadline_ns(&n->rollcall);
+
+	if (deadline_ns != FTP_NS_NEVER)
+		sim_timer(world_of(n), n->process, deadline_ns, SIM_CONNECT_DEADLINE,
+			n->next->serial);
 }
 
 static void do_connect(struct sim_node *n, const struct ftp_transition_action *action)
 {
 	(void)action;
 	sim_stage_connect(n->next);
+	ftp_rollcall_begin(&n->rollcall, &n->next->plan, n->next->member, world_of(n)->now_ns);
 	await_peers(n);
 }
 
 /* Built, every peer was heard, and what this node is to give is in the store. */
 static void connect_if_ready(struct sim_node *n)
 {
-	if (n->transition.next == FTP_NEXT_CONNECTING && !n->next->unheard &&
+	if (n->transition.next == FTP_NEXT_CONNECTING && !n->rollcall.unheard &&
 		!sim_node_disk_is_fetching(n))
 		happen_kind(n, FTP_TRANSITION_CONNECTED);
 }
 
 static void do_hold(struct sim_node *n, const struct ftp_transition_action *action)
 {
+	ftp_netloop_relax(n->now->net);
 	sim_node_happen(n, &(struct ftp_transition_event){.kind = FTP_TRANSITION_HOLDING,
 				   .step = ftp_schedule_hold(&n->now->schedule, action->step)});
 }
@@ -238,6 +241,7 @@ static void do_resume(struct sim_node *n, const struct ftp_transition_action *ac
 	(void)action;
 	sim_milestone(world_of(n), n->process, "goes on under term %llu", LL(n->now->plan.term));
 	ftp_schedule_resume(&n->now->schedule);
+	sim_stage_watch(n->now);
 }
 
 static json_t *prepared_result(struct sim_node *n, const struct ftp_transition_action *action)
@@ -397,74 +401,69 @@ static void tell_unreached(struct sim_node *n, int member, const char *text)
 
 void sim_node_connect_deadline(struct sim_node *n, uint64_t serial)
 {
-	static const char silence[] = "did not answer this stage within 10 s";
-	char text[256];
-	size_t at = 0;
+	char text[256], why[64];
+	uint64_t peers;
 
-	if (!n->next || n->next->serial != serial || !n->next->unheard ||
-		world_of(n)->now_ns < n->next->connect_deadline_ns)
+	if (!n->next || n->next->serial != serial)
 		return;
-	for (int i = 0; i < ftp_moves_n_members(&n->next->plan); i++) {
-		if (!(n->next->unheard & UINT64_C(1) << i))
-			continue;
-		tell_unreached(n, i, silence);
-		at += (size_t)snprintf(text + at, sizeof(text) - at, "%s%s", at ? ", " : "",
-			ftp_plan_member(&n->next->plan, (uint32_t)i)->name);
+	peers = ftp_rollcall_unreached(
+		&n->rollcall, &n->next->plan, world_of(n)->now_ns, why, sizeof(why));
+	if (!peers) {
+		await_peers(n);
+		return;
 	}
-	snprintf(text + at, sizeof(text) - at, " %s", silence);
-	next_fails(n, text);
+	for (int i = 0; i < ftp_moves_n_members(&n->next->plan); i++)
+		if (peers & UINT64_C(1) << i)
+			tell_unreached(n, i, why);
+	next_fails(n, ftp_rollcall_describe(&n->next->plan, peers, why, text, sizeof(text)));
 }
 
 void sim_node_met(struct sim_node *n, struct sim_stage *s, int peer)
 {
-	s->unheard &= ~(UINT64_C(1) << peer);
-	if (s == n->next)
-		connect_if_ready(n);
+	if (s != n->next)
+		return;
+	ftp_rollcall_heard(&n->rollcall, &s->plan, peer);
+	connect_if_ready(n);
 }
 
-static const char *reason_text(enum ftp_connection_reason reason)
+static void unlinked_next(
+	struct sim_node *n, const struct ftp_netloop_event *e, const char *name, const char *why)
 {
-	static const char *const texts[] = {
-		[FTP_CONNECTION_IDLE_TIMEOUT] = "it has been silent for 10 s",
-		[FTP_CONNECTION_PEER_CLOSED] = "it closed the connection",
-		[FTP_CONNECTION_PORT_DOWN] = "its end of the port went away",
-		[FTP_CONNECTION_PROTOCOL] = "it sent something that contradicts the plan",
-	};
-
-	return texts[reason];
-}
-
-static bool has_left(enum ftp_connection_reason reason)
-{
-	return reason == FTP_CONNECTION_PEER_CLOSED || reason == FTP_CONNECTION_PORT_DOWN;
-}
-
-void sim_node_unlinked(
-	struct sim_node *n, struct sim_stage *s, int peer, enum ftp_connection_reason why)
-{
-	const struct ftp_plan_stage *member = ftp_plan_member(&s->plan, (uint32_t)peer);
-	bool of_next = s == n->next;
 	char text[256];
 
-	if (why == FTP_CONNECTION_PROTOCOL)
-		oracle_fail(&n->cluster->oracle, "%s gets from %s what contradicts the plan",
-			n->process->name, member->name);
-	if (ftp_transition_is_done_with(&n->transition, of_next, peer) || n->finished)
-		return;
-	if (of_next && n->transition.is_open[FTP_CALL_PREPARE] && has_left(why)) {
-		s->unheard |= UINT64_C(1) << peer; /* it tells the coordinator */
+	if (n->transition.is_open[FTP_CALL_PREPARE] && ftp_connection_has_left(&e->event)) {
+		ftp_rollcall_left(&n->rollcall, e->peer, world_of(n)->now_ns);
 		await_peers(n);
 		return;
 	}
-	snprintf(text, sizeof(text), "lost %s: %s", member->name, reason_text(why));
-	if (of_next && why == FTP_CONNECTION_IDLE_TIMEOUT)
-		tell_unreached(n, peer, reason_text(why));
-	if (of_next)
-		next_fails(n, text);
-	else
-		sim_node_happen(n, &(struct ftp_transition_event){.kind = FTP_TRANSITION_NOW_LOST,
-					   .peer = member->node,
-					   .text = text});
+	if (e->event.reason == FTP_CONNECTION_IDLE_TIMEOUT)
+		tell_unreached(n, e->peer, why);
+	snprintf(text, sizeof(text), "lost %s: %s", name, why);
+	next_fails(n, text);
+}
+
+void sim_node_unlinked(struct sim_node *n, struct sim_stage *s, const struct ftp_netloop_event *e)
+{
+	const struct ftp_plan_stage *peer = ftp_plan_member(&s->plan, (uint32_t)e->peer);
+	bool of_next = s == n->next;
+	char text[256], why[64];
+
+	if (e->event.reason == FTP_CONNECTION_PROTOCOL)
+		oracle_fail(&n->cluster->oracle, "%s gets from %s what contradicts the plan",
+			n->process->name, peer->name);
+	if (ftp_transition_is_done_with(&n->transition, of_next, e->peer) || n->finished)
+		return;
+	ftp_connection_describe_loss(&e->event, why, sizeof(why));
+	if (of_next) {
+		unlinked_next(n, e, peer->name, why);
+		return;
+	}
+	if (e->event.reason == FTP_CONNECTION_IDLE_TIMEOUT)
+		ftp_rollcall_silent(&n->rollcall, peer, e->event.silence_ns);
+	snprintf(text, sizeof(text), "lost %s: %s", peer->name, why);
+	sim_node_happen(
+		n, &(struct ftp_transition_event){
+			   .kind = FTP_TRANSITION_NOW_LOST, .peer = peer->node, .text = text});
 }
 
 void sim_node_stand(struct sim_node *n)

@@ -78,10 +78,8 @@ void sim_stage_connect(struct sim_stage *s)
 {
 	ftp_assert(!ftp_netloop_new(&s->net, -1, NULL, NULL));
 	for (int i = 0; i < ftp_moves_n_members(&s->plan); i++)
-		if (ftp_moves_connects(&s->plan, s->member, i)) {
-			s->unheard |= UINT64_C(1) << i;
+		if (ftp_moves_connects(&s->plan, s->member, i))
 			open_link(s, i);
-		}
 }
 
 void sim_stage_disconnect(struct sim_stage *s)
@@ -182,6 +180,12 @@ void sim_stage_copy(struct sim_stage *next, struct sim_stage *now)
 			ftp_stage_copy(&next->compute, &now->compute, (int)u);
 }
 
+void sim_stage_watch(struct sim_stage *s)
+{
+	if (s->node->transition.survives)
+		ftp_rollcall_watch(&s->node->rollcall, &s->plan, s->member, s->net, now_ns(s));
+}
+
 void sim_stage_start(struct sim_stage *s)
 {
 	const struct ftp_replicas_spec spec = {.plan = &s->plan,
@@ -192,6 +196,7 @@ void sim_stage_start(struct sim_stage *s)
 		.stats = &s->node->snapshots.stats,
 		.max_bytes_per_s = s->node->cluster->config.snapshot.max_bandwidth_bytes};
 
+	sim_stage_watch(s);
 	if (!s->places)
 		return;
 	ftp_snapshots_adopt(spec.store, s->places);
@@ -204,6 +209,7 @@ void sim_stage_gather(struct sim_stage *s)
 {
 	struct ftp_states_spec spec = {.model = &s->node->cluster->model.model, .self = s->member};
 
+	ftp_netloop_relax(s->net);
 	for (uint32_t u = 0; u < s->plan.n_units; u++)
 		spec.from[u] = ftp_moves_owner(&s->plan, u);
 	ftp_assert(!ftp_states_new(&s->gather, &spec, NULL));

@@ -38,8 +38,6 @@ struct sim_stage {
 	uint64_t serial;	 /* of the node's stages: names its timers */
 	struct ftp_netloop *net; /* peers by member; NULL: not connected yet */
 	struct ftp_port *ports[FTP_CONFIG_MAX_NODES];
-	uint64_t unheard; /* members, peers not yet there */
-	uint64_t connect_deadline_ns;
 	bool has_step; /* step is known; the schedule exists on a stage */
 	uint64_t step; /* it begins after */
 	struct ftp_schedule schedule;
@@ -68,6 +66,7 @@ void sim_stage_give(struct sim_stage *s, struct sim_stage *now);
 void sim_stage_copy(struct sim_stage *next, struct sim_stage *now);
 /* It is in force: snapshots of it go into the node's store. */
 void sim_stage_start(struct sim_stage *s);
+void sim_stage_watch(struct sim_stage *s); /* it goes on: its peers' silence is judged */
 
 /* The units of the last step go to the central node. */
 void sim_stage_gather(struct sim_stage *s);
