@@ -211,17 +211,14 @@ static uint64_t listened_to(const struct ftp_coordinator *c)
 static uint64_t silence_over_ns(const struct ftp_coordinator *c, uint32_t *node)
 {
 	bool halts = ftp_coordinator_recovering(c);
-	uint64_t nodes = listened_to(c),
-		 since_ns = halts ? c->change.began_ns[FTP_CHANGE_HALTING] : 0;
+	uint64_t nodes = listened_to(c);
 	uint64_t first_ns =
 		halts || !nodes ? FTP_NS_NEVER : c->computed_ns + FTP_COORDINATOR_STALL_NS;
 
 	*node = FTP_NO_NODE;
 	for (uint32_t i = 0; i < c->n_nodes; i++) {
 		const struct ftp_coordinator_node *n = &c->nodes[i];
-		uint64_t heard_ns =
-			n->detector.heard_ns > since_ns ? n->detector.heard_ns : since_ns;
-		uint64_t over_ns = heard_ns + silence_ns(c, i);
+		uint64_t over_ns = n->detector.heard_ns + silence_ns(c, i);
 
 		if (!(nodes & FTP_NODE_BIT(i)) || !n->live || n->finished || over_ns >= first_ns)
 			continue;

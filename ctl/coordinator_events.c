@@ -197,11 +197,10 @@ uint64_t ftp_coordinator_unheard_ns(const struct ftp_coordinator *c, uint32_t no
 	return now_ns - c->nodes[node].detector.heard_ns;
 }
 
-void ftp_coordinator_event_failure(const struct ftp_coordinator *c, uint32_t node, const char *why,
-	uint64_t now_ns, struct ftp_actions *a)
+void ftp_coordinator_event_failure(const struct ftp_coordinator *c, uint32_t node,
+	uint64_t unheard_ns, const char *why, uint64_t now_ns, struct ftp_actions *a)
 {
 	bool known = node != FTP_NO_NODE;
-	uint64_t unheard_ns = ftp_coordinator_unheard_ns(c, node, now_ns);
 	char text[400];
 
 	snprintf(text, sizeof(text), "%s", why);

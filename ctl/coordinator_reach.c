@@ -237,7 +237,7 @@ void ftp_coordinator_reach_choose(
 	if (!ftp_coordinator_recovering(c))
 		return;
 	snprintf(c->recovery.sign, sizeof(c->recovery.sign), "%s", text);
-	ftp_coordinator_event_failure(c, FTP_NO_NODE, text, now_ns, a);
+	ftp_coordinator_event_failure(c, FTP_NO_NODE, 0, text, now_ns, a);
 }
 
 void ftp_coordinator_reach_again(struct ftp_coordinator *c, uint64_t now_ns)

@@ -71,8 +71,8 @@ static bool may_begin(
 	return false;
 }
 
-/* The first sign; node: FTP_NO_NODE if it names none. */
-static bool begin(struct ftp_coordinator *c, uint32_t node, const char *text, uint64_t now_ns,
+/* The first sign, after so long a silence. */
+static bool begin(struct ftp_coordinator *c, uint64_t unheard_ns, const char *text, uint64_t now_ns,
 	struct ftp_actions *a)
 {
 	struct ftp_coordinator_recovery *r = &c->recovery;
@@ -82,7 +82,7 @@ static bool begin(struct ftp_coordinator *c, uint32_t node, const char *text, ui
 	if (!r->is_on) { /* else no step was done since the one before: it is one story */
 		r->victims = 0;
 		r->sign_ns = now_ns;
-		r->unheard_ns = ftp_coordinator_unheard_ns(c, node, now_ns);
+		r->unheard_ns = unheard_ns;
 		r->from_step = c->last_row;
 		snprintf(r->sign, sizeof(r->sign), "%s", text);
 	}
@@ -149,14 +149,15 @@ static bool is_open(const struct ftp_coordinator *c)
 void ftp_coordinator_recover(struct ftp_coordinator *c, uint32_t node, enum ftp_evidence evidence,
 	const char *text, uint64_t now_ns, struct ftp_actions *a)
 {
+	uint64_t unheard_ns = ftp_coordinator_unheard_ns(c, node, now_ns);
 	bool was_open = is_open(c);
 
 	ftp_coordinator_drop(c, node, text, now_ns, a);
 	if (was_open)
 		ftp_actions_log(a, FTP_LOG_WARNING, "also: %s", text);
-	else if (!begin(c, node, text, now_ns, a))
+	else if (!begin(c, unheard_ns, text, now_ns, a))
 		return;
-	ftp_coordinator_event_failure(c, node, text, now_ns, a);
+	ftp_coordinator_event_failure(c, node, unheard_ns, text, now_ns, a);
 	add_victim(c, node, evidence, text);
 	if (was_open)
 		note_end(c, node, now_ns);
@@ -171,13 +172,19 @@ void ftp_coordinator_recover(struct ftp_coordinator *c, uint32_t node, enum ftp_
 		ftp_coordinator_change_done(c, node, now_ns, a);
 }
 
+static void recover_all(struct ftp_coordinator *c, uint64_t unheard_ns, const char *text,
+	uint64_t now_ns, struct ftp_actions *a)
+{
+	if (is_open(c) || !begin(c, unheard_ns, text, now_ns, a))
+		return;
+	ftp_coordinator_event_failure(c, FTP_NO_NODE, unheard_ns, text, now_ns, a);
+	ftp_coordinator_recovery_halt(c, now_ns, a);
+}
+
 void ftp_coordinator_recover_all(
 	struct ftp_coordinator *c, const char *text, uint64_t now_ns, struct ftp_actions *a)
 {
-	if (is_open(c) || !begin(c, FTP_NO_NODE, text, now_ns, a))
-		return;
-	ftp_coordinator_event_failure(c, FTP_NO_NODE, text, now_ns, a);
-	ftp_coordinator_recovery_halt(c, now_ns, a);
+	recover_all(c, 0, text, now_ns, a);
 }
 
 /* With those who are there it does not work: others may come, or a link may come back. */
@@ -219,7 +226,7 @@ void ftp_coordinator_recover_again(
 	snprintf(text, sizeof(text), "the recovery of term %llu failed while %s: %s; again",
 		LL(c->change.plan.term), phase, why);
 	ftp_actions_log(a, FTP_LOG_WARNING, "%s", text);
-	ftp_coordinator_event_failure(c, FTP_NO_NODE, text, now_ns, a);
+	ftp_coordinator_event_failure(c, FTP_NO_NODE, 0, text, now_ns, a);
 	ftp_coordinator_recovery_halt(c, now_ns, a);
 }
 
@@ -228,6 +235,20 @@ static bool is_of_change(const struct ftp_coordinator *c, uint32_t node, uint64_
 {
 	return ftp_coordinator_change_open(c) && term == c->change.plan.term &&
 	       c->change.members & FTP_NODE_BIT(node);
+}
+
+/* Who loses a silent peer closes its links to the others, and they may be the first to say so. */
+static void also_lost(struct ftp_coordinator *c, uint64_t silence_ns, const char *text,
+	uint64_t now_ns, struct ftp_actions *a)
+{
+	struct ftp_coordinator_recovery *r = &c->recovery;
+
+	if (!silence_ns || r->unheard_ns || r->victims)
+		return;
+	r->unheard_ns = silence_ns;
+	snprintf(r->sign, sizeof(r->sign), "%s", text);
+	ftp_actions_log(a, FTP_LOG_WARNING, "also: %s", text);
+	ftp_coordinator_event_failure(c, FTP_NO_NODE, silence_ns, text, now_ns, a);
 }
 
 /* A node has lost a peer and has halted. Which of the two is to blame, halting will show. */
@@ -249,17 +270,15 @@ int ftp_coordinator_on_lost(struct ftp_coordinator *c, uint32_t node, const json
 	}
 	if (!ftp_coordinator_in_training(c, node, m.term, FTP_METHOD_LOST, a))
 		return 0;
-	if (is_open(c)) {
-		c->recovery.trains &= ~FTP_NODE_BIT(node);
-		return 0;
-	}
 	if (c->state == FTP_RUN_RESUMING) { /* it has not come back with its plan after all */
 		c->nodes[node].join.term = 0;
 		return 0;
 	}
 	snprintf(text, sizeof(text), "%s %s", c->config->nodes[node].name, m.text);
-	if (ftp_coordinator_recoverable(c))
-		ftp_coordinator_recover_all(c, text, now_ns, a);
+	if (is_open(c))
+		also_lost(c, m.silence_ns, text, now_ns, a);
+	else if (ftp_coordinator_recoverable(c))
+		recover_all(c, m.silence_ns, text, now_ns, a);
 	else
 		ftp_coordinator_suspect(c, FTP_EVIDENCE_LOST, now_ns, a, "%s", text);
 	c->recovery.trains &= ~FTP_NODE_BIT(node);

@@ -370,9 +370,9 @@ void ftp_coordinator_event_change(
  */
 uint64_t ftp_coordinator_unheard_ns(
 	const struct ftp_coordinator *c, uint32_t node, uint64_t now_ns);
-/* A sign of a loss, of a node or FTP_NO_NODE, that training halts for. */
-void ftp_coordinator_event_failure(const struct ftp_coordinator *c, uint32_t node, const char *why,
-	uint64_t now_ns, struct ftp_actions *a);
+/* A sign of a loss, of a node or FTP_NO_NODE, that training halts for; after so long a silence. */
+void ftp_coordinator_event_failure(const struct ftp_coordinator *c, uint32_t node,
+	uint64_t unheard_ns, const char *why, uint64_t now_ns, struct ftp_actions *a);
 /* All have halted: where to go on, and with whom. */
 void ftp_coordinator_event_agreed(
 	const struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a);

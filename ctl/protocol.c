@@ -288,6 +288,7 @@ MESSAGE(ftp_inventory)
 static const struct ftp_field ftp_lost_fields[] = {
 	FIELD(ftp_lost, term, FTP_FIELD_U64),
 	FIELD(ftp_lost, node, FTP_FIELD_U32),
+	FIELD(ftp_lost, silence_ns, FTP_FIELD_U64),
 	TEXT(ftp_lost, text),
 	{.name = NULL},
 };

@@ -92,7 +92,7 @@
 #include "runtime/base/digest.h"
 #include "runtime/base/error.h"
 
-#define FTP_PROTOCOL_VERSION   5
+#define FTP_PROTOCOL_VERSION   6
 #define FTP_PROTOCOL_MAX_UNITS 256
 /* Terms of any history are far below: whatever follows one still fits a JSON integer. */
 #define FTP_PROTOCOL_MAX_TERM (UINT64_C(1) << 62)
@@ -310,8 +310,10 @@ struct ftp_inventory { /* complete unit states in the node's store */
 /* Notification: this node lost a peer of the plan in force, and has halted; or of the plan that it
  * prepares it does not hear a peer, and will answer that. */
 struct ftp_lost {
-	uint64_t term; /* of that plan */
-	uint32_t node; /* the peer, of the config */
+	uint64_t term;	     /* of that plan */
+	uint32_t node;	     /* the peer, of the config */
+	uint64_t silence_ns; /* of the plan in force: the peer was silent for so long; 0: it was not
+				that */
 	char text[256];
 };
 

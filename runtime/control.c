@@ -227,7 +227,7 @@ static void on_held(struct ftp_control *c, struct ftp_outcome *o)
 
 static void on_lost(struct ftp_control *c, struct ftp_outcome *o)
 {
-	struct ftp_lost m = {.term = o->term, .node = o->peer};
+	struct ftp_lost m = {.term = o->term, .node = o->peer, .silence_ns = o->silence_ns};
 
 	snprintf(m.text, sizeof(m.text), "%s", o->text);
 	if (o->term != c->standing.next_term) { /* of the plan in force */

@@ -87,6 +87,7 @@ struct ftp_outcome {
 	uint64_t received_bytes, receive_ns, import_ns; /* TRANSFER: as ftp_transferred */
 	struct ftp_inventory *inventory;		/* HALT, INVENTORY; given, free() it */
 	uint32_t peer;					/* LOST: node of the config; and term */
+	uint64_t silence_ns;				/* LOST: as ftp_lost */
 	struct ftp_held *held;				/* HELD; given, free() it */
 	double train_s;					/* FINISHED */
 	struct ftp_profile *profile; /* PROFILED; given, free() it; valid without text */

@@ -166,6 +166,7 @@ static void do_complain(struct ftp_worker *w, const struct ftp_transition_action
 	const struct ftp_outcome o = {.kind = FTP_OUTCOME_LOST,
 		.term = action->term,
 		.peer = action->peer,
+		.silence_ns = w->rollcall.silent[action->peer].silence_ns,
 		.text = strdup(action->text)};
 
 	ftp_log_warn("%s", action->text);

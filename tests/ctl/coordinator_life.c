@@ -326,14 +326,19 @@ static void on_data(struct life *l, const char *args)
 	l->all_data = !strcmp(args, "all");
 }
 
-/* A node has lost that peer. */
+/* A node has lost that peer, "silent for 0.8 s" or otherwise. */
 static void on_lost_peer(struct life *l, const char *args)
 {
-	struct ftp_lost m;
+	struct ftp_lost m = {0};
+	const char *silence;
+	double silence_s;
 	unsigned conn;
 
 	ftp_assert(
 		sscanf(args, "%u %" SCNu64 " %u %200[^\n]", &conn, &m.term, &m.node, m.text) == 4);
+	silence = strstr(m.text, "silent for ");
+	if (silence && sscanf(silence, "silent for %lf s", &silence_s) == 1)
+		m.silence_ns = (uint64_t)(silence_s * (double)FTP_NS_PER_S);
 	life_request(l, conn, FTP_METHOD_LOST, ftp_lost_encode(&m), false);
 }
 

@@ -170,7 +170,7 @@ static void json__one_document(void **state)
 	json_decref(document);
 	document = run_json("version --json", FTP_EXIT_OK);
 	assert_string_equal(json_string_value(json_object_get(document, "ftpipe")), FTP_VERSION);
-	assert_int_equal(json_integer_value(json_object_get(document, "protocol")), 5);
+	assert_int_equal(json_integer_value(json_object_get(document, "protocol")), 6);
 	json_decref(document);
 	document = run_json(
 		"doctor -c " EXAMPLE " --set training.dataset.path=none --json", FTP_EXIT_FAILURE);

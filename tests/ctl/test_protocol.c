@@ -110,7 +110,7 @@ static const struct ftp_persisted persisted = {1, 20, 1, 2, {3, 4}, "no space"};
 static const struct ftp_halt halt = {4, "the loss of n2"};
 static const struct ftp_inventory inventory = {
 	2, {3, 4}, {20, 10}, {1, 2}, {{1, 2}, {UINT64_MAX, 0}}};
-static const struct ftp_lost lost = {3, 1, "lost n2: it closed the connection"};
+static const struct ftp_lost lost = {3, 1, 800000000, "lost n2: it closed the connection"};
 static const struct ftp_emulate emulate = {1.5, 0.05, 1 << 30, 2000000};
 static const struct ftp_trace trace = {1, 1, {2}, {3}, {4}, {5}, {INT64_MAX}};
 static const struct ftp_repartition repartition = {"3,9", "n1,n3", 1};

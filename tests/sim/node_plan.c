@@ -187,7 +187,9 @@ static void do_halt(struct sim_node *n, const struct ftp_transition_action *acti
 
 static void do_complain(struct sim_node *n, const struct ftp_transition_action *action)
 {
-	struct ftp_lost m = {.term = action->term, .node = action->peer};
+	struct ftp_lost m = {.term = action->term,
+		.node = action->peer,
+		.silence_ns = n->rollcall.silent[action->peer].silence_ns};
 
 	snprintf(m.text, sizeof(m.text), "%s", action->text);
 	ftp_standing_lose_peer(&n->standing);
