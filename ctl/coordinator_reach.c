@@ -5,7 +5,8 @@
  *
  * A node tells with node.lost of a plan that is being prepared which peer it did not hear. One
  * attempt is made with all of them before that counts: what broke the plan in force may have been a
- * moment's silence.
+ * moment's silence, or a task that took long. In it a peer that was silent has a second or more to
+ * answer (runtime/rollcall.h).
  */
 #include <stdio.h>
 #include <string.h>

@@ -3,7 +3,8 @@
 
 #include "ctl/coordinator_state.h"
 
-#define LL(x) ((unsigned long long)(x))
+#define LL(x)	   ((unsigned long long)(x))
+#define SILENCE_NS (10 * FTP_NS_PER_S) /* that any link is lost by */
 
 static double seconds(uint64_t from_ns, uint64_t to_ns)
 {
@@ -39,6 +40,16 @@ static void tell_fates(const struct ftp_coordinator *c, char *text, size_t bytes
 				text + at, bytes - at, "%s%s", at ? "; " : "", r->fates[i].text);
 }
 
+/* A peer was lost by its silence, and had only been busy: nodes allow it more from then on, up to
+ * that. No step is to blame. */
+static bool was_false_alarm(const struct ftp_coordinator *c)
+{
+	const struct ftp_coordinator_recovery *r = &c->recovery;
+
+	return r->unheard_ns && r->unheard_ns < SILENCE_NS && !r->victims &&
+	       !ftp_coordinator_reach_left_out(c);
+}
+
 void ftp_coordinator_recovery_row(struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a)
 {
 	struct ftp_coordinator_recovery *r = &c->recovery;
@@ -49,6 +60,7 @@ void ftp_coordinator_recovery_row(struct ftp_coordinator *c, uint64_t now_ns, st
 		return;
 	r->is_on = false;
 	r->n_recoveries++;
+	r->n_fatal -= r->n_fatal && was_false_alarm(c);
 	r->n_lost_steps += r->from_step - c->plan.recovery_step;
 	measure(r, now_ns);
 	tell_fates(c, fates, sizeof(fates));

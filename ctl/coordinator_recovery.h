@@ -41,7 +41,8 @@ struct ftp_coordinator_recovery {
 	} fates[FTP_CONFIG_MAX_NODES];
 	char sign[200];	     /* the first one */
 	uint64_t sign_ns;    /* when it came */
-	uint64_t unheard_ns; /* since the first victim had last been heard */
+	uint64_t unheard_ns; /* since the first victim had last been heard, or the silence that
+				the first sign tells of */
 	uint64_t from_step;  /* the last that any stage is known to have done */
 	uint64_t began_ns[FTP_N_CHANGE_PHASES];
 	bool is_committed, is_settled;
@@ -59,7 +60,8 @@ struct ftp_coordinator_recovery {
 	uint32_t n_missing;	      /* units of the newest snapshot that nobody has; WAITING */
 	uint64_t fatal_step;	      /* the last row when the first of n_fatal recoveries began */
 	uint64_t fatal_stable; /* and the newest stable snapshot, or what was gone back to since */
-	uint32_t n_fatal;      /* recoveries since a later row was known, or a later snapshot */
+	uint32_t n_fatal;      /* recoveries since a later row was known, or a later snapshot;
+				  without those that were false alarms */
 	struct ftp_inventory *inventories[FTP_CONFIG_MAX_NODES]; /* NULL: not told */
 	uint64_t holders[FTP_PROTOCOL_MAX_UNITS]; /* nodes that have the unit as of the step */
 	uint32_t n_recoveries;

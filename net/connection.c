@@ -208,7 +208,7 @@ struct ftp_connection_event ftp_connection_next_event(
 		c->is_lost_told = true;
 		e.kind = FTP_CONNECTION_LOST;
 		e.reason = c->reason;
-		e.silence_ns = ftp_silence_wait_ns(&c->silence);
+		e.silence_ns = c->silence_ns;
 	}
 	return e;
 }

@@ -49,6 +49,7 @@ struct ftp_connection {
 	bool is_established, is_established_told;
 	bool is_lost_told;
 	enum ftp_connection_reason reason; /* 0: alive */
+	uint64_t silence_ns;		   /* that it was lost by */
 	struct ftp_connection_stats stats;
 };
 

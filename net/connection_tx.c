@@ -133,8 +133,10 @@ static void run_timers(struct ftp_connection *c, uint64_t now_ns)
 {
 	ftp_silence_look(&c->silence, now_ns);
 	if (now_ns >= idle_deadline_ns(c)) {
+		c->silence_ns = ftp_silence_wait_ns(&c->silence);
+		if (c->silence.is_watched)
+			c->stats.silence_ratio = 1;
 		ftp_connection_lose(c, FTP_CONNECTION_IDLE_TIMEOUT);
-		c->stats.silence_ratio = c->silence.is_watched;
 		return;
 	}
 	if (now_ns >= ftp_loss_deadline(&c->loss, c->peer.max_ack_delay_ns)) {

@@ -1,7 +1,5 @@
 #include "net/silence.h"
 
-#include <string.h>
-
 void ftp_silence_init(struct ftp_silence *s, uint64_t timeout_ns, uint64_t now_ns)
 {
 	*s = (struct ftp_silence){
@@ -11,9 +9,8 @@ void ftp_silence_init(struct ftp_silence *s, uint64_t timeout_ns, uint64_t now_n
 void ftp_silence_watch(struct ftp_silence *s, uint64_t least_ns, uint64_t now_ns)
 {
 	s->is_watched = true;
-	s->watched_ns = s->window_ns = now_ns;
-	s->least_ns = least_ns > FTP_SILENCE_LEAST_NS ? least_ns : FTP_SILENCE_LEAST_NS;
-	memset(s->gap_ns, 0, sizeof(s->gap_ns));
+	s->watched_ns = now_ns;
+	s->least_ns = least_ns;
 }
 
 void ftp_silence_relax(struct ftp_silence *s)
@@ -48,30 +45,29 @@ static void note_gap(struct ftp_silence *s, uint64_t gap_ns, uint64_t now_ns)
 
 void ftp_silence_heard(struct ftp_silence *s, uint64_t now_ns)
 {
-	if (s->is_watched && now_ns > s->heard_ns)
-		note_gap(s, now_ns - s->heard_ns, now_ns);
+	uint64_t since_ns = s->heard_ns > s->watched_ns ? s->heard_ns : s->watched_ns;
+
+	if (s->is_watched && now_ns > since_ns)
+		note_gap(s, now_ns - since_ns, now_ns);
 	s->heard_ns = now_ns;
 	s->is_excused = false;
 }
 
 static uint64_t allowed_ns(const struct ftp_silence *s)
 {
-	uint64_t longest_ns = 0;
+	uint64_t wait_ns = FTP_SILENCE_LEAST_NS;
 
-	if (!s->is_watched)
-		return s->timeout_ns;
+	if (s->least_ns > wait_ns && s->heard_ns < s->watched_ns + FTP_SILENCE_RECALL_NS)
+		wait_ns = s->least_ns;
 	for (int i = 0; i < FTP_SILENCE_WINDOWS; i++)
-		longest_ns = s->gap_ns[i] > longest_ns ? s->gap_ns[i] : longest_ns;
-	if (FTP_SILENCE_TIMES * longest_ns < s->least_ns)
-		return s->least_ns;
-	return FTP_SILENCE_TIMES * longest_ns;
+		if (FTP_SILENCE_TIMES * s->gap_ns[i] > wait_ns)
+			wait_ns = FTP_SILENCE_TIMES * s->gap_ns[i];
+	return wait_ns;
 }
 
-uint64_t ftp_silence_deadline_ns(const struct ftp_silence *s)
+uint64_t ftp_silence_wait_ns(const struct ftp_silence *s)
 {
-	uint64_t first_ns = s->watched_ns + FTP_SILENCE_FIRST_NS;
-	uint64_t wait_ns = allowed_ns(s);
-
-	wait_ns = wait_ns < s->timeout_ns ? wait_ns : s->timeout_ns;
-	return s->is_watched && s->heard_ns + wait_ns < first_ns ? first_ns : s->heard_ns + wait_ns;
+	if (!s->is_watched || allowed_ns(s) > s->timeout_ns)
+		return s->timeout_ns;
+	return allowed_ns(s);
 }

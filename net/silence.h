@@ -21,8 +21,8 @@
 #define FTP_SILENCE_TIMES     4
 /* A node that is silent altogether is to be found by its heartbeats first (ctl/detector.h). */
 #define FTP_SILENCE_LEAST_NS  (800 * FTP_NS_PER_MS)
-#define FTP_SILENCE_FIRST_NS  FTP_NS_PER_S /* since it is watched: nothing is known yet */
 #define FTP_SILENCE_ABSENT_NS (200 * FTP_NS_PER_MS)
+#define FTP_SILENCE_RECALL_NS (600 * FTP_NS_PER_S) /* what was learned otherwise counts so long */
 
 struct ftp_silence {
 	uint64_t timeout_ns; /* while it is not watched, and at most */
@@ -32,7 +32,7 @@ struct ftp_silence {
 
 	bool is_watched;
 	uint64_t watched_ns;		      /* since when */
-	uint64_t least_ns;		      /* that is allowed */
+	uint64_t least_ns;		      /* that is allowed for a while */
 	uint64_t window_ns;		      /* the present one began */
 	uint64_t gap_ns[FTP_SILENCE_WINDOWS]; /* the longest in each window, a ring */
 	uint32_t window;
@@ -41,7 +41,8 @@ struct ftp_silence {
 
 void ftp_silence_init(struct ftp_silence *s, uint64_t timeout_ns, uint64_t now_ns);
 
-/* From now on; least_ns is allowed in any case, beside FTP_SILENCE_LEAST_NS. */
+/* From now on; what is known of its gaps stays. For FTP_SILENCE_RECALL_NS least_ns is allowed in
+ * any case. */
 void ftp_silence_watch(struct ftp_silence *s, uint64_t least_ns, uint64_t now_ns);
 void ftp_silence_relax(struct ftp_silence *s);
 
@@ -50,13 +51,13 @@ void ftp_silence_relax(struct ftp_silence *s);
 void ftp_silence_look(struct ftp_silence *s, uint64_t now_ns);
 void ftp_silence_heard(struct ftp_silence *s, uint64_t now_ns);
 
-/* When the peer counts as lost, unless it is heard before. */
-uint64_t ftp_silence_deadline_ns(const struct ftp_silence *s);
-
 /* How much is allowed. */
-static inline uint64_t ftp_silence_wait_ns(const struct ftp_silence *s)
+uint64_t ftp_silence_wait_ns(const struct ftp_silence *s);
+
+/* When the peer counts as lost, unless it is heard before. */
+static inline uint64_t ftp_silence_deadline_ns(const struct ftp_silence *s)
 {
-	return ftp_silence_deadline_ns(s) - s->heard_ns;
+	return s->heard_ns + ftp_silence_wait_ns(s);
 }
 
 #endif

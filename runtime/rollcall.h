@@ -1,12 +1,15 @@
-/* Roll call: which peers have answered the links of a plan that is being prepared. Links are opened
- * as soon as the plan is heard of, whatever there is to build or to fetch: who is not heard within
+/* Roll call: which peers of a plan are there. Links of a plan that is being prepared are opened as
+ * soon as it is heard of, whatever there is to build or to fetch: who has not answered within
  * FTP_ROLLCALL_NS is not reached. Of one that was lost because it was silent it is known by then
  * that the link may be down: in a recovery, where nobody computes, it is not waited for longer than
- * it was silent, FTP_ROLLCALL_DOUBTED_NS at least. If it answers, it had been busy: some times as
- * much is allowed from then on, or who takes so long for a task would be lost again and again. One
- * thread.
+ * it was silent, FTP_ROLLCALL_DOUBTED_NS at least.
  *
- * Peers are numbered by their place among the plan's members.
+ * In force, peers are watched (net/silence.h) from the first step on, when all have shown what
+ * their tasks take, to the last but one: who has ended gathers what may be large. One that was lost
+ * and answers the next call at once had been busy: some times as much is allowed to all peers for
+ * FTP_SILENCE_RECALL_NS, or servers that are slow now and then would be lost one after the other.
+ *
+ * Peers are numbered by their place among the plan's members. One thread.
  */
 #ifndef FTP_RUNTIME_ROLLCALL_H
 #define FTP_RUNTIME_ROLLCALL_H
@@ -19,44 +22,51 @@
 #define FTP_ROLLCALL_DOUBTED_NS FTP_NS_PER_S
 
 struct ftp_rollcall {
-	uint64_t unheard, doubted; /* peers; doubted ones are unheard */
+	uint64_t called, unheard, doubted; /* peers; doubted ones are unheard */
 	uint64_t began_ns, doubted_ns;
 	struct { /* by node of the config */
 		uint64_t incarnation;
 		uint64_t silence_ns; /* that it was lost by; 0: it was heard since */
-		bool is_unreached;   /* since then: the link was down */
-		uint64_t least_ns;   /* allowed: it had been busy, and may be again */
+		uint32_t n_calls;    /* since then */
 	} silent[FTP_CONFIG_MAX_NODES];
+	bool is_watching;
+	uint64_t busy_ns, busy_until_ns; /* as much is allowed */
 };
 
 /* The plan's links are opened; self is this node's place. */
 void ftp_rollcall_begin(
 	struct ftp_rollcall *r, const struct ftp_plan *plan, int self, uint64_t now_ns);
 
-void ftp_rollcall_heard(struct ftp_rollcall *r, const struct ftp_plan *plan, int peer);
+void ftp_rollcall_heard(
+	struct ftp_rollcall *r, const struct ftp_plan *plan, int peer, uint64_t now_ns);
 
 /* It has left the plan, and says to the coordinator why: that decides, and if it does not, the peer
  * is as one that was never heard. */
 void ftp_rollcall_left(struct ftp_rollcall *r, int peer, uint64_t now_ns);
 
-/* Of the plan in force: lost because it was silent for so long. */
-void ftp_rollcall_silent(
-	struct ftp_rollcall *r, const struct ftp_plan_stage *peer, uint64_t silence_ns);
-
-/* The plan is in force, and goes on: the silence of those whom it connects to is judged. */
-void ftp_rollcall_watch(const struct ftp_rollcall *r, const struct ftp_plan *plan, int self,
-	struct ftp_netloop *net, uint64_t now_ns);
-
 /* When somebody is not reached unless heard before; FTP_NS_NEVER: all are heard. */
 uint64_t ftp_rollcall_deadline_ns(const struct ftp_rollcall *r);
 
-/* Who is not reached, by now; 0: nobody. why: how long that took, "did not answer this stage within
- * 10.0 s". */
-uint64_t ftp_rollcall_unreached(struct ftp_rollcall *r, const struct ftp_plan *plan,
-	uint64_t now_ns, char *why, size_t bytes);
+/* Who is not reached, by now; 0: nobody. Only those who are doubted, at first, unless nobody at all
+ * has answered. why: how long that took, "did not answer this stage within 10.0 s". */
+uint64_t ftp_rollcall_unreached(
+	const struct ftp_rollcall *r, uint64_t now_ns, char *why, size_t bytes);
 
 /* "n2, n3 " and why. Returns text. */
 const char *ftp_rollcall_describe(
 	const struct ftp_plan *plan, uint64_t peers, const char *why, char *text, size_t bytes);
+
+/* The plan is in force. */
+void ftp_rollcall_start(struct ftp_rollcall *r, const struct ftp_plan *plan, int self,
+	struct ftp_netloop *net, uint64_t now_ns);
+/* It has done a step, and goes on. */
+void ftp_rollcall_stepped(struct ftp_rollcall *r, const struct ftp_plan *plan, int self,
+	struct ftp_netloop *net, uint64_t step, uint64_t now_ns);
+/* It is to stand still: nobody is watched until another step is done. */
+void ftp_rollcall_rest(struct ftp_rollcall *r, struct ftp_netloop *net);
+
+/* Of the plan in force: lost because it was silent for so long. */
+void ftp_rollcall_silent(
+	struct ftp_rollcall *r, const struct ftp_plan_stage *peer, uint64_t silence_ns);
 
 #endif

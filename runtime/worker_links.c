@@ -79,7 +79,7 @@ static void take_event(struct ftp_worker *w, bool of_next, const struct ftp_netl
 		lose_peer(w, of_next, e);
 	} else if (e->event.kind == FTP_CONNECTION_ESTABLISHED) {
 		if (of_next)
-			ftp_rollcall_heard(&w->rollcall, a->plan, e->peer);
+			ftp_rollcall_heard(&w->rollcall, a->plan, e->peer, ftp_clock_now_ns());
 	} else if (a->replicas && ftp_replicas_event(a->replicas, e)) {
 		return;
 	} else if (ftp_states_event(a->states, e, &unit)) {

@@ -70,18 +70,10 @@ static void do_connect(struct ftp_worker *w, const struct ftp_transition_action 
 		ftp_assembly_n_peers(w->next), (double)since(now_ns) * 1e-6);
 }
 
-/* A false alarm costs a recovery; where there is none, the run. */
-static void watch(struct ftp_worker *w)
-{
-	if (w->transition.survives)
-		ftp_rollcall_watch(&w->rollcall, w->now->plan, w->now->member, w->now->net,
-			ftp_clock_now_ns());
-}
-
 static void do_hold(struct ftp_worker *w, const struct ftp_transition_action *action)
 {
 	w->change.hold_ns = ftp_clock_now_ns();
-	ftp_netloop_relax(w->now->net);
+	ftp_rollcall_rest(&w->rollcall, w->now->net);
 	ftp_worker_plan_happen(
 		w, &(struct ftp_transition_event){.kind = FTP_TRANSITION_HOLDING,
 			   .step = ftp_pipeline_hold(w->now->pipeline, action->step)});
@@ -193,7 +185,8 @@ static void do_start(struct ftp_worker *w, const struct ftp_transition_action *a
 	if (w->now->plan->recovery)
 		ftp_snapshots_cut(w->snapshots, w->now->plan->recovery_step);
 	ftp_assembly_start(w->now, w->snapshots, &w->replica_stats);
-	watch(w);
+	if (w->transition.survives) /* a false alarm costs a recovery; else it would be the run */
+		ftp_rollcall_start(&w->rollcall, w->now->plan, w->now->member, w->now->net, now_ns);
 	ftp_worker_train_begin(w, now_ns);
 	if (c->held_ns)
 		ftp_log_debug("plan of term %" PRIu64
@@ -215,7 +208,6 @@ static void do_resume(struct ftp_worker *w, const struct ftp_transition_action *
 {
 	(void)action;
 	ftp_pipeline_resume(w->now->pipeline);
-	watch(w);
 }
 
 static uint64_t later_than(uint64_t ns, uint64_t start_ns)
@@ -389,8 +381,7 @@ void ftp_worker_plan_unreached(struct ftp_worker *w, int member, const char *tex
 static bool name_unreached(struct ftp_worker *w, uint64_t now_ns)
 {
 	char text[256], why[64];
-	uint64_t peers =
-		ftp_rollcall_unreached(&w->rollcall, w->next->plan, now_ns, why, sizeof(why));
+	uint64_t peers = ftp_rollcall_unreached(&w->rollcall, now_ns, why, sizeof(why));
 
 	if (!peers)
 		return false;

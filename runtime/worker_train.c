@@ -58,9 +58,15 @@ static void start_gathering(struct ftp_worker *w, uint64_t now_ns)
 	struct ftp_error err;
 
 	ftp_worker_plan_ended(w);
-	ftp_netloop_relax(w->now->net);
 	if (ftp_gather_new(&w->gather, w->now, now_ns, &err))
 		ftp_worker_fail(w, "%s", err.text);
+}
+
+static void watch_peers(struct ftp_worker *w, uint64_t step, uint64_t now_ns)
+{
+	if (w->transition.survives && w->transition.now == FTP_NOW_TRAINING)
+		ftp_rollcall_stepped(
+			&w->rollcall, w->now->plan, w->now->member, w->now->net, step, now_ns);
 }
 
 /* At most one kernel task's primitive between two looks at the network. */
@@ -82,6 +88,7 @@ static bool train(struct ftp_worker *w, uint64_t now_ns)
 		w->measures.bubble_ns += end_ns - now_ns;
 	}
 	if (ftp_pipeline_step(pipeline) != w->timed_step) {
+		watch_peers(w, ftp_pipeline_step(pipeline), end_ns);
 		ftp_worker_snapshots_stepped(w, ftp_pipeline_step(pipeline));
 		measure_step(w, ftp_pipeline_step(pipeline));
 		ftp_worker_note(w, FTP_RECORD_STEP, end_ns, "", ftp_pipeline_step(pipeline),

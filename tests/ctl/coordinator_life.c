@@ -330,15 +330,13 @@ static void on_data(struct life *l, const char *args)
 static void on_lost_peer(struct life *l, const char *args)
 {
 	struct ftp_lost m = {0};
-	const char *silence;
-	double silence_s;
+	double silence_s = 0;
 	unsigned conn;
 
 	ftp_assert(
 		sscanf(args, "%u %" SCNu64 " %u %200[^\n]", &conn, &m.term, &m.node, m.text) == 4);
-	silence = strstr(m.text, "silent for ");
-	if (silence && sscanf(silence, "silent for %lf s", &silence_s) == 1)
-		m.silence_ns = (uint64_t)(silence_s * (double)FTP_NS_PER_S);
+	sscanf(m.text, "%*[^:]: it has been silent for %lf s", &silence_s);
+	m.silence_ns = (uint64_t)(silence_s * (double)FTP_NS_PER_S);
 	life_request(l, conn, FTP_METHOD_LOST, ftp_lost_encode(&m), false);
 }
 

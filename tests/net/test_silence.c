@@ -63,7 +63,7 @@ static void silence__watched(void **state)
 	struct life l = watched(0);
 
 	(void)state;
-	assert_int_equal(wait_ms(&l), 1000); /* nothing is known yet */
+	assert_int_equal(wait_ms(&l), 800);
 	speak(&l, 100, 20);
 	assert_int_equal(wait_ms(&l), 800);
 	assert_true(l.s.narrowest > 0.09 && l.s.narrowest < 0.13);
@@ -89,18 +89,21 @@ static void silence__a_busy_peer(void **state)
 	assert_true(l.s.narrowest == 5); /* it should have been lost */
 }
 
-static void silence__one_that_was_taken_for_lost(void **state)
+/* As much is allowed for ten minutes. */
+static void silence__known_to_be_busy(void **state)
 {
 	struct life l = watched(3200 * MS);
 
 	(void)state;
-	speak(&l, 100, 20);
+	speak(&l, 100, 5990);
 	assert_int_equal(wait_ms(&l), 3200);
+	speak(&l, 100, 20);
+	assert_int_equal(wait_ms(&l), 800);
 	ftp_silence_watch(&l.s, 60 * FTP_NS_PER_S, l.now_ns);
 	assert_int_equal(wait_ms(&l), 10000);
 }
 
-/* Who watches anew knows nothing yet, and gives it a moment. */
+/* What is known stays; what was not watched says nothing. */
 static void silence__watched_again(void **state)
 {
 	struct life l = watched(0);
@@ -108,9 +111,14 @@ static void silence__watched_again(void **state)
 	(void)state;
 	speak(&l, 300, 10);
 	assert_int_equal(wait_ms(&l), 1200);
+	ftp_silence_relax(&l.s);
+	speak(&l, 2000, 1);
+	l.now_ns += FTP_NS_PER_S;
 	ftp_silence_watch(&l.s, 0, l.now_ns);
-	assert_int_equal(wait_ms(&l), 1000);
-	speak(&l, 100, 20);
+	assert_int_equal(wait_ms(&l), 1200);
+	speak(&l, 100, 2);
+	assert_int_equal(wait_ms(&l), 1200);
+	speak(&l, 100, 200);
 	assert_int_equal(wait_ms(&l), 800);
 }
 
@@ -147,7 +155,7 @@ int main(void)
 		cmocka_unit_test(silence__by_rule),
 		cmocka_unit_test(silence__watched),
 		cmocka_unit_test(silence__a_busy_peer),
-		cmocka_unit_test(silence__one_that_was_taken_for_lost),
+		cmocka_unit_test(silence__known_to_be_busy),
 		cmocka_unit_test(silence__watched_again),
 		cmocka_unit_test(silence__we_were_away),
 	};

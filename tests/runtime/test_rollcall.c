@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "net/silence.h"
+#include "net/simulated.h"
 #include "runtime/rollcall.h"
 #include "tests/base/check.h"
 
@@ -35,14 +36,19 @@ static struct ftp_plan begin(uint32_t recovery, uint64_t silence_ms)
 	return p;
 }
 
+static void heard(const struct ftp_plan *p, int peer)
+{
+	ftp_rollcall_heard(&r, p, peer, 5000 * MS);
+}
+
 static uint64_t deadline_ms(void)
 {
 	return ftp_rollcall_deadline_ns(&r) / MS;
 }
 
-static uint64_t unreached(const struct ftp_plan *p, uint64_t at_ms, char why[64])
+static uint64_t unreached(uint64_t at_ms, char why[64])
 {
-	return ftp_rollcall_unreached(&r, p, at_ms * MS, why, 64);
+	return ftp_rollcall_unreached(&r, at_ms * MS, why, 64);
 }
 
 static void rollcall__all_answer(void **state)
@@ -53,11 +59,11 @@ static void rollcall__all_answer(void **state)
 	(void)state;
 	assert_int_equal(r.unheard, 1 << 0 | 1 << 2);
 	assert_int_equal(deadline_ms(), 15000);
-	ftp_rollcall_heard(&r, &p, 2);
+	heard(&p, 2);
 	assert_int_equal(deadline_ms(), 15000);
-	ftp_rollcall_heard(&r, &p, 0);
+	heard(&p, 0);
 	assert_true(ftp_rollcall_deadline_ns(&r) == FTP_NS_NEVER);
-	assert_int_equal(unreached(&p, 60000, why), 0);
+	assert_int_equal(unreached(60000, why), 0);
 }
 
 static void rollcall__one_does_not(void **state)
@@ -66,9 +72,9 @@ static void rollcall__one_does_not(void **state)
 	char why[64], text[128];
 
 	(void)state;
-	ftp_rollcall_heard(&r, &p, 0);
-	assert_int_equal(unreached(&p, 14999, why), 0);
-	assert_int_equal(unreached(&p, 15000, why), 1 << 2);
+	heard(&p, 0);
+	assert_int_equal(unreached(14999, why), 0);
+	assert_int_equal(unreached(15000, why), 1 << 2);
 	assert_string_equal(ftp_rollcall_describe(&p, 1 << 2, why, text, sizeof(text)),
 		"n3 did not answer this stage within 10.0 s");
 	assert_string_equal(ftp_rollcall_describe(&p, 1 << 2 | 1, why, text, sizeof(text)),
@@ -81,11 +87,11 @@ static void rollcall__one_has_left(void **state)
 	char why[64];
 
 	(void)state;
-	ftp_rollcall_heard(&r, &p, 0);
-	ftp_rollcall_heard(&r, &p, 2);
+	heard(&p, 0);
+	heard(&p, 2);
 	ftp_rollcall_left(&r, 2, 8000 * MS);
 	assert_int_equal(deadline_ms(), 18000);
-	assert_int_equal(unreached(&p, 18000, why), 1 << 2);
+	assert_int_equal(unreached(18000, why), 1 << 2);
 }
 
 /* In a recovery; it alone is named then, and the others are waited for as ever. */
@@ -95,17 +101,42 @@ static void rollcall__one_was_silent(void **state)
 	char why[64];
 
 	(void)state;
+	heard(&p, 0);
 	assert_int_equal(deadline_ms(), 6000);
-	assert_int_equal(unreached(&p, 6000, why), 1 << 2);
+	assert_int_equal(unreached(6000, why), 1 << 2);
 	assert_string_equal(why, "did not answer this stage within 1.0 s");
 	p = begin(1, 2500);
 	assert_int_equal(deadline_ms(), 7500);
-	ftp_rollcall_heard(&r, &p, 2);
+	heard(&p, 2);
 	assert_int_equal(deadline_ms(), 15000);
+	assert_int_equal(unreached(7500, why), 0);
 	p = begin(1, 60000);
 	assert_int_equal(deadline_ms(), 15000);
 	begin(0, 800);
 	assert_int_equal(deadline_ms(), 15000);
+}
+
+/* Who hears nobody at all may be the one that is cut off. */
+static void rollcall__nobody_answers(void **state)
+{
+	char why[64];
+
+	(void)state;
+	begin(1, 800);
+	assert_int_equal(unreached(6000, why), 1 << 0 | 1 << 2);
+}
+
+/* It was there, and will say why it has left. */
+static void rollcall__one_that_was_silent_has_left(void **state)
+{
+	struct ftp_plan p = begin(1, 800);
+	char why[64];
+
+	(void)state;
+	heard(&p, 0);
+	ftp_rollcall_left(&r, 2, 5500 * MS);
+	assert_int_equal(deadline_ms(), 15500);
+	assert_int_equal(unreached(7000, why), 0);
 }
 
 /* Another process on that server was not silent. */
@@ -117,27 +148,144 @@ static void rollcall__another_process(void **state)
 	p.stages[2].incarnation++;
 	ftp_rollcall_begin(&r, &p, 1, 5000 * MS);
 	assert_int_equal(deadline_ms(), 15000);
-	ftp_rollcall_heard(&r, &p, 2);
-	assert_int_equal(r.silent[2].least_ns, 0);
+	heard(&p, 2);
+	assert_int_equal(r.busy_ns, 0);
 }
 
-/* It answers after all: it had been busy. One that did not had a link that was down. */
+/* It answers the first call: it had been busy. Later, the link had been down. */
 static void rollcall__busy_or_down(void **state)
 {
 	struct ftp_plan p = begin(1, 800);
-	char why[64];
 
 	(void)state;
-	ftp_rollcall_heard(&r, &p, 2);
-	assert_int_equal(r.silent[2].least_ns, FTP_SILENCE_TIMES * 800 * MS);
+	heard(&p, 2);
+	assert_int_equal(r.busy_ns, FTP_SILENCE_TIMES * 800 * MS);
 	ftp_rollcall_begin(&r, &p, 1, 5000 * MS);
 	assert_int_equal(deadline_ms(), 15000); /* it was heard since */
 	p = begin(1, 800);
-	assert_int_equal(unreached(&p, 6000, why), 1 << 2);
 	ftp_rollcall_begin(&r, &p, 1, 9000 * MS);
 	assert_int_equal(deadline_ms(), 10000);
-	ftp_rollcall_heard(&r, &p, 2);
-	assert_int_equal(r.silent[2].least_ns, 0);
+	heard(&p, 2);
+	assert_int_equal(r.busy_ns, 0);
+}
+
+/* Two nodes, of which the other falls silent at a step of the plan; when that is noticed. */
+struct line {
+	struct ftp_simulated *network;
+	struct ftp_netloop *net[2];
+	struct ftp_port *ports[2];
+	struct ftp_plan plan;
+	uint64_t lost_ns;
+	struct ftp_connection_event lost;
+};
+
+static void line_begin(struct line *l)
+{
+	const struct ftp_impair impair = {.delay_ns = MS};
+
+	memset(&r, 0, sizeof(r));
+	memset(l, 0, sizeof(*l));
+	l->network = ftp_simulated_new(1);
+	ftp_simulated_pair(l->network, &impair, 64, l->ports);
+	l->plan = make_plan(1);
+	l->plan.n_stages = l->plan.n_units = 2;
+	l->plan.last_step = 10;
+	for (int i = 0; i < 2; i++) {
+		struct ftp_link link = {.port = l->ports[i]};
+
+		assert_int_equal(ftp_connection_new(&link.connection,
+					 &(struct ftp_connection_params){.run = 1,
+						 .term = 1,
+						 .local = 10 + (uint64_t)i,
+						 .remote = 11 - (uint64_t)i,
+						 .caps = link.port->caps,
+						 .n_messages = 4,
+						 .idle_timeout_ns = FTP_ROLLCALL_NS},
+					 0, NULL),
+			0);
+		assert_int_equal(ftp_netloop_new(&l->net[i], -1, NULL, NULL), 0);
+		ftp_netloop_add(l->net[i], !i, &link);
+	}
+	ftp_rollcall_start(&r, &l->plan, 0, l->net[0], 0);
+}
+
+static void line_run(struct line *l, uint64_t until_ms)
+{
+	struct ftp_netloop_event e;
+
+	for (uint64_t now_ns = ftp_simulated_now_ns(l->network); now_ns < until_ms * MS;
+		now_ns += 10 * MS) {
+		ftp_simulated_advance(l->network, now_ns);
+		for (int i = 0; i < 2; i++) {
+			ftp_netloop_turn(l->net[i], now_ns);
+			while (ftp_netloop_next_event(l->net[i], &e))
+				if (!i && e.event.kind == FTP_CONNECTION_LOST) {
+					l->lost_ns = now_ns;
+					l->lost = e.event;
+				}
+		}
+	}
+}
+
+static void line_step(struct line *l, uint64_t step)
+{
+	ftp_rollcall_stepped(&r, &l->plan, 0, l->net[0], step, ftp_simulated_now_ns(l->network));
+}
+
+static uint64_t line_end(struct line *l, uint64_t silent_ms)
+{
+	ftp_simulated_cut(l->network, l->ports[1], true, true);
+	line_run(l, silent_ms + 12000);
+	for (int i = 0; i < 2; i++)
+		ftp_netloop_free(l->net[i], (silent_ms + 12000) * MS);
+	ftp_simulated_free(l->network);
+	return l->lost_ns / MS - silent_ms;
+}
+
+static void watch__from_the_first_step_to_the_last_but_one(void **state)
+{
+	const struct {
+		uint64_t first, last; /* steps done; 0: none */
+		bool rests;
+		uint64_t noticed_ms;
+	} cases[] = {{0, 0, false, 10000}, {1, 1, false, 800}, {5, 8, false, 800},
+		{5, 9, false, 10000}, {1, 3, true, 10000}};
+	struct line l;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		uint64_t ms;
+
+		line_begin(&l);
+		line_run(&l, 2000);
+		for (uint64_t step = cases[i].first; step && step <= cases[i].last; step++)
+			line_step(&l, step);
+		if (cases[i].rests)
+			ftp_rollcall_rest(&r, l.net[0]);
+		line_run(&l, 4000);
+		ms = line_end(&l, 4000);
+		assert_in_range(ms, cases[i].noticed_ms - 110, cases[i].noticed_ms + 20);
+		assert_int_equal(l.lost.silence_ns, cases[i].noticed_ms * MS);
+	}
+}
+
+static void watch__a_peer_was_busy(void **state)
+{
+	struct line l;
+
+	(void)state;
+	line_begin(&l);
+	r.busy_ns = 3200 * MS;
+	r.busy_until_ns = 5000 * MS;
+	line_run(&l, 4000);
+	line_step(&l, 1);
+	assert_in_range(line_end(&l, 4000), 3090, 3220);
+	line_begin(&l);
+	r.busy_ns = 3200 * MS;
+	r.busy_until_ns = 3000 * MS;
+	line_run(&l, 4000);
+	line_step(&l, 1);
+	assert_in_range(line_end(&l, 4000), 690, 820);
 }
 
 int main(void)
@@ -147,8 +295,12 @@ int main(void)
 		cmocka_unit_test(rollcall__one_does_not),
 		cmocka_unit_test(rollcall__one_has_left),
 		cmocka_unit_test(rollcall__one_was_silent),
+		cmocka_unit_test(rollcall__nobody_answers),
+		cmocka_unit_test(rollcall__one_that_was_silent_has_left),
 		cmocka_unit_test(rollcall__another_process),
 		cmocka_unit_test(rollcall__busy_or_down),
+		cmocka_unit_test(watch__from_the_first_step_to_the_last_but_one),
+		cmocka_unit_test(watch__a_peer_was_busy),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -172,6 +172,9 @@ static void end_task(struct sim_node *n, uint64_t serial)
 	if (!s || s->serial != serial || !sim_stage_end_task(s))
 		return;
 	step = s->schedule.updated_step;
+	if (n->transition.survives && n->transition.now == FTP_NOW_TRAINING)
+		ftp_rollcall_stepped(
+			&n->rollcall, &s->plan, s->member, s->net, step, world_of(n)->now_ns);
 	sim_node_stepped(n, step);
 	while (!ftp_ledger_add_step(&n->ledger, step, s->compute_ns))
 		sim_node_progress(n);

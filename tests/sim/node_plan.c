@@ -84,7 +84,7 @@ static void connect_if_ready(struct sim_node *n)
 
 static void do_hold(struct sim_node *n, const struct ftp_transition_action *action)
 {
-	ftp_netloop_relax(n->now->net);
+	ftp_rollcall_rest(&n->rollcall, n->now->net);
 	sim_node_happen(n, &(struct ftp_transition_event){.kind = FTP_TRANSITION_HOLDING,
 				   .step = ftp_schedule_hold(&n->now->schedule, action->step)});
 }
@@ -243,7 +243,6 @@ static void do_resume(struct sim_node *n, const struct ftp_transition_action *ac
 	(void)action;
 	sim_milestone(world_of(n), n->process, "goes on under term %llu", LL(n->now->plan.term));
 	ftp_schedule_resume(&n->now->schedule);
-	sim_stage_watch(n->now);
 }
 
 static json_t *prepared_result(struct sim_node *n, const struct ftp_transition_action *action)
@@ -408,8 +407,7 @@ void sim_node_connect_deadline(struct sim_node *n, uint64_t serial)
 
 	if (!n->next || n->next->serial != serial)
 		return;
-	peers = ftp_rollcall_unreached(
-		&n->rollcall, &n->next->plan, world_of(n)->now_ns, why, sizeof(why));
+	peers = ftp_rollcall_unreached(&n->rollcall, world_of(n)->now_ns, why, sizeof(why));
 	if (!peers) {
 		await_peers(n);
 		return;
@@ -424,7 +422,7 @@ void sim_node_met(struct sim_node *n, struct sim_stage *s, int peer)
 {
 	if (s != n->next)
 		return;
-	ftp_rollcall_heard(&n->rollcall, &s->plan, peer);
+	ftp_rollcall_heard(&n->rollcall, &s->plan, peer, world_of(n)->now_ns);
 	connect_if_ready(n);
 }
 

@@ -180,12 +180,6 @@ void sim_stage_copy(struct sim_stage *next, struct sim_stage *now)
 			ftp_stage_copy(&next->compute, &now->compute, (int)u);
 }
 
-void sim_stage_watch(struct sim_stage *s)
-{
-	if (s->node->transition.survives)
-		ftp_rollcall_watch(&s->node->rollcall, &s->plan, s->member, s->net, now_ns(s));
-}
-
 void sim_stage_start(struct sim_stage *s)
 {
 	const struct ftp_replicas_spec spec = {.plan = &s->plan,
@@ -196,7 +190,8 @@ void sim_stage_start(struct sim_stage *s)
 		.stats = &s->node->snapshots.stats,
 		.max_bytes_per_s = s->node->cluster->config.snapshot.max_bandwidth_bytes};
 
-	sim_stage_watch(s);
+	if (s->node->transition.survives)
+		ftp_rollcall_start(&s->node->rollcall, &s->plan, s->member, s->net, now_ns(s));
 	if (!s->places)
 		return;
 	ftp_snapshots_adopt(spec.store, s->places);
@@ -209,7 +204,6 @@ void sim_stage_gather(struct sim_stage *s)
 {
 	struct ftp_states_spec spec = {.model = &s->node->cluster->model.model, .self = s->member};
 
-	ftp_netloop_relax(s->net);
 	for (uint32_t u = 0; u < s->plan.n_units; u++)
 		spec.from[u] = ftp_moves_owner(&s->plan, u);
 	ftp_assert(!ftp_states_new(&s->gather, &spec, NULL));

@@ -66,7 +66,6 @@ void sim_stage_give(struct sim_stage *s, struct sim_stage *now);
 void sim_stage_copy(struct sim_stage *next, struct sim_stage *now);
 /* It is in force: snapshots of it go into the node's store. */
 void sim_stage_start(struct sim_stage *s);
-void sim_stage_watch(struct sim_stage *s); /* it goes on: its peers' silence is judged */
 
 /* The units of the last step go to the central node. */
 void sim_stage_gather(struct sim_stage *s);
