@@ -66,7 +66,7 @@ void ftp_coordinator_reach_told(struct ftp_coordinator *c, uint32_t node, uint32
 	ftp_actions_log(a, FTP_LOG_WARNING, "%s (%s) does not reach %s (%s): %s",
 		c->config->nodes[node].name, c->config->nodes[node].host,
 		c->config->nodes[peer].name, c->config->nodes[peer].host, text);
-	c->change.is_unlinked = true;
+	c->change.is_unlinked = c->recovery.was_unlinked = true;
 	c->nodes[node].unreached |= FTP_NODE_BIT(peer);
 	c->nodes[peer].unreached |= FTP_NODE_BIT(node);
 }

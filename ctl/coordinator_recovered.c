@@ -3,8 +3,8 @@
 
 #include "ctl/coordinator_state.h"
 
-#define LL(x)	   ((unsigned long long)(x))
-#define SILENCE_NS (10 * FTP_NS_PER_S) /* that any link is lost by */
+#define LL(x)	     ((unsigned long long)(x))
+#define FALSE_ALARMS 2 /* by each node: 0.8 s, 3.2 s, then FTP_LINK_SILENCE_NS are allowed */
 
 static double seconds(uint64_t from_ns, uint64_t to_ns)
 {
@@ -40,14 +40,15 @@ static void tell_fates(const struct ftp_coordinator *c, char *text, size_t bytes
 				text + at, bytes - at, "%s%s", at ? "; " : "", r->fates[i].text);
 }
 
-/* A peer was lost by its silence, and had only been busy: nodes allow it more from then on, up to
- * that. No step is to blame. */
-static bool was_false_alarm(const struct ftp_coordinator *c)
+/* A peer was lost by its silence, and had only been busy: nodes allow it more from then on. No step
+ * is to blame, unless it goes on for longer than that explains. */
+static bool was_false_alarm(struct ftp_coordinator *c)
 {
-	const struct ftp_coordinator_recovery *r = &c->recovery;
+	struct ftp_coordinator_recovery *r = &c->recovery;
 
-	return r->unheard_ns && r->unheard_ns < SILENCE_NS && !r->victims &&
-	       !ftp_coordinator_reach_left_out(c);
+	if (!r->unheard_ns || r->unheard_ns >= FTP_LINK_SILENCE_NS || r->victims || r->was_unlinked)
+		return false;
+	return r->n_false_alarms++ < FALSE_ALARMS * c->n_nodes;
 }
 
 void ftp_coordinator_recovery_row(struct ftp_coordinator *c, uint64_t now_ns, struct ftp_actions *a)

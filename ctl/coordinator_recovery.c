@@ -58,8 +58,9 @@ static bool may_begin(
 	struct ftp_coordinator_recovery *r = &c->recovery;
 	uint64_t stable = c->snapshots.stable_step;
 
-	if (!r->n_fatal || c->last_row > r->fatal_step || stable > r->fatal_stable) {
-		r->n_fatal = 0;
+	if ((!r->n_fatal && !r->n_false_alarms) || c->last_row > r->fatal_step ||
+		stable > r->fatal_stable) {
+		r->n_fatal = r->n_false_alarms = 0;
 		r->fatal_step = c->last_row;
 		r->fatal_stable = stable;
 	}
@@ -81,6 +82,7 @@ static bool begin(struct ftp_coordinator *c, uint64_t unheard_ns, const char *te
 		return false;
 	if (!r->is_on) { /* else no step was done since the one before: it is one story */
 		r->victims = 0;
+		r->was_unlinked = false;
 		r->sign_ns = now_ns;
 		r->unheard_ns = unheard_ns;
 		r->from_step = c->last_row;

@@ -46,6 +46,7 @@ struct ftp_coordinator_recovery {
 	uint64_t from_step;  /* the last that any stage is known to have done */
 	uint64_t began_ns[FTP_N_CHANGE_PHASES];
 	bool is_committed, is_settled;
+	bool was_unlinked; /* a node did not reach another */
 	uint64_t commit_ns, settled_ns;
 	uint64_t moved_bytes;
 	uint64_t term; /* that trained what it goes on from; 0: the beginning */
@@ -62,6 +63,7 @@ struct ftp_coordinator_recovery {
 	uint64_t fatal_stable; /* and the newest stable snapshot, or what was gone back to since */
 	uint32_t n_fatal;      /* recoveries since a later row was known, or a later snapshot;
 				  without those that were false alarms */
+	uint32_t n_false_alarms;
 	struct ftp_inventory *inventories[FTP_CONFIG_MAX_NODES]; /* NULL: not told */
 	uint64_t holders[FTP_PROTOCOL_MAX_UNITS]; /* nodes that have the unit as of the step */
 	uint32_t n_recoveries;

@@ -317,6 +317,9 @@ struct ftp_lost {
 	char text[256];
 };
 
+/* Any link is lost after so long a silence, watched or not (runtime/rollcall.h). */
+#define FTP_LINK_SILENCE_NS (10 * FTP_NS_PER_S)
+
 #define FTP_RETAIN_MAX_STEPS 4
 
 struct ftp_retain {    /* snapshots of `step` and of `next` and later are kept, all others freed */

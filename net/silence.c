@@ -1,16 +1,28 @@
 #include "net/silence.h"
 
+static uint64_t longer(uint64_t a_ns, uint64_t b_ns)
+{
+	return a_ns > b_ns ? a_ns : b_ns;
+}
+
 void ftp_silence_init(struct ftp_silence *s, uint64_t timeout_ns, uint64_t now_ns)
 {
 	*s = (struct ftp_silence){
 		.timeout_ns = timeout_ns, .heard_ns = now_ns, .looked_ns = now_ns};
 }
 
+static void allow(struct ftp_silence *s, uint64_t least_ns, uint64_t now_ns)
+{
+	s->least_ns = least_ns;
+	s->least_until_ns = now_ns + FTP_SILENCE_MEMORY_NS;
+}
+
 void ftp_silence_watch(struct ftp_silence *s, uint64_t least_ns, uint64_t now_ns)
 {
+	if (!s->is_watched)
+		s->watched_ns = now_ns;
 	s->is_watched = true;
-	s->watched_ns = now_ns;
-	s->least_ns = least_ns;
+	allow(s, least_ns, now_ns);
 }
 
 void ftp_silence_relax(struct ftp_silence *s)
@@ -35,7 +47,9 @@ static void note_gap(struct ftp_silence *s, uint64_t gap_ns, uint64_t now_ns)
 	uint64_t *longest_ns = &s->gap_ns[s->window];
 
 	s->narrowest = share > s->narrowest ? share : s->narrowest;
-	*longest_ns = gap_ns > *longest_ns ? gap_ns : *longest_ns;
+	*longest_ns = longer(*longest_ns, gap_ns);
+	if (gap_ns > FTP_SILENCE_LEAST_NS)
+		allow(s, longer(s->least_ns, FTP_SILENCE_TIMES * gap_ns), now_ns);
 	if (now_ns < s->window_ns + FTP_SILENCE_WINDOW_NS)
 		return;
 	s->window_ns = now_ns;
@@ -45,7 +59,7 @@ static void note_gap(struct ftp_silence *s, uint64_t gap_ns, uint64_t now_ns)
 
 void ftp_silence_heard(struct ftp_silence *s, uint64_t now_ns)
 {
-	uint64_t since_ns = s->heard_ns > s->watched_ns ? s->heard_ns : s->watched_ns;
+	uint64_t since_ns = longer(s->heard_ns, s->watched_ns);
 
 	if (s->is_watched && now_ns > since_ns)
 		note_gap(s, now_ns - since_ns, now_ns);
@@ -57,11 +71,10 @@ static uint64_t allowed_ns(const struct ftp_silence *s)
 {
 	uint64_t wait_ns = FTP_SILENCE_LEAST_NS;
 
-	if (s->least_ns > wait_ns && s->heard_ns < s->watched_ns + FTP_SILENCE_RECALL_NS)
-		wait_ns = s->least_ns;
+	if (s->heard_ns < s->least_until_ns)
+		wait_ns = longer(wait_ns, s->least_ns);
 	for (int i = 0; i < FTP_SILENCE_WINDOWS; i++)
-		if (FTP_SILENCE_TIMES * s->gap_ns[i] > wait_ns)
-			wait_ns = FTP_SILENCE_TIMES * s->gap_ns[i];
+		wait_ns = longer(wait_ns, FTP_SILENCE_TIMES * s->gap_ns[i]);
 	return wait_ns;
 }
 

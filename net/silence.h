@@ -5,7 +5,8 @@
  * correctness. Pure; the connection's thread.
  *
  * The longest gap, not a median: tasks are few and of very different length, and what comes once in
- * some steps, as a snapshot does, is no reason to lose a peer.
+ * some steps, as a snapshot does, is no reason to lose a peer. What was borne only because more was
+ * allowed than ever is remembered for longer.
  */
 #ifndef FTP_NET_SILENCE_H
 #define FTP_NET_SILENCE_H
@@ -22,7 +23,7 @@
 /* A node that is silent altogether is to be found by its heartbeats first (ctl/detector.h). */
 #define FTP_SILENCE_LEAST_NS  (800 * FTP_NS_PER_MS)
 #define FTP_SILENCE_ABSENT_NS (200 * FTP_NS_PER_MS)
-#define FTP_SILENCE_RECALL_NS (600 * FTP_NS_PER_S) /* what was learned otherwise counts so long */
+#define FTP_SILENCE_MEMORY_NS (600 * FTP_NS_PER_S) /* of gaps that are longer than LEAST */
 
 struct ftp_silence {
 	uint64_t timeout_ns; /* while it is not watched, and at most */
@@ -32,7 +33,7 @@ struct ftp_silence {
 
 	bool is_watched;
 	uint64_t watched_ns;		      /* since when */
-	uint64_t least_ns;		      /* that is allowed for a while */
+	uint64_t least_ns, least_until_ns;    /* as much is allowed, until then */
 	uint64_t window_ns;		      /* the present one began */
 	uint64_t gap_ns[FTP_SILENCE_WINDOWS]; /* the longest in each window, a ring */
 	uint32_t window;
@@ -41,8 +42,8 @@ struct ftp_silence {
 
 void ftp_silence_init(struct ftp_silence *s, uint64_t timeout_ns, uint64_t now_ns);
 
-/* From now on; what is known of its gaps stays. For FTP_SILENCE_RECALL_NS least_ns is allowed in
- * any case. */
+/* From now on, or still; what is known of its gaps stays. For FTP_SILENCE_MEMORY_NS least_ns is
+ * allowed. */
 void ftp_silence_watch(struct ftp_silence *s, uint64_t least_ns, uint64_t now_ns);
 void ftp_silence_relax(struct ftp_silence *s);
 

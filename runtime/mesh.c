@@ -11,8 +11,6 @@
 #include "runtime/base/prng.h"
 #include "runtime/moves.h"
 
-#define IDLE_TIMEOUT_NS (10 * FTP_NS_PER_S)
-
 static bool is_local(const struct ftp_config *config, const char *a, const char *b)
 {
 	return config->net.port != FTP_NET_UDP && !strcmp(a, b);
@@ -80,7 +78,7 @@ static int open_link(struct ftp_link *link, const struct ftp_mesh_spec *spec, in
 		.n_messages = spec->n_messages,
 		.max_message_bytes = spec->max_message_bytes,
 		.max_ack_delay_ns = spec->max_ack_delay_ns,
-		.idle_timeout_ns = IDLE_TIMEOUT_NS,
+		.idle_timeout_ns = FTP_LINK_SILENCE_NS,
 		.waits_for_peer = waits_for_peer};
 	int rc = open_port(&link->port, spec, peer, err);
 

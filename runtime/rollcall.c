@@ -5,6 +5,8 @@
 #include "net/silence.h"
 #include "runtime/moves.h"
 
+#define WATCHED_FROM 2 /* steps: the update after the first one is done by all */
+
 static uint64_t bit(int peer)
 {
 	return UINT64_C(1) << peer;
@@ -37,6 +39,7 @@ void ftp_rollcall_begin(
 	struct ftp_rollcall *r, const struct ftp_plan *plan, int self, uint64_t now_ns)
 {
 	r->unheard = r->doubted = 0;
+	r->is_answered = false;
 	r->began_ns = now_ns;
 	r->doubted_ns = FTP_ROLLCALL_DOUBTED_NS;
 	for (int i = 0; i < ftp_moves_n_members(plan); i++) {
@@ -45,7 +48,6 @@ void ftp_rollcall_begin(
 		r->unheard |= bit(i);
 		doubt(r, plan, i);
 	}
-	r->called = r->unheard;
 }
 
 void ftp_rollcall_heard(
@@ -53,10 +55,11 @@ void ftp_rollcall_heard(
 {
 	const struct ftp_plan_stage *p = member(plan, peer);
 
-	if (silence_ns(r, p) && r->silent[p->node].n_calls == 1) {
+	if (plan->recovery && silence_ns(r, p) && r->silent[p->node].n_calls == 1) {
 		r->busy_ns = FTP_SILENCE_TIMES * silence_ns(r, p);
-		r->busy_until_ns = now_ns + FTP_SILENCE_RECALL_NS;
+		r->busy_until_ns = now_ns + FTP_SILENCE_MEMORY_NS;
 	}
+	r->is_answered = true;
 	r->unheard &= ~bit(peer);
 	r->doubted &= ~bit(peer);
 	r->silent[p->node].silence_ns = 0;
@@ -86,7 +89,7 @@ uint64_t ftp_rollcall_unreached(
 		return 0;
 	snprintf(why, bytes, "did not answer this stage within %.1f s",
 		(double)patience_ns(r) / (double)FTP_NS_PER_S);
-	if (now_ns >= r->began_ns + FTP_ROLLCALL_NS || r->unheard == r->called)
+	if (now_ns >= r->began_ns + FTP_ROLLCALL_NS || !r->is_answered)
 		return r->unheard;
 	return r->doubted;
 }
@@ -116,7 +119,7 @@ static void watch(const struct ftp_plan *plan, int self, struct ftp_netloop *net
 void ftp_rollcall_start(struct ftp_rollcall *r, const struct ftp_plan *plan, int self,
 	struct ftp_netloop *net, uint64_t now_ns)
 {
-	r->is_watching = false;
+	r->n_steps = 0;
 	for (int i = 0; i < ftp_moves_n_members(plan); i++)
 		r->silent[member(plan, i)->node].silence_ns = 0;
 	watch(plan, self, net, FTP_ROLLCALL_NS, now_ns);
@@ -125,21 +128,19 @@ void ftp_rollcall_start(struct ftp_rollcall *r, const struct ftp_plan *plan, int
 void ftp_rollcall_stepped(struct ftp_rollcall *r, const struct ftp_plan *plan, int self,
 	struct ftp_netloop *net, uint64_t step, uint64_t now_ns)
 {
-	if (step + 1 >= plan->last_step) {
+	if (step + plan->n_stages >= plan->last_step)
 		ftp_rollcall_rest(r, net);
-	} else if (!r->is_watching) {
+	else if (++r->n_steps == WATCHED_FROM)
 		watch(plan, self, net, now_ns < r->busy_until_ns ? r->busy_ns : 0, now_ns);
-		r->is_watching = true;
-	}
 }
 
 void ftp_rollcall_rest(struct ftp_rollcall *r, struct ftp_netloop *net)
 {
-	r->is_watching = false;
+	r->n_steps = 0;
 	ftp_netloop_relax(net);
 }
 
-void ftp_rollcall_silent(
+void ftp_rollcall_lost(
 	struct ftp_rollcall *r, const struct ftp_plan_stage *peer, uint64_t silence_ns)
 {
 	r->silent[peer->node].incarnation = peer->incarnation;

@@ -1,13 +1,16 @@
-/* Roll call: which peers of a plan are there. Links of a plan that is being prepared are opened as
- * soon as it is heard of, whatever there is to build or to fetch: who has not answered within
- * FTP_ROLLCALL_NS is not reached. Of one that was lost because it was silent it is known by then
- * that the link may be down: in a recovery, where nobody computes, it is not waited for longer than
- * it was silent, FTP_ROLLCALL_DOUBTED_NS at least.
+/* Roll call: which peers of a plan are there.
  *
- * In force, peers are watched (net/silence.h) from the first step on, when all have shown what
- * their tasks take, to the last but one: who has ended gathers what may be large. One that was lost
- * and answers the next call at once had been busy: some times as much is allowed to all peers for
- * FTP_SILENCE_RECALL_NS, or servers that are slow now and then would be lost one after the other.
+ * Of a plan that is being prepared, links are opened as soon as it is heard of, whatever there is
+ * to build or to fetch: who has not answered within FTP_ROLLCALL_NS is not reached. Of one that was
+ * lost because it was silent it is known by then that the link may be down: in a recovery, where
+ * nobody computes, it is not waited for longer than it was silent, FTP_ROLLCALL_DOUBTED_NS at
+ * least.
+ *
+ * While a plan is in force, peers are watched (net/silence.h) from its second step on, when all
+ * have shown what their tasks take, until others may be at the end and gather what is large. One
+ * that was lost and answers the next call at once had been busy: some times as much is allowed to
+ * all peers for FTP_SILENCE_MEMORY_NS, or servers that are slow now and then would be lost one
+ * after the other.
  *
  * Peers are numbered by their place among the plan's members. One thread.
  */
@@ -18,18 +21,19 @@
 #include "runtime/base/clock.h"
 #include "runtime/netloop.h"
 
-#define FTP_ROLLCALL_NS		(10 * FTP_NS_PER_S)
+#define FTP_ROLLCALL_NS		FTP_LINK_SILENCE_NS
 #define FTP_ROLLCALL_DOUBTED_NS FTP_NS_PER_S
 
 struct ftp_rollcall {
-	uint64_t called, unheard, doubted; /* peers; doubted ones are unheard */
+	uint64_t unheard, doubted; /* peers; doubted ones are unheard */
+	bool is_answered;	   /* by any */
 	uint64_t began_ns, doubted_ns;
 	struct { /* by node of the config */
 		uint64_t incarnation;
 		uint64_t silence_ns; /* that it was lost by; 0: it was heard since */
-		uint32_t n_calls;    /* since then */
+		uint32_t n_calls;
 	} silent[FTP_CONFIG_MAX_NODES];
-	bool is_watching;
+	uint32_t n_steps;		 /* done since it began, or rested */
 	uint64_t busy_ns, busy_until_ns; /* as much is allowed */
 };
 
@@ -66,7 +70,7 @@ void ftp_rollcall_stepped(struct ftp_rollcall *r, const struct ftp_plan *plan, i
 void ftp_rollcall_rest(struct ftp_rollcall *r, struct ftp_netloop *net);
 
 /* Of the plan in force: lost because it was silent for so long. */
-void ftp_rollcall_silent(
+void ftp_rollcall_lost(
 	struct ftp_rollcall *r, const struct ftp_plan_stage *peer, uint64_t silence_ns);
 
 #endif

@@ -35,7 +35,7 @@ static void lose_peer(struct ftp_worker *w, bool of_next, const struct ftp_netlo
 		return;
 	}
 	if (e->event.reason == FTP_CONNECTION_IDLE_TIMEOUT)
-		ftp_rollcall_silent(&w->rollcall, peer, e->event.silence_ns);
+		ftp_rollcall_lost(&w->rollcall, peer, e->event.silence_ns);
 	ftp_pipeline_describe(a->pipeline, waiting, sizeof(waiting));
 	snprintf(text, sizeof(text), "lost %s: %s; this stage was waiting for %s", peer->name, why,
 		waiting);

@@ -103,6 +103,34 @@ static void silence__known_to_be_busy(void **state)
 	assert_int_equal(wait_ms(&l), 10000);
 }
 
+/* As long as it needs that. */
+static void silence__busy_again_and_again(void **state)
+{
+	struct life l = watched(3200 * MS);
+
+	(void)state;
+	for (int i = 0; i < 4; i++) {
+		speak(&l, 100, 4000);
+		speak(&l, 900, 1);
+	}
+	speak(&l, 100, 5900);
+	assert_int_equal(wait_ms(&l), 3600);
+	speak(&l, 100, 120);
+	assert_int_equal(wait_ms(&l), 800);
+}
+
+/* A gap counts from when it began, though more or less is allowed meanwhile. */
+static void silence__watched_still(void **state)
+{
+	struct life l = watched(TIMEOUT_NS);
+
+	(void)state;
+	speak(&l, 100, 10);
+	ftp_silence_watch(&l.s, 0, l.now_ns + 700 * MS);
+	speak(&l, 750, 1);
+	assert_int_equal(wait_ms(&l), 3000);
+}
+
 /* What is known stays; what was not watched says nothing. */
 static void silence__watched_again(void **state)
 {
@@ -156,6 +184,8 @@ int main(void)
 		cmocka_unit_test(silence__watched),
 		cmocka_unit_test(silence__a_busy_peer),
 		cmocka_unit_test(silence__known_to_be_busy),
+		cmocka_unit_test(silence__busy_again_and_again),
+		cmocka_unit_test(silence__watched_still),
 		cmocka_unit_test(silence__watched_again),
 		cmocka_unit_test(silence__we_were_away),
 	};

@@ -31,7 +31,7 @@ static struct ftp_plan begin(uint32_t recovery, uint64_t silence_ms)
 
 	memset(&r, 0, sizeof(r));
 	if (silence_ms)
-		ftp_rollcall_silent(&r, &p.stages[2], silence_ms * MS);
+		ftp_rollcall_lost(&r, &p.stages[2], silence_ms * MS);
 	ftp_rollcall_begin(&r, &p, 1, 5000 * MS);
 	return p;
 }
@@ -162,11 +162,48 @@ static void rollcall__busy_or_down(void **state)
 	assert_int_equal(r.busy_ns, FTP_SILENCE_TIMES * 800 * MS);
 	ftp_rollcall_begin(&r, &p, 1, 5000 * MS);
 	assert_int_equal(deadline_ms(), 15000); /* it was heard since */
+	assert_true(r.busy_until_ns == 5000 * MS + FTP_SILENCE_MEMORY_NS);
 	p = begin(1, 800);
 	ftp_rollcall_begin(&r, &p, 1, 9000 * MS);
 	assert_int_equal(deadline_ms(), 10000);
 	heard(&p, 2);
 	assert_int_equal(r.busy_ns, 0);
+	p = begin(0, 800); /* one that joins had been stopped */
+	heard(&p, 2);
+	assert_int_equal(r.busy_ns, 0);
+}
+
+/* Of a plan that is in force nobody is in doubt, and each begins to be watched anew. */
+static void rollcall__another_plan(void **state)
+{
+	struct ftp_plan p = begin(1, 800);
+	struct ftp_netloop *net;
+
+	(void)state;
+	assert_int_equal(ftp_netloop_new(&net, -1, NULL, NULL), 0);
+	r.n_steps = 7;
+	p.n_stages = 1;
+	p.n_leaving = 2;
+	p.leaving[1] = p.stages[2];
+	p.n_units = 0;
+	ftp_rollcall_start(&r, &p, 0, net, 0);
+	assert_int_equal(r.n_steps, 0);
+	p = make_plan(1);
+	ftp_rollcall_begin(&r, &p, 1, 5000 * MS);
+	assert_int_equal(deadline_ms(), 15000);
+	ftp_netloop_free(net, 0);
+}
+
+/* Another one leaves: that says nothing about who is in doubt. */
+static void rollcall__one_leaves_while_another_is_silent(void **state)
+{
+	struct ftp_plan p = begin(1, 800);
+	char why[64];
+
+	(void)state;
+	heard(&p, 0);
+	ftp_rollcall_left(&r, 0, 5200 * MS);
+	assert_int_equal(unreached(6200, why), 1 << 2);
 }
 
 /* Two nodes, of which the other falls silent at a step of the plan; when that is noticed. */
@@ -242,14 +279,14 @@ static uint64_t line_end(struct line *l, uint64_t silent_ms)
 	return l->lost_ns / MS - silent_ms;
 }
 
-static void watch__from_the_first_step_to_the_last_but_one(void **state)
+static void watch__from_the_second_step_on(void **state)
 {
 	const struct {
 		uint64_t first, last; /* steps done; 0: none */
 		bool rests;
 		uint64_t noticed_ms;
-	} cases[] = {{0, 0, false, 10000}, {1, 1, false, 800}, {5, 8, false, 800},
-		{5, 9, false, 10000}, {1, 3, true, 10000}};
+	} cases[] = {{0, 0, false, 10000}, {1, 1, false, 10000}, {1, 2, false, 800},
+		{5, 7, false, 800}, {5, 8, false, 10000}, {1, 3, true, 10000}};
 	struct line l;
 
 	(void)state;
@@ -279,12 +316,14 @@ static void watch__a_peer_was_busy(void **state)
 	r.busy_until_ns = 5000 * MS;
 	line_run(&l, 4000);
 	line_step(&l, 1);
+	line_step(&l, 2);
 	assert_in_range(line_end(&l, 4000), 3090, 3220);
 	line_begin(&l);
 	r.busy_ns = 3200 * MS;
 	r.busy_until_ns = 3000 * MS;
 	line_run(&l, 4000);
 	line_step(&l, 1);
+	line_step(&l, 2);
 	assert_in_range(line_end(&l, 4000), 690, 820);
 }
 
@@ -299,7 +338,9 @@ int main(void)
 		cmocka_unit_test(rollcall__one_that_was_silent_has_left),
 		cmocka_unit_test(rollcall__another_process),
 		cmocka_unit_test(rollcall__busy_or_down),
-		cmocka_unit_test(watch__from_the_first_step_to_the_last_but_one),
+		cmocka_unit_test(rollcall__another_plan),
+		cmocka_unit_test(rollcall__one_leaves_while_another_is_silent),
+		cmocka_unit_test(watch__from_the_second_step_on),
 		cmocka_unit_test(watch__a_peer_was_busy),
 	};
 

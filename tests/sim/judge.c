@@ -216,7 +216,7 @@ static uint64_t slowest_step_s(const struct sim_cluster *c)
 	uint64_t ns = c->n_struck[SIM_FREEZE_1S] * FTP_NS_PER_S;
 
 	if (c->n_struck[SIM_PARTED])
-		ns += SIM_SILENCE_NS;
+		ns += FTP_LINK_SILENCE_NS;
 	for (uint32_t u = 0; u < c->spec.n_units; u++)
 		ns += 4 * c->spec.n_micro * sim_cluster_unit_ns(c, u);
 	for (uint32_t i = 0; i < c->spec.n_orders; i++)

@@ -459,7 +459,7 @@ void sim_node_unlinked(struct sim_node *n, struct sim_stage *s, const struct ftp
 		return;
 	}
 	if (e->event.reason == FTP_CONNECTION_IDLE_TIMEOUT)
-		ftp_rollcall_silent(&n->rollcall, peer, e->event.silence_ns);
+		ftp_rollcall_lost(&n->rollcall, peer, e->event.silence_ns);
 	snprintf(text, sizeof(text), "lost %s: %s", peer->name, why);
 	sim_node_happen(
 		n, &(struct ftp_transition_event){

@@ -66,7 +66,7 @@ static void open_link(struct sim_stage *s, int peer)
 		.n_messages = n_messages(s),
 		.max_message_bytes = SIM_STATE_BYTES + FTP_SNAPSHOT_LABEL_BYTES,
 		.max_ack_delay_ns = MAX_ACK_DELAY_NS,
-		.idle_timeout_ns = SIM_SILENCE_NS,
+		.idle_timeout_ns = FTP_LINK_SILENCE_NS,
 		.waits_for_peer = true};
 
 	ftp_assert(!ftp_connection_new(&link.connection, &params, now_ns(s), NULL));

@@ -21,7 +21,6 @@
 #include "runtime/base/clock.h"
 #include "tests/sim/queue.h"
 
-#define SIM_SILENCE_NS (10 * FTP_NS_PER_S) /* that any link is lost after */
 #define SIM_MAX_PLACES 16
 #define SIM_WAKE       (-1) /* kind of a timer */
 
