@@ -46,7 +46,10 @@ static void do_close(struct sim_coordinator *s, struct ftp_action *a)
 static void do_row(struct sim_coordinator *s, struct ftp_action *a)
 {
 	oracle_row(&s->cluster->oracle, a->step, a->loss);
-	s->cluster->causes_at_row[a->step] = s->cluster->n_causes;
+	/* What has struck already may be noticed after the row; and one that is told as training
+	 * halts is no step forward. */
+	if (!ftp_coordinator_recovering(s->core))
+		s->cluster->causes_at_row[a->step] = s->cluster->n_causes_begun;
 	sim_files_row(&s->cluster->files, a->step);
 }
 
