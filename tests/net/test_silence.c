@@ -141,7 +141,8 @@ static void silence__watched_again(void **state)
 	assert_int_equal(wait_ms(&l), 1200);
 	ftp_silence_relax(&l.s);
 	speak(&l, 2000, 1);
-	l.now_ns += FTP_NS_PER_S;
+	for (int ms = 0; ms < 1000; ms += 100)
+		ftp_silence_look(&l.s, l.now_ns += 100 * MS);
 	ftp_silence_watch(&l.s, 0, l.now_ns);
 	assert_int_equal(wait_ms(&l), 1200);
 	speak(&l, 100, 2);

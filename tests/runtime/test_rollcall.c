@@ -306,6 +306,25 @@ static void watch__from_the_second_step_on(void **state)
 	}
 }
 
+/* After a hold, as at the beginning. */
+static void watch__again(void **state)
+{
+	struct line l;
+
+	(void)state;
+	for (uint64_t n = 0; n <= 2; n++) {
+		line_begin(&l);
+		line_run(&l, 2000);
+		for (uint64_t step = 1; step <= 3; step++)
+			line_step(&l, step);
+		ftp_rollcall_rest(&r, l.net[0]);
+		for (uint64_t step = 4; step < 4 + n; step++)
+			line_step(&l, step);
+		line_run(&l, 4000);
+		assert_true((line_end(&l, 4000) < 1000) == (n == 2));
+	}
+}
+
 static void watch__a_peer_was_busy(void **state)
 {
 	struct line l;
@@ -341,6 +360,7 @@ int main(void)
 		cmocka_unit_test(rollcall__another_plan),
 		cmocka_unit_test(rollcall__one_leaves_while_another_is_silent),
 		cmocka_unit_test(watch__from_the_second_step_on),
+		cmocka_unit_test(watch__again),
 		cmocka_unit_test(watch__a_peer_was_busy),
 	};
 
